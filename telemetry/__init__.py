@@ -1,0 +1,25 @@
+"""The vocabulary of the house: readings in columns, streams, quantities, quality and topics.
+
+Pure: nothing here reads the clock, the network or the database.
+"""
+
+from telemetry.batch import Batch
+from telemetry.quality import Quality
+from telemetry.quantities import QUANTITIES, Quantity, quantity_of
+from telemetry.streams import Stream, StreamKey
+from telemetry.topics import KINDS, STATUS_FILTER, TELEMETRY_FILTER, Topic, is_name
+
+__all__ = [
+    "KINDS",
+    "QUANTITIES",
+    "STATUS_FILTER",
+    "TELEMETRY_FILTER",
+    "Batch",
+    "Quality",
+    "Quantity",
+    "Stream",
+    "StreamKey",
+    "Topic",
+    "is_name",
+    "quantity_of",
+]
