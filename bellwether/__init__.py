@@ -1,0 +1,1 @@
+"""Bellwether: from a sensor's reading to a scheduled repair."""

@@ -1,0 +1,1 @@
+"""The local stack: TimescaleDB and Mosquitto without Docker and without root."""
