@@ -1,0 +1,92 @@
+"""Connections: how a role of ours reaches its database.
+
+A connection that is lost raises `psycopg.OperationalError` at its next use; `unavailable()` turns that into
+`Unavailable` for who owns the retry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
+
+from store.errors import Misconfigured, Unavailable
+
+CONNECT_TIMEOUT_S = 5
+# A request of the API that has not been answered by then won't be: too low cuts a year's chart off, too high lets a few
+# heavy requests hold every connection.
+STATEMENT_TIMEOUT_S = 15
+
+_HEALS = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def connect(database_url: str, role: str) -> Connection[TupleRow]:
+    """A connection in UTC that says who it is (`role` shows in pg_stat_activity).
+
+    Raises
+    ------
+    Unavailable
+        The server cannot be reached, or is not ready yet.
+    Misconfigured
+        The URL is none, or the server refuses the name or the password.
+    """
+    try:
+        return psycopg.connect(
+            database_url,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name=f"bellwether {role}",
+            options="-c timezone=UTC",
+            # A peer that vanished without a word is noticed within half a minute.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=4,
+        )
+    except psycopg.ProgrammingError as error:
+        raise Misconfigured(f"BELLWETHER_DATABASE_URL: {error}".strip()) from error
+    except psycopg.OperationalError as error:
+        # The sqlstate is lost while connecting: the server's own words are all there is.
+        if re.search(r"password authentication failed|role .* does not exist|no password supplied", str(error)):
+            raise Misconfigured("BELLWETHER_DATABASE_URL: the server refuses this name or password") from error
+        raise Unavailable(str(error).strip()) from error
+
+
+def pool(database_url: str, role: str, size: int) -> ConnectionPool[Connection[TupleRow]]:
+    """A pool of at most `size` connections, tested before they are lent; closed until its `open` is called.
+
+    A pool gives up a server that stays away for `reconnect_timeout` and never tries again by itself: here it tries on
+    for ever, since a server that comes back after an hour must find us waiting.
+    """
+    return ConnectionPool(
+        database_url,
+        min_size=min(2, size),
+        max_size=size,
+        open=False,
+        timeout=CONNECT_TIMEOUT_S,
+        max_waiting=8 * size,
+        reconnect_timeout=float("inf"),
+        check=ConnectionPool.check_connection,
+        kwargs={
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": f"bellwether {role}",
+            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_S}s",
+        },
+    )
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turn the loss of the server inside the block into `Unavailable`."""
+    try:
+        yield
+    except _HEALS as error:
+        raise Unavailable(str(error).strip()) from error
+
+
+def act_for(conn: Connection[TupleRow], tenant: str) -> None:
+    """Show the rest of this transaction the rows of one tenant, and no others."""
+    conn.execute("SELECT set_config('bellwether.tenant', %s, true)", [tenant])
