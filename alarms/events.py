@@ -44,7 +44,7 @@ class AlarmEvent:
     """One change of one alarm.
 
     `since_us` is when the departure began, `at_us` when the rule's delay had passed: both in the telemetry's own time.
-    `subject` is a stream or a machine by `scope`. `score` is the score at the edge, `peak` the highest of the
+    `subject` is a stream or a machine by `scope`, `machine` the device; `point` leads, in `unit`. `score` is the score at the edge, `peak` the highest of the
     occurrence. `evidence` is as of this edge.
     """
 
@@ -55,9 +55,11 @@ class AlarmEvent:
     detector: str
     scope: Scope
     subject: int
+    machine: int
     tenant: str
     device: str
     point: str
+    unit: str
     fault: str
     severity: Severity
     since_us: int

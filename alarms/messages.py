@@ -1,0 +1,45 @@
+"""What an alarm says, in one line that a field engineer can act on: the point, its value, and what would be normal."""
+
+from __future__ import annotations
+
+import math
+
+from detectors.scores import Evidence
+
+
+def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
+    """One line for one edge. A detector that is not known here gets the plain comparison."""
+    observed = _quantity(evidence.observed, unit)
+    match detector:
+        case "silence":
+            return f"nothing heard; {point} is overdue" if point else "nothing heard"
+        case "flatline":
+            return f"{point} is stuck at {observed}"
+        case "multivariate":
+            share = evidence.contributions.get(point, math.nan)
+            return f"unlike its normal, most of all {point}{_share(share)}: {observed}{_band(evidence, unit)}"
+        case _:
+            return f"{point} {observed}{_band(evidence, unit)}"
+
+
+def _band(evidence: Evidence, unit: str) -> str:
+    low, high = evidence.low, evidence.high
+    if math.isfinite(low) and math.isfinite(high):
+        return f", normal {low:.4g} to {_quantity(high, unit)}"
+    if math.isfinite(high):
+        return f", limit {_quantity(high, unit)}"
+    if math.isfinite(low):
+        return f", limit {_quantity(low, unit)}"
+    if math.isfinite(evidence.expected):
+        return f", expected {_quantity(evidence.expected, unit)}"
+    return ""
+
+
+def _share(share: float) -> str:
+    return f" ({share:.0%})" if math.isfinite(share) else ""
+
+
+def _quantity(value: float, unit: str) -> str:
+    if not math.isfinite(value):
+        return "unknown"
+    return f"{value:.4g} {unit.replace('degC', '°C')}".rstrip()

@@ -1,0 +1,187 @@
+"""Rules: which scores become alarms, how soon, how bad, and what follows. Data, not code.
+
+Of the rules that match a subject under one detector the most specific one governs: a rule for one device stands above a
+rule for all, and a disabled rule is how a device is taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from alarms.events import Severity
+from detectors.limits import Limit
+from telemetry import Stream
+
+
+class BadRule(ValueError):
+    """A rule that cannot be; the message names the field and says what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a detector's score is an alarm.
+
+    Attributes
+    ----------
+    severities
+        Pairs of score and severity, both rising; the first score is 1.0, the alarm limit. A higher step escalates.
+    deadband
+        How far below the limit the score must fall before the alarm can return, as a share of the limit (0 to 0.9).
+        Too low: an alarm chatters. Too high: it stays though the fault has gone.
+    on_delay_s, off_delay_s
+        How long the score must stay above the limit before the alarm is raised, and below before it returns, in the
+        telemetry's own time. Too low: every spike is an alarm. Too high: the warning comes late.
+    fault
+        What a ticket is opened for: alarms of one device and fault share a ticket.
+    opens_ticket
+        Whether the alarm opens a preventive ticket, or only shows.
+    device, point
+        What it covers, `*` and `?` as in file names. A detector of machines has no point.
+    limit
+        For the detector `limits` alone, in the unit of the stream.
+    """
+
+    id: str
+    detector: str
+    fault: str
+    severities: tuple[tuple[float, Severity], ...]
+    deadband: float = 0.1
+    on_delay_s: float = 0.0
+    off_delay_s: float = 0.0
+    opens_ticket: bool = True
+    device: str = "*"
+    point: str = "*"
+    limit: Limit | None = None
+    enabled: bool = True
+
+    def covers(self, device: str, point: str) -> bool:
+        return fnmatchcase(device, self.device) and fnmatchcase(point, self.point)
+
+    def severity(self, score: float) -> Severity:
+        """The severity of a score at or above the limit."""
+        return max((s for step, s in self.severities if score >= step), key=lambda s: s.rank)
+
+    @property
+    def specificity(self) -> tuple[int, int, int, int]:
+        """Rises with how little a rule covers: named devices before points, plain names before patterns."""
+        return (*_precision(self.device), *_precision(self.point))
+
+
+DEFAULT_RULES: tuple[Rule, ...] = (
+    Rule(
+        "limits", "limits", "condition", ((1.0, Severity.HIGH), (2.0, Severity.CRITICAL)), on_delay_s=0, off_delay_s=30
+    ),
+    Rule("flatline", "flatline", "instrument", ((1.0, Severity.MEDIUM),), off_delay_s=60),
+    Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), opens_ticket=False),
+    Rule("shift", "shift", "condition", ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)), on_delay_s=20, off_delay_s=60),
+    Rule(
+        "multivariate",
+        "multivariate",
+        "condition",
+        ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)),
+        on_delay_s=20,
+        off_delay_s=60,
+    ),
+)
+"""What watches a tenant that has said nothing: no limits, since nobody but its owner knows those."""
+
+
+def governing(rules: Iterable[Rule], detector: str, stream: Stream, machine_wide: bool) -> Rule | None:
+    """The rule that decides over a stream's scores (a machine's, for `machine_wide`); None where there is none."""
+    covering = [
+        rule
+        for rule in rules
+        if rule.detector == detector
+        and (fnmatchcase(stream.device, rule.device) if machine_wide else rule.covers(stream.device, stream.point))
+        and (detector != "limits" or rule.limit is not None)
+    ]
+    return max(covering, key=lambda rule: (rule.specificity, rule.id), default=None)
+
+
+def rule_to_json(rule: Rule) -> dict[str, Any]:
+    """A rule as plain values; `rule_from_json` reads it back."""
+    fields = asdict(rule)
+    fields["severities"] = [[score, severity.value] for score, severity in rule.severities]
+    return fields
+
+
+def rule_from_json(fields: Mapping[str, Any]) -> Rule:
+    """A rule from plain values, every one of them checked.
+
+    Raises
+    ------
+    BadRule
+        A field is missing, unknown, of the wrong type or out of range.
+    """
+    unknown = set(fields) - set(Rule.__dataclass_fields__)
+    if unknown:
+        raise BadRule(f"{sorted(unknown)[0]}: no such field")
+    for name in ("id", "detector", "fault"):
+        _text(fields, name)
+    limit = fields.get("limit")
+    return Rule(
+        id=_text(fields, "id"),
+        detector=_text(fields, "detector"),
+        fault=_text(fields, "fault"),
+        severities=_severities(fields.get("severities")),
+        deadband=_number(fields, "deadband", 0.1, 0.0, 0.9),
+        on_delay_s=_number(fields, "on_delay_s", 0.0, 0.0, 30 * 86_400.0),
+        off_delay_s=_number(fields, "off_delay_s", 0.0, 0.0, 30 * 86_400.0),
+        opens_ticket=_flag(fields, "opens_ticket", True),
+        device=_text(fields, "device", "*"),
+        point=_text(fields, "point", "*"),
+        limit=None if limit is None else _limit(limit),
+        enabled=_flag(fields, "enabled", True),
+    )
+
+
+def _precision(pattern: str) -> tuple[int, int]:
+    return int(not any(c in pattern for c in "*?[")), len(pattern.replace("*", ""))
+
+
+def _text(fields: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    value = fields.get(name, default)
+    if not isinstance(value, str) or not 1 <= len(value) <= 128:
+        raise BadRule(f"{name}: a text of 1 to 128 characters")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str, default: float, lowest: float, highest: float) -> float:
+    value = fields.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+        raise BadRule(f"{name}: a number from {lowest:g} to {highest:g}")
+    return float(value)
+
+
+def _flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = fields.get(name, default)
+    if not isinstance(value, bool):
+        raise BadRule(f"{name}: true or false")
+    return value
+
+
+def _severities(value: Any) -> tuple[tuple[float, Severity], ...]:
+    wanted = "severities: pairs of score and severity, both rising, the first score 1.0"
+    if not isinstance(value, list | tuple) or not value:
+        raise BadRule(wanted)
+    try:
+        steps = tuple((float(score), Severity(severity)) for score, severity in value)
+    except (TypeError, ValueError) as error:
+        raise BadRule(wanted) from error
+    scores = [score for score, _ in steps]
+    ranks = [severity.rank for _, severity in steps]
+    if scores[0] != 1.0 or sorted(set(scores)) != scores or sorted(set(ranks)) != ranks:
+        raise BadRule(wanted)
+    return steps
+
+
+def _limit(value: Any) -> Limit:
+    if not isinstance(value, Mapping) or set(value) - set(Limit.__dataclass_fields__):
+        raise BadRule(f"limit: an object of {', '.join(Limit.__dataclass_fields__)}")
+    try:
+        return Limit(**{name: None if number is None else float(number) for name, number in value.items()})
+    except (TypeError, ValueError) as error:
+        raise BadRule(f"limit: {error}") from error

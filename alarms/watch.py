@@ -1,0 +1,309 @@
+"""The watch: every detector over every stream, and the edges that follow by the rules.
+
+A quiet fleet costs one comparison a score. Only subjects above their limit, or on their way back, are looked at one by
+one, and of those only the moments at which the score crosses something.
+
+The watch holds the whole memory of detection. `snapshot` and `restore` carry it over a restart; ids of events are made
+from what they name, so that readings seen twice after a crash make no second alarm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from alarms.events import AlarmEvent, Kind, Severity, event_id, occurrence_id
+from alarms.messages import message
+from alarms.rules import Rule, governing
+from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from telemetry import Batch, Quality, Stream
+
+# Readings of one stream that are scored at once. An alarm's evidence is taken at the end of such a slice: too high, and
+# the evidence of a backlog's alarm shows what came long after; too low, and a backlog costs a call for every few rows.
+SLICE_READINGS = 32
+# A delay ends by the clock, without a further reading, only where the stream lives in the present.
+_PRESENT_US = 120_000_000
+_UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
+_LAYOUT = 1
+_NEVER = np.iinfo(np.int64).min
+
+
+@dataclass(slots=True)
+class Condition:
+    """A subject that is above its limit, or was raised and has not returned."""
+
+    rule: Rule
+    since_us: int  # the departure's beginning
+    noticed_us: int  # by the clock
+    score: float
+    peak: float
+    below_since_us: int | None = None
+    raised: Severity | None = None
+
+
+class Watch:
+    """Turns readings into alarm events.
+
+    Parameters
+    ----------
+    detectors
+        By the name that rules know them by.
+    rules
+        By tenant.
+    """
+
+    def __init__(self, detectors: Mapping[str, Detector], rules: Mapping[str, Sequence[Rule]]) -> None:
+        self._detectors = dict(detectors)
+        self._rules = rules
+        self._streams: dict[int, Stream] = {}
+        self._units: dict[tuple[int, str], str] = {}
+        self._subjects: dict[tuple[str, int], tuple[Stream, Rule] | None] = {}
+        self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in detectors}
+        self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
+
+    def watch(self, streams: Sequence[Stream]) -> None:
+        """Take streams under watch. Those known already are taken again, as their rules may have changed."""
+        self._streams.update((stream.id, stream) for stream in streams)
+        self._units.update(((stream.machine, stream.point), stream.unit) for stream in streams)
+        top = max(self._streams, default=-1) + 1
+        if top > len(self._last_us):
+            grown = np.full(max(top, 2 * len(self._last_us)), _NEVER, np.int64)
+            grown[: len(self._last_us)] = self._last_us
+            self._last_us = grown
+        for name, detector in self._detectors.items():
+            detector.watch(streams)
+            machine_wide = detector.scope is Scope.MACHINE
+            for stream in streams:
+                rule = governing(self._rules.get(stream.tenant, ()), name, stream, machine_wide)
+                subject = stream.machine if machine_wide else stream.id
+                self._subjects[name, subject] = (stream, rule) if rule and rule.enabled else None
+
+    def late(self, batch: Batch) -> npt.NDArray[np.bool_]:
+        """Which readings come too late to be scored: at or before the latest of their stream. Shape (N,)."""
+        late: npt.NDArray[np.bool_] = batch.time_us <= self._last_us[batch.stream]
+        return late
+
+    def last_scored(self) -> dict[int, int]:
+        """The time of the latest reading scored, in µs, by stream; streams without one are left out."""
+        return {stream: int(self._last_us[stream]) for stream in self._streams if self._last_us[stream] != _NEVER}
+
+    def step(self, batch: Batch, now_us: int) -> list[AlarmEvent]:
+        """Score a batch and return the edges in it, in order of time. An empty batch lets time pass.
+
+        Readings that are late, from the future or physically impossible are left out.
+        """
+        batch = batch.where((batch.quality & _UNSCORED) == 0)
+        batch = batch.where(~self.late(batch))
+        events: list[AlarmEvent] = []
+        for part in _slices(batch):
+            for name, detector in self._detectors.items():
+                events += self._edges(name, detector, detector.score(part, now_us), now_us)
+            starts = part.starts()
+            if len(starts):
+                ends = np.append(starts[1:], len(part)) - 1
+                self._last_us[part.stream[ends]] = part.time_us[ends]
+        return sorted(events, key=lambda event: event.at_us)
+
+    def snapshot(self) -> dict[str, Snapshot]:
+        """All memory: a snapshot by detector, and the watch's own under `watch`."""
+        return {name: detector.snapshot() for name, detector in self._detectors.items()} | {
+            "watch": self._own_snapshot()
+        }
+
+    def restore(self, snapshots: Mapping[str, Snapshot]) -> list[str]:
+        """Take over a memory; called after `watch` of the streams known so far.
+
+        Returns
+        -------
+        list of str
+            The detectors that could not read theirs and start afresh.
+        """
+        afresh = []
+        for name, detector in self._detectors.items():
+            try:
+                detector.restore(snapshots[name])
+            except (KeyError, ValueError):
+                afresh.append(name)
+        if "watch" in snapshots:
+            self._own_restore(snapshots["watch"])
+        return afresh
+
+    # Edges ----------------------------------------------------------------------------------------------------------
+
+    def _edges(self, name: str, detector: Detector, scores: Scores, now_us: int) -> Iterator[AlarmEvent]:
+        """The edges of one detector's scores, and of the delays that the clock has ended."""
+        conditions = self._conditions[name]
+        hot = np.unique(scores.subject[scores.score >= 1.0]).tolist()
+        for subject in sorted({*hot, *conditions}):
+            held = self._subjects.get((name, subject))
+            if held is None:
+                conditions.pop(subject, None)
+                continue
+            stream, rule = held
+            rows = slice(*np.searchsorted(scores.subject, [subject, subject + 1]))
+            condition = conditions.get(subject)
+            edges: list[_Edge] = []
+            for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
+                condition, edge = _turn(condition, rule, time_us, score, now_us)
+                edges += edge
+            if condition is None:
+                conditions.pop(subject, None)
+            else:
+                conditions[subject] = condition
+                edges += _by_the_clock(condition, now_us)
+            if edges:
+                evidence = detector.explain(subject)
+                for edge in edges:
+                    yield self._event(edge, name, detector.scope, subject, stream, evidence)
+
+    def _event(
+        self, edge: _Edge, detector: str, scope: Scope, subject: int, stream: Stream, evidence: Evidence
+    ) -> AlarmEvent:
+        rule = edge.condition.rule
+        point = stream.point if scope is Scope.STREAM else evidence.point
+        unit = self._units.get((stream.machine, point), "")
+        occurrence = occurrence_id(stream.tenant, rule.id, scope, subject, edge.condition.since_us)
+        return AlarmEvent(
+            event_id=event_id(occurrence, edge.kind, edge.severity),
+            occurrence_id=occurrence,
+            kind=edge.kind,
+            rule=rule.id,
+            detector=detector,
+            scope=scope,
+            subject=subject,
+            machine=stream.machine,
+            tenant=stream.tenant,
+            device=stream.device,
+            point=point,
+            unit=unit,
+            fault=rule.fault,
+            severity=edge.severity,
+            since_us=edge.condition.since_us,
+            at_us=edge.at_us,
+            score=edge.score,
+            peak=edge.condition.peak,
+            message=message(detector, point, unit, evidence),
+            opens_ticket=rule.opens_ticket,
+            evidence=evidence,
+        )
+
+    # Memory ---------------------------------------------------------------------------------------------------------
+
+    def _own_snapshot(self) -> Snapshot:
+        open_ones = [
+            (name, subject, condition)
+            for name, conditions in self._conditions.items()
+            for subject, condition in conditions.items()
+        ]
+        last = self.last_scored()
+        return {
+            "layout": np.array([_LAYOUT]),
+            "last_stream": np.array(list(last), np.int32),
+            "last_us": np.array(list(last.values()), np.int64),
+            "detector": np.array([name for name, _, _ in open_ones], "U64"),
+            "subject": np.array([subject for _, subject, _ in open_ones], np.int32),
+            "since_us": np.array([c.since_us for _, _, c in open_ones], np.int64),
+            "noticed_us": np.array([c.noticed_us for _, _, c in open_ones], np.int64),
+            "score": np.array([c.score for _, _, c in open_ones], np.float64),
+            "peak": np.array([c.peak for _, _, c in open_ones], np.float64),
+            "below_since_us": np.array(
+                [_NEVER if c.below_since_us is None else c.below_since_us for _, _, c in open_ones], np.int64
+            ),
+            "raised": np.array([c.raised or "" for _, _, c in open_ones], "U16"),
+        }
+
+    def _own_restore(self, snapshot: Snapshot) -> None:
+        if int(snapshot["layout"][0]) != _LAYOUT:
+            return
+        known = np.isin(snapshot["last_stream"], list(self._streams))
+        self._last_us[snapshot["last_stream"][known]] = snapshot["last_us"][known]
+        columns = ("detector", "subject", "since_us", "noticed_us", "score", "peak", "below_since_us", "raised")
+        for name, subject, since, noticed, score, peak, below, raised in zip(
+            *(snapshot[column].tolist() for column in columns), strict=True
+        ):
+            held = self._subjects.get((name, subject))
+            if held is None:
+                continue
+            self._conditions[name][subject] = Condition(
+                rule=held[1],
+                since_us=since,
+                noticed_us=noticed,
+                score=score,
+                peak=peak,
+                below_since_us=None if below == _NEVER else below,
+                raised=Severity(raised) if raised else None,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    kind: Kind
+    at_us: int
+    severity: Severity
+    score: float
+    condition: Condition
+
+
+def _turn(
+    condition: Condition | None, rule: Rule, time_us: int, score: float, now_us: int
+) -> tuple[Condition | None, list[_Edge]]:
+    """One score of one subject: the condition after it, and the edges it makes. NaN changes nothing."""
+    if math.isnan(score) or (condition is None and score < 1.0):
+        return condition, []
+    if condition is None:
+        condition = Condition(rule, since_us=time_us, noticed_us=now_us, score=score, peak=score)
+    condition.rule = rule
+    condition.score = score
+    condition.peak = max(condition.peak, score)
+    if score >= 1.0:
+        condition.below_since_us = None
+        return condition, _worse(condition, time_us) if time_us >= condition.since_us + _us(rule.on_delay_s) else []
+    if score < 1.0 - rule.deadband:
+        if condition.raised is None:
+            return None, []
+        if condition.below_since_us is None:
+            condition.below_since_us = time_us
+    if condition.below_since_us is not None and time_us >= condition.below_since_us + _us(rule.off_delay_s):
+        return None, [_Edge(Kind.RETURNED, time_us, condition.raised or Severity.LOW, score, condition)]
+    return condition, []
+
+
+def _worse(condition: Condition, at_us: int) -> list[_Edge]:
+    """The edge to a severity that the condition has not had yet, if its score is that bad."""
+    severity = condition.rule.severity(condition.score)
+    if condition.raised is not None and severity.rank <= condition.raised.rank:
+        return []
+    kind = Kind.RAISED if condition.raised is None else Kind.ESCALATED
+    condition.raised = severity
+    return [_Edge(kind, at_us, severity, condition.score, condition)]
+
+
+def _by_the_clock(condition: Condition, now_us: int) -> list[_Edge]:
+    """The raise that is due though no further reading has come, where the stream lives in the present."""
+    delay_us = _us(condition.rule.on_delay_s)
+    present = abs(condition.noticed_us - condition.since_us) < _PRESENT_US
+    if condition.raised is None and present and condition.score >= 1.0 and now_us - condition.noticed_us >= delay_us:
+        return _worse(condition, condition.since_us + delay_us)
+    return []
+
+
+def _us(seconds: float) -> int:
+    return int(seconds * 1e6)
+
+
+def _slices(batch: Batch) -> Iterator[Batch]:
+    """A batch cut by time into parts of about `SLICE_READINGS` a stream; the empty batch is one part."""
+    streams = max(len(batch.starts()), 1)
+    parts = -(-len(batch) // (streams * SLICE_READINGS))
+    if parts <= 1:
+        yield batch
+        return
+    ordered = np.sort(batch.time_us)
+    cuts = np.unique(ordered[np.arange(1, parts) * len(ordered) // parts])
+    part_of = np.searchsorted(cuts, batch.time_us, side="right")
+    for part in range(len(cuts) + 1):
+        yield batch.where(part_of == part)
