@@ -1,0 +1,25 @@
+"""Score streams: one method a file, all behind `Detector`; `DETECTORS` names them."""
+
+from detectors.flatline import Flatline
+from detectors.limits import Limit, Limits
+from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from detectors.silence import Silence
+
+DETECTORS: dict[str, type] = {
+    "limits": Limits,
+    "flatline": Flatline,
+    "silence": Silence,
+}
+
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Evidence",
+    "Flatline",
+    "Limit",
+    "Limits",
+    "Scope",
+    "Scores",
+    "Silence",
+    "Snapshot",
+]

@@ -1,0 +1,122 @@
+"""A detector's memory: one row a subject, one named column a quantity.
+
+Grows when subjects are added, never shrinks, and turns into plain arrays and back. A memory of another layout is refused
+rather than guessed at, so that a changed detector starts afresh instead of alarming on numbers it misreads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+_FIRST_CAPACITY = 16
+
+
+class Memory:
+    """Columns of equal length, addressed by name; rows, by the number of a subject.
+
+    Parameters
+    ----------
+    layout : str
+        Name and version of what the columns mean; changed whenever their meaning does.
+    empty : mapping of str to array_like
+        The row of a subject of which nothing is known: each column's dtype, shape and first value.
+    """
+
+    def __init__(self, layout: str, empty: Mapping[str, npt.ArrayLike]) -> None:
+        self._layout = layout
+        self._empty = {name: np.asarray(value) for name, value in empty.items()}
+        self._row_of: dict[int, int] = {}
+        self._columns: dict[str, npt.NDArray[Any]] = {}
+        self._sorted_ids: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._sorted_rows: Rows = np.empty(0, np.intp)
+        self._grow_to(_FIRST_CAPACITY)
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    def __contains__(self, subject: int) -> bool:
+        return subject in self._row_of
+
+    def __getitem__(self, column: str) -> npt.NDArray[Any]:
+        """The column with room to spare at its end; writes go through."""
+        return self._columns[column]
+
+    @property
+    def subjects(self) -> npt.NDArray[np.int64]:
+        """The number of each row's subject, in order of the rows."""
+        return np.fromiter(self._row_of, np.int64, len(self._row_of))
+
+    def add(self, subjects: Sequence[int]) -> None:
+        """Make a row for each subject that has none."""
+        for subject in subjects:
+            self._row_of.setdefault(subject, len(self._row_of))
+        if len(self._row_of) > self._capacity:
+            self._grow_to(max(2 * self._capacity, len(self._row_of)))
+
+    def row(self, subject: int) -> int:
+        return self._row_of[subject]
+
+    def rows(self, subjects: npt.NDArray[np.integer[Any]]) -> Rows:
+        """The rows of subjects, all of them known.
+
+        Raises
+        ------
+        KeyError
+            If a subject was never added.
+        """
+        if len(self._sorted_ids) < len(self):
+            ids = self.subjects
+            self._sorted_rows = np.argsort(ids)
+            self._sorted_ids = ids[self._sorted_rows]
+        found = np.searchsorted(self._sorted_ids, subjects)
+        if len(found) and (found.max() >= len(self) or (self._sorted_ids[found] != subjects).any()):
+            raise KeyError("a subject that was never watched")
+        return self._sorted_rows[found]
+
+    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
+        kept = {name: column[: len(self)].copy() for name, column in self._columns.items()}
+        return {"layout": np.array(self._layout), "subject": self.subjects, **kept}
+
+    def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what is remembered of the subjects that have a row here.
+
+        Raises
+        ------
+        ValueError
+            If the snapshot has another layout.
+        """
+        self._check(snapshot)
+        subjects = snapshot["subject"]
+        known = np.array([int(subject) in self._row_of for subject in subjects], bool)
+        rows = self.rows(subjects[known])
+        for name, column in self._columns.items():
+            column[rows] = snapshot[name][known]
+
+    def _check(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+        if "layout" not in snapshot or str(snapshot["layout"]) != self._layout:
+            raise ValueError(f"not a memory of the layout {self._layout}")
+        missing = {"subject", *self._empty} - set(snapshot)
+        if missing:
+            raise ValueError(f"a memory without {sorted(missing)}")
+        count = len(snapshot["subject"])
+        for name, empty in self._empty.items():
+            if snapshot[name].shape != (count, *empty.shape) or snapshot[name].dtype.kind != empty.dtype.kind:
+                raise ValueError(f"a memory whose {name} has another shape")
+
+    @property
+    def _capacity(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+    def _grow_to(self, capacity: int) -> None:
+        for name, empty in self._empty.items():
+            column = np.empty((capacity, *empty.shape), empty.dtype)
+            column[:] = empty
+            if name in self._columns:
+                column[: len(self._columns[name])] = self._columns[name]
+            self._columns[name] = column
