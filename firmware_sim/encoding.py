@@ -1,0 +1,92 @@
+"""What a device puts on the wire: the JSON telemetry forms of the MQTT contract, and the payload of its status.
+
+Written apart from the decoder of `ingest`, on purpose: the two meet only in the contract, so that a mistake in one is
+not mirrored by the other. Numbers go out with the digits they have, never as NaN or Infinity, which JSON doesn't know.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Form(StrEnum):
+    """How readings are laid out in a message."""
+
+    FLAT = "flat"
+    """One object a sample, points beside `ts`. Has no room for a sequence number."""
+    VALUES = "values"
+    """One object a sample, points under `values`."""
+    LIST = "list"
+    """A list of `values` objects."""
+    COLUMNS = "columns"
+    """One object for many samples: `t0`, `dt` and a list a point. The cheapest by far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A payload and the sequence numbers it spends: `last_seq` is its last, the next message goes on from there."""
+
+    last_seq: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Samples of one device, evenly spaced: `t0_ms + i * dt_ms`. `columns` holds a list of one length a point."""
+
+    t0_ms: int
+    dt_ms: int
+    columns: Mapping[str, Sequence[float]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+def encode(form: Form, block: Block, boot: int, seq: int) -> list[Message]:
+    """The messages of a block, in order; the first spends the sequence number `seq`.
+
+    A list spends one number an item, every other form one a message.
+    """
+    if form is Form.COLUMNS:
+        columns = {point: list(values) for point, values in block.columns.items()}
+        body = {"t0": block.t0_ms, "dt": block.dt_ms, "boot": boot, "seq": seq, "values": columns}
+        return [Message(seq, orjson.dumps(body))]
+    stamps = [block.t0_ms + i * block.dt_ms for i in range(len(block))]
+    rows = [dict(zip(block.columns, row, strict=True)) for row in zip(*block.columns.values(), strict=True)]
+    if form is Form.FLAT:
+        flat = ({"ts": ts} | row for ts, row in zip(stamps, rows, strict=True))
+        return [Message(seq + i, orjson.dumps(item)) for i, item in enumerate(flat)]
+    items = [sample(ts * 1000, row, boot, seq + i) for i, (ts, row) in enumerate(zip(stamps, rows, strict=True))]
+    if form is Form.LIST:
+        return [Message(seq + len(items) - 1, orjson.dumps(items))] if items else []
+    return [Message(seq + i, orjson.dumps(item)) for i, item in enumerate(items)]
+
+
+def sample(time_us: int, values: Mapping[str, float], boot: int, seq: int) -> dict[str, Any]:
+    """One sample as an object with `values`; what is not finite is left out."""
+    finite = {point: value for point, value in values.items() if math.isfinite(value)}
+    return {"ts": stamp(time_us), "boot": boot, "seq": seq, "values": finite}
+
+
+def stamp(time_us: int) -> int | str:
+    """Milliseconds since 1970 where the time is whole milliseconds, else RFC 3339 with microseconds."""
+    return time_us // 1000 if time_us % 1000 == 0 else rfc3339(time_us)
+
+
+def rfc3339(time_us: int) -> str:
+    """A time in UTC, with as many digits of a second as it needs."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+
+
+def status(online: bool, boot: int, **more: Any) -> bytes:
+    """The payload of the retained `status`."""
+    return orjson.dumps({"online": online, "boot": boot} | more)
