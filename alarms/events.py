@@ -44,8 +44,8 @@ class AlarmEvent:
     """One change of one alarm.
 
     `since_us` is when the departure began, `at_us` when the rule's delay had passed: both in the telemetry's own time.
-    `subject` is a stream or a machine by `scope`, `machine` the device; `point` leads, in `unit`. `score` is the score at the edge, `peak` the highest of the
-    occurrence. `evidence` is as of this edge.
+    `subject` is a stream or a machine by `scope`, `machine` the device; `point` leads, in `unit`. `score` is the score
+    at the edge, `peak` the highest of the occurrence. `evidence` is as of this edge.
     """
 
     event_id: UUID

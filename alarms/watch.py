@@ -148,8 +148,8 @@ class Watch:
             condition = conditions.get(subject)
             edges: list[_Edge] = []
             for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
-                condition, edge = _turn(condition, rule, time_us, score, now_us)
-                edges += edge
+                condition, made = _turn(condition, rule, time_us, score, now_us)
+                edges += made
             if condition is None:
                 conditions.pop(subject, None)
             else:
