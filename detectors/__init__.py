@@ -3,11 +3,13 @@
 from detectors.flatline import Flatline
 from detectors.limits import Limit, Limits
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from detectors.shift import Shift
 from detectors.silence import Silence
 
 DETECTORS: dict[str, type] = {
     "limits": Limits,
     "flatline": Flatline,
+    "shift": Shift,
     "silence": Silence,
 }
 
@@ -20,6 +22,7 @@ __all__ = [
     "Limits",
     "Scope",
     "Scores",
+    "Shift",
     "Silence",
     "Snapshot",
 ]

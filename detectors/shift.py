@@ -1,0 +1,262 @@
+"""A lasting shift of one stream's level, or a strong change of its scatter, against its own recent normal.
+
+Compares the last half minute (for a stream that reports every second; windows grow with a stream's own interval) with a
+slow baseline, on the scale by which the two normally differ. A stream that drifts in health differs all the time, so its
+scale is wide; a single spike does not move the median of the last half minute; a gap adds nothing to either window. While
+a stream has departed its baseline stands still, so that a fault is not learnt away; what lasts for `accept_s` is the new
+normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors import rhythm
+from detectors.memory import Memory, Rows
+from detectors.rounds import departed_since, lengths, rounds
+from detectors.scores import Evidence, Scope, Scores, Snapshot
+from telemetry import Batch, Stream
+
+# Readings are averaged over spans before anything else: three intervals of the stream, five seconds at least. Fewer, and
+# the noise of single readings rules; more, and a slow stream's step is seen late.
+_SPAN_INTERVALS = 3
+_SHORTEST_SPAN_US = 5_000_000
+# Spans in the fast window. Its median needs four to move: a step is seen after four spans, a spike of two never.
+_FAST = 6
+_MOST_OF_FAST = 4
+# Memory of the baseline and of the scales, in spans.
+_BASE_SPANS = 30.0
+_SCALE_SPANS = 240.0
+# A surprise counts for at most so many times its own scale when the scale is learnt, so that a fault barely widens it.
+_SURPRISE = 3.0
+# A departure ends below this score: at 1 the baseline would start and stop with every wobble around the limit.
+_RETURNED = 0.7
+_HUGE = 1e300
+
+Floats = npt.NDArray[np.float64]
+
+
+class Shift:
+    """Score 1.0 = the level has moved `limit` times as far as it normally moves, or its scatter is `scatter_limit`
+    times the normal one.
+
+    Parameters
+    ----------
+    limit : float
+        In mean absolute deviations of fast window from baseline. Lower sees smaller steps; too low, and a stream that
+        drifts in bouts alarms.
+    least_steps : float
+        No move smaller than this many standard deviations of single spans is an alarm, however still the stream's level
+        normally is.
+    scatter_limit : float
+        How many times rougher than normal the fast window has to be.
+    learn_spans : int
+        Spans before there is an opinion: 60 are five minutes of a stream that reports every second.
+    accept_s : float
+        A departure that lasts so long, and 120 spans at least, is the new normal. Too low, and a fault is learnt away
+        over a weekend; too high, and an alarm stands for ever after a set-point was changed.
+    """
+
+    scope = Scope.STREAM
+
+    def __init__(
+        self,
+        limit: float = 7.5,
+        least_steps: float = 1.5,
+        scatter_limit: float = 5.0,
+        learn_spans: int = 60,
+        accept_s: float = 86_400.0,
+    ) -> None:
+        self._limit = limit
+        self._least_steps = least_steps
+        self._scatter_limit = scatter_limit
+        self._learn_spans = learn_spans
+        self._accept_us = accept_s * 1e6
+        self._points: dict[int, str] = {}
+        self._memory = Memory(
+            "shift 1",
+            {
+                "time_us": np.int64(-1),
+                "gaps_us": rhythm.NO_GAPS,
+                "gaps_seen": np.int64(0),
+                "span": np.int64(-1),
+                "sum": 0.0,
+                "count": np.int64(0),
+                "fast": np.full(_FAST, np.nan),
+                "spans": np.int64(0),
+                "base": np.nan,
+                "base_n": 0.0,
+                "rough": 0.0,
+                "rough_n": 0.0,
+                "move": 0.0,
+                "move_n": 0.0,
+                "departed_us": np.int64(-1),
+                "score": np.nan,
+                "since_us": np.int64(-1),
+            },
+        )
+
+    def watch(self, streams: Sequence[Stream]) -> None:
+        self._memory.add([stream.id for stream in streams])
+        self._points.update((stream.id, stream.point) for stream in streams)
+
+    def score(self, batch: Batch, now_us: int) -> Scores:
+        if not len(batch):
+            return Scores(batch.time_us, batch.stream, batch.value)
+        memory, starts = self._memory, batch.starts()
+        counts = lengths(starts, len(batch))
+        rows = memory.rows(batch.stream[starts])
+        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
+        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
+        score = np.full(len(batch), np.nan)
+        if known.any():
+            self._step(batch, rows, counts, known, score)
+        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
+        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        return Scores(batch.time_us, batch.stream, score)
+
+    def explain(self, subject: int) -> Evidence:
+        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        base = float(memory["base"][row])
+        margin = float(self._margin(np.array([row]))[0])
+        fast = memory["fast"][row]
+        return Evidence(
+            point=point,
+            observed=float(np.nanmedian(fast)) if memory["spans"][row] else float("nan"),
+            expected=base,
+            low=base - margin,
+            high=base + margin,
+            since_us=int(memory["since_us"][row] if memory["since_us"][row] >= 0 else memory["time_us"][row]),
+            contributions={point: 1.0},
+        )
+
+    def snapshot(self) -> Snapshot:
+        return self._memory.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._memory.restore(snapshot)
+
+    def _step(self, batch: Batch, rows: Rows, counts: Rows, known: npt.NDArray[np.bool_], score: Floats) -> None:
+        """Gather readings into spans and take each span that is over."""
+        memory = self._memory
+        item = np.flatnonzero(known)
+        segment = np.repeat(np.arange(len(rows)), counts)[item]
+        row = rows[segment]
+        interval_us = rhythm.interval_us(memory["gaps_us"][rows])
+        width_us = np.maximum(_SPAN_INTERVALS * interval_us, _SHORTEST_SPAN_US)
+        span = batch.time_us[item] // width_us[segment]
+
+        first = np.concatenate(([True], segment[1:] != segment[:-1]))
+        opens = first | np.concatenate(([True], span[1:] != span[:-1]))
+        group = np.cumsum(opens) - 1
+        at = np.flatnonzero(opens)
+        group_row, group_span = row[at], span[at]
+        leads = first[at]
+        carries = leads & (memory["span"][group_row] == group_span)
+        total = np.where(carries, memory["sum"][group_row], 0.0)
+        count = np.where(carries, memory["count"][group_row], 0)
+        # An unbuffered sum in order: the same to the last bit however the readings were cut into batches.
+        np.add.at(total, group, np.clip(batch.value[item], -_HUGE, _HUGE) / 1e3)
+        np.add.at(count, group, 1)
+
+        closes_carried = leads & ~carries & (memory["count"][group_row] > 0)
+        last = np.concatenate((leads[1:], [True]))
+        # A span is over when the next one of its stream begins; the carried one comes before the first of the batch.
+        carried = np.flatnonzero(closes_carried)
+        done = np.flatnonzero(~last)
+        mean = np.concatenate(
+            (
+                memory["sum"][group_row[carried]] / memory["count"][group_row[carried]],
+                total[done] / count[done],
+            )
+        )
+        opened_by = np.concatenate((carried, done + 1))
+        order = np.argsort(opened_by, kind="stable")
+        opened_by, mean = opened_by[order], mean[order]
+        after = np.full(len(at), np.nan)
+        after[leads] = memory["score"][group_row[leads]]
+        if len(opened_by):
+            who = segment[at[opened_by]]
+            which = np.flatnonzero(np.concatenate(([True], who[1:] != who[:-1])))
+            for turn, close in rounds(lengths(which, len(who))):
+                target = opened_by[close]
+                now = rows[who[which[turn]]]
+                after[target] = self._take(now, mean[close], batch.time_us[item[at[target]]])
+        score[item] = after[group]
+
+        ends = np.flatnonzero(last)
+        memory["span"][group_row[ends]] = group_span[ends]
+        memory["sum"][group_row[ends]], memory["count"][group_row[ends]] = total[ends], count[ends]
+
+    def _take(self, row: Rows, mean: Floats, now_us: npt.NDArray[np.int64]) -> Floats:
+        """One span of each of these streams: the new scores."""
+        memory = self._memory
+        fast = memory["fast"][row]
+        leaving, before = fast[:, 0], fast[:, -1]
+        fast = np.concatenate((fast[:, 1:], mean[:, None]), axis=1)
+        memory["fast"][row] = fast
+        memory["spans"][row] += 1
+        spans = memory["spans"][row]
+        departed = memory["departed_us"][row] >= 0
+
+        self._settle(row, leaving, departed)
+        full = spans >= _FAST
+        ordered = np.sort(fast, axis=1)
+        level = (ordered[:, _FAST // 2 - 1] + ordered[:, _FAST // 2]) / 2
+        move = np.abs(level - memory["base"][row])
+        steps = np.sort(np.abs(np.diff(fast, axis=1)), axis=1)[:, (_FAST - 1) // 2]
+        margin = self._margin(row)
+        rough_limit = self._scatter_limit * memory["rough"][row]
+        opinion = full & (spans >= self._learn_spans) & (memory["rough"][row] > 0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            worst = np.minimum(np.fmax(move / margin, steps / rough_limit), _HUGE)
+        score = np.where(opinion, worst, np.nan)
+
+        self._adapt(row, np.abs(mean - before), move, departed)
+        began = opinion & ~departed & (score >= 1.0)
+        memory["departed_us"][row[began]] = now_us[began]
+        ended = departed & ~(score >= _RETURNED)
+        memory["departed_us"][row[ended]] = -1
+        lasted_us = now_us - memory["departed_us"][row]
+        accepted = departed & ~ended & (lasted_us >= self._accept_us)
+        self._accept(row[accepted], level[accepted])
+        memory["score"][row] = score
+        return score
+
+    def _margin(self, row: Rows) -> Floats:
+        memory = self._memory
+        return np.maximum(self._limit * memory["move"][row], self._least_steps * memory["rough"][row])
+
+    def _settle(self, row: Rows, leaving: Floats, departed: npt.NDArray[np.bool_]) -> None:
+        """Let the baseline follow the span that leaves the fast window, no faster than the level normally moves."""
+        memory = self._memory
+        learn = ~np.isnan(leaving) & ~departed
+        row, leaving = row[learn], leaving[learn]
+        base, n = memory["base"][row], memory["base_n"][row]
+        reach = np.where(n >= _FAST, _SURPRISE * np.maximum(memory["move"][row], memory["rough"][row]), np.inf)
+        change = np.clip(leaving - base, -reach, reach)
+        n = np.minimum(n + 1.0, _BASE_SPANS)
+        memory["base"][row] = np.where(np.isnan(base), leaving, base + change / n)
+        memory["base_n"][row] = n
+
+    def _adapt(self, row: Rows, step: Floats, move: Floats, departed: npt.NDArray[np.bool_]) -> None:
+        """Learn how rough the stream is from span to span, and how far its level normally is from its baseline."""
+        memory = self._memory
+        for name, seen in (("rough", step), ("move", move)):
+            learn = ~np.isnan(seen) & ~departed
+            at, scale = row[learn], memory[name][row[learn]]
+            n = memory[name + "_n"][at]
+            cap = np.where(n >= 4 * _FAST, _SURPRISE * scale, np.inf)
+            cap = np.where(cap > 0, cap, np.inf)
+            n = np.minimum(n + 1.0, _SCALE_SPANS)
+            memory[name][at] = scale + (np.minimum(seen[learn], cap) - scale) / n
+            memory[name + "_n"][at] = n
+
+    def _accept(self, row: Rows, level: Floats) -> None:
+        memory = self._memory
+        memory["base"][row] = level
+        memory["base_n"][row] = _FAST
+        memory["departed_us"][row] = -1
