@@ -1,0 +1,1 @@
+"""From the broker to the database and the detectors: one loop, nothing lost, nothing doubled."""

@@ -1,0 +1,38 @@
+"""The seam between a source of messages and the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it came."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Messages that arrived together, with the function that acknowledges them.
+
+    `ack` is called once, after the commit. A delivery that is never acknowledged comes again.
+    """
+
+    messages: Sequence[Message]
+    ack: Callable[[], None]
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """At least one a second, empty if need be, until the source is closed; then what has arrived, and the end.
+
+        At least once: a message comes again, in another delivery, until it is acknowledged. Memory is bounded by the
+        source's window: while deliveries wait for their acknowledgement the sender is slowed, nothing is dropped.
+        """
+        ...

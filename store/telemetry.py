@@ -1,0 +1,261 @@
+"""Telemetry into the database: columns by binary COPY, one transaction a delivery.
+
+Under pressure the database is the limit, not this module: a delivery of a few thousand readings costs it one COPY. A
+batch with readings stored before takes the slower way through a stage, and says how many there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from psycopg import Connection, errors
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from store.queries import queries
+from telemetry import Batch, Quality, Stream, StreamKey, quantity_of
+
+# A row of COPY's binary format: the number of fields, then each field's length and its big-endian bytes.
+_ROW = np.dtype([
+    ("fields", ">i2"),
+    ("l0", ">i4"), ("time", ">i8"),
+    ("l1", ">i4"), ("stream", ">i4"),
+    ("l2", ">i4"), ("value", ">f8"),
+    ("l3", ">i4"), ("quality", ">i2"),
+])  # fmt: skip
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = b"\xff\xff"
+# PostgreSQL counts from 2000, we from 1970.
+_EPOCH_US = 946_684_800_000_000
+# Enough to see what a reject was; the rest of a megabyte of rubbish is not worth keeping.
+REJECT_BYTES = 4096
+# Readings at once on the way back to the detectors after a crash.
+CATCH_UP_READINGS = 200_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A message, or a part of one, that could not be stored; without `tenant` and `device` where the topic is not ours."""
+
+    topic: str
+    payload: bytes
+    reason: str
+    tenant: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of the readings of one append; arrays of counts by stream id, as long as the highest id + 1."""
+
+    stored: npt.NDArray[np.int64]
+    late: npt.NDArray[np.int64]
+
+    @property
+    def readings(self) -> int:
+        return int(self.stored.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the messages of one device in one delivery."""
+
+    tenant: str
+    device: str
+    messages: int
+    stored: int
+    duplicates: int
+    late: int
+    rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a device says of itself."""
+
+    tenant: str
+    device: str
+    online: bool
+    at_us: int
+    kind: str = ""
+    model: str = ""
+    site: str = ""
+    firmware: str = ""
+
+
+def append(conn: Connection[TupleRow], batch: Batch) -> Appended:
+    """Store a batch; a reading whose stream and time are stored already is left as it was.
+
+    The caller's transaction goes on in either case: a COPY that meets a stored reading is undone by itself.
+    """
+    size = int(batch.stream.max(initial=-1)) + 1
+    if not len(batch):
+        return Appended(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    sql = queries("telemetry")
+    rows = encode(batch)
+    try:
+        with conn.transaction():
+            _copy(conn, sql["copy_readings"], rows)
+    except errors.UniqueViolation:
+        conn.execute(sql["make_stage"])
+        _copy(conn, sql["copy_stage"], rows)
+        stored, late = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        for stream, count, late_ones in conn.execute(sql["unstage"]):
+            stored[stream], late[stream] = count, late_ones
+        conn.execute("DELETE FROM stage")
+        return Appended(stored, late)
+    is_late = (batch.quality & Quality.LATE) != 0
+    return Appended(
+        np.bincount(batch.stream, minlength=size),
+        np.bincount(batch.stream[is_late], minlength=size),
+    )
+
+
+def encode(batch: Batch) -> memoryview:
+    """A batch in COPY's binary format: header, rows, trailer. About 0.1 µs a row."""
+    size = len(batch) * _ROW.itemsize
+    buffer = bytearray(len(_HEADER) + size + len(_TRAILER))
+    buffer[: len(_HEADER)] = _HEADER
+    buffer[-len(_TRAILER) :] = _TRAILER
+    rows = np.frombuffer(buffer, _ROW, len(batch), len(_HEADER))
+    rows["fields"] = 4
+    rows["l0"], rows["l1"], rows["l2"], rows["l3"] = 8, 4, 8, 2
+    rows["time"] = batch.time_us - _EPOCH_US
+    rows["stream"] = batch.stream
+    rows["value"] = batch.value
+    rows["quality"] = batch.quality
+    return memoryview(buffer)
+
+
+def add_rejects(conn: Connection[TupleRow], rejects: Sequence[Reject], at_us: int) -> None:
+    """Store rejects with the first bytes of what was sent."""
+    if not rejects:
+        return
+    at = _aware(at_us)
+    with conn.cursor() as cursor, cursor.copy(queries("telemetry")["copy_rejects"]) as copy:
+        copy.set_types(["timestamptz", "text", "text", "text", "bytea", "int4", "text"])
+        for reject in rejects:
+            copy.write_row((
+                at,
+                reject.tenant,
+                reject.device,
+                _storable(reject.topic),
+                reject.payload[:REJECT_BYTES],
+                len(reject.payload),
+                _storable(reject.reason),
+            ))  # fmt: skip
+
+
+def count_messages(conn: Connection[TupleRow], tallies: Sequence[Tally], at_us: int) -> None:
+    """Add to the ledger, in the order of its key so that two writers cannot lock each other out."""
+    if not tallies:
+        return
+    rows = sorted(tallies, key=lambda tally: (tally.tenant, tally.device))
+    conn.execute(
+        queries("telemetry")["count_messages"],
+        [
+            _aware(at_us),
+            [t.tenant for t in rows],
+            [t.device for t in rows],
+            [t.messages for t in rows],
+            [t.stored for t in rows],
+            [t.duplicates for t in rows],
+            [t.late for t in rows],
+            [t.rejected for t in rows],
+        ],
+    )
+
+
+def note_status(conn: Connection[TupleRow], statuses: Iterable[Status]) -> None:
+    """Store what devices say of themselves; of several from one device the last."""
+    last = {(status.tenant, status.device): status for status in statuses}
+    rows = [last[key] for key in sorted(last)]
+    conn.execute(
+        queries("telemetry")["note_status"],
+        [
+            [s.tenant for s in rows],
+            [s.device for s in rows],
+            [s.kind for s in rows],
+            [s.model for s in rows],
+            [s.site for s in rows],
+            [s.firmware for s in rows],
+            [s.online for s in rows],
+            [_aware(s.at_us) for s in rows],
+        ],
+    )
+
+
+def tenants_known(conn: Connection[TupleRow]) -> set[str]:
+    """Tenants whose devices are admitted."""
+    return {tenant for (tenant,) in conn.execute(queries("telemetry")["tenants_known"])}
+
+
+def streams_known(conn: Connection[TupleRow]) -> list[Stream]:
+    """Every stream there is."""
+    return [Stream(*row) for row in conn.execute(queries("telemetry")["streams_known"])]
+
+
+def add_streams(conn: Connection[TupleRow], keys: Sequence[StreamKey]) -> list[Stream]:
+    """Streams on first sight, and their devices with them; those there already are found."""
+    sql = queries("telemetry")
+    keys = sorted(keys)
+    devices = sorted({(key.tenant, key.device) for key in keys})
+    conn.execute(sql["add_devices"], [[tenant for tenant, _ in devices], [device for _, device in devices]])
+    names = [[key.tenant for key in keys], [key.device for key in keys], [key.point for key in keys]]
+    quantities = [quantity_of(key.point) for key in keys]
+    conn.execute(sql["add_streams"], [*names, [q.name for q in quantities], [q.unit for q in quantities]])
+    return [Stream(*row) for row in conn.execute(sql["streams_of"], names)]
+
+
+def readings_after(conn: Connection[TupleRow], last_us: dict[int, int], unscored: int) -> Batch:
+    """The earliest readings stored after the time given for each stream, at most `CATCH_UP_READINGS` of them.
+
+    Rows with a bit of `unscored` in their quality are left out.
+    """
+    rows = conn.execute(
+        queries("telemetry")["readings_after"],
+        [list(last_us), [_aware(us) for us in last_us.values()], unscored, CATCH_UP_READINGS],
+    ).fetchall()
+    if not rows:
+        return Batch.empty()
+    times, streams, values, qualities = zip(*rows, strict=True)
+    return Batch.of([int(time) for time in times], streams, values, qualities)
+
+
+def rules_in_force(conn: Connection[TupleRow]) -> dict[str, list[dict[str, object]]]:
+    """The newest version of each rule, as plain values, by tenant."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for tenant, rule in conn.execute(queries("telemetry")["rules_in_force"]):
+        found.setdefault(tenant, []).append(rule)
+    return found
+
+
+def beat(conn: Connection[TupleRow], role: str, detail: dict[str, object]) -> None:
+    """A role says that it lives, and how it fares."""
+    conn.execute(queries("telemetry")["beat"], [role, Jsonb(detail, dumps=orjson.dumps)])
+
+
+def hold_ingest(conn: Connection[TupleRow]) -> bool:
+    """Whether this session is the only ingest of the database; if so, it stays so until the session ends."""
+    row = conn.execute(queries("telemetry")["hold_ingest"]).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _copy(conn: Connection[TupleRow], statement: str, rows: memoryview) -> None:
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(rows)
+
+
+def _aware(time_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds no NUL."""
+    return text.replace("\0", "\\0")
