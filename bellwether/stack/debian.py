@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from bellwether.stack.errors import Unsupported
+
 Progress = Callable[[str], None]
 
 # Names under which a machine may follow Debian: only these are taken for the Debian archive among configured sources.
@@ -33,16 +35,6 @@ KEYRINGS = (
 )
 # Too low: a busy mirror counts as unreachable. Too high: a machine without network waits that long for its one line.
 MIRROR_TIMEOUT_S = 20
-
-
-class Unsupported(Exception):
-    """This machine cannot run the local stack; the message says why and what to do instead."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"{reason.rstrip('.')}. Use `docker compose up` instead,"
-            " or give `--database-url` and `--mqtt-url` of servers you have."
-        )
 
 
 class Architecture(NamedTuple):

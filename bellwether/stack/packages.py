@@ -29,9 +29,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bellwether.stack import debian
-from bellwether.stack.debian import Progress, Unsupported, architecture
-
-__all__ = ["BROWSER", "SERVERS", "Programs", "Progress", "Recipe", "Unsupported", "ensure", "ensure_browser"]
+from bellwether.stack.debian import Progress, architecture
+from bellwether.stack.errors import Unsupported
 
 # The release whose packages are unpacked: the first that carries the TimescaleDB extension.
 RELEASE = "trixie"

@@ -1,0 +1,35 @@
+"""Ports on the loopback interface, the only one that the local stack listens on."""
+
+from __future__ import annotations
+
+import socket
+
+from bellwether.stack.errors import PortTaken
+
+LOOPBACK = "127.0.0.1"
+
+
+def choose(what: str, wanted: int | None = None, preferred: int | None = None) -> int:
+    """Return `wanted` or fail if it is taken; without a wish, `preferred` if it is free, else any that is free."""
+    if wanted:
+        if not is_free(wanted):
+            raise PortTaken(f"Port {wanted} for {what} is in use: stop what listens there, or give another")
+        return wanted
+    return preferred if preferred and is_free(preferred) else _any()
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on `port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _any() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
