@@ -144,8 +144,9 @@ class Archive:
         if "NO_PUBKEY" in complaint:
             keyring = self._newer_keyring(sources, keyring)
             complaint = self._update(wanted, keyring)
-        if complaint:
-            complaint = self._update([source for source in wanted if source.is_release], keyring)
+        alone = [source for source in wanted if source.is_release]
+        if complaint and alone != wanted:
+            complaint = self._update(alone, keyring)
         if complaint:
             raise Unsupported(f"The Debian mirror does not serve {release}: {complaint}")
 

@@ -73,6 +73,10 @@ class Role:
     stop_within_s: float = 10.0
 
 
+class AskedToStop(KeyboardInterrupt):
+    """Ctrl-C, SIGTERM or SIGHUP arrived. Ends the supervisor's `with` block, which does not let it out: no failure."""
+
+
 class Supervisor:
     """Starts roles, restarts those that die, stops all; see the module."""
 
@@ -95,7 +99,7 @@ class Supervisor:
         self._keeper.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
         for number in self._handlers:
             signal.signal(number, lambda *_: self._hurry.set())
         try:
@@ -103,6 +107,7 @@ class Supervisor:
         finally:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)  # type: ignore[arg-type]
+        return isinstance(error, AskedToStop)
 
     def start(self, role: Role) -> None:
         """Start `role` and return when it is ready; raise `StartFailed` if it never is."""
@@ -117,7 +122,7 @@ class Supervisor:
         """Wait until asked to stop, and return True; after `timeout_s`, return False."""
         try:
             return self._closing.wait(timeout_s)
-        except KeyboardInterrupt:
+        except AskedToStop:
             return True
 
     def pids(self) -> dict[str, int]:
@@ -261,7 +266,7 @@ def tied_to_us(argv: Iterable[str], death_signal: signal.Signals) -> list[str]:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    raise AskedToStop(signal.Signals(number).name)
 
 
 def _kill_session(pid: int) -> None:
