@@ -1,0 +1,134 @@
+"""What a machine finds around it: ambient temperature, load, whether it runs; and the shape of every machine model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from firmware_sim.faults import Effect, FaultKind
+from firmware_sim.noise import Floats, Indices, key, wander
+
+DAY_S = 86_400.0
+_WARMEST_AT = 15.0 / 24.0
+_BUSIEST_AT = 11.0 / 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """One point of a machine.
+
+    Attributes
+    ----------
+    noise, noise_share : float
+        Standard deviation of the measurement: absolute, and as a share of the reading.
+    resolution : float
+        The step of the converter; below the noise, as a proper instrument has it.
+    span : float
+        The measuring range that matters; a drifting sensor goes astray by a fifth of it.
+    """
+
+    point: str
+    noise: float
+    resolution: float
+    span: float
+    noise_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditions:
+    """A stretch of time as a machine meets it. Arrays are float64 (N,) unless said otherwise.
+
+    Attributes
+    ----------
+    t_s
+        Seconds since 1970, UTC.
+    index : int64 (N,)
+        The same in milliseconds: the index into all noise.
+    dt_s
+        Seconds since the sample before.
+    ambient_degc
+        Air temperature at the site.
+    load
+        Demand as a share of the rated one.
+    running
+        1 where the machine is switched on, else 0.
+    """
+
+    t_s: Floats
+    index: Indices
+    dt_s: Floats
+    ambient_degc: Floats
+    load: Floats
+    running: Floats
+    damages: Mapping[FaultKind, Floats]
+
+    def damage(self, kind: FaultKind) -> Floats:
+        """Damage by one kind of fault, 0 to 1."""
+        found = self.damages.get(kind)
+        return np.zeros(len(self.t_s)) if found is None else found
+
+
+class Model(Protocol):
+    """The physics of one kind of machine.
+
+    `run` takes a stretch of time that follows on the last one and returns the true values of every point, before any
+    sensor. Whatever has inertia lives in the model and carries over; everything else is a function of the conditions,
+    so that a stretch gives the same values however it is cut.
+    """
+
+    sensors: ClassVar[tuple[Sensor, ...]]
+    effects: ClassVar[Mapping[FaultKind, Effect]]
+    rated_load: ClassVar[float]
+    memory_s: ClassVar[float]
+    """Longest time constant: what lies several of these back no longer matters."""
+
+    def __init__(self, device_key: int) -> None: ...
+
+    def run(self, conditions: Conditions) -> dict[str, Floats]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Ambient temperature and demand of one machine, as functions of absolute time alone.
+
+    With `shifts` the machine runs on weekdays from 06:00 to 22:00 UTC, otherwise day and night.
+    """
+
+    site_key: int
+    device_key: int
+    mean_load: float
+    shifts: bool = False
+
+    def ambient_degc(self, t_s: Floats) -> Floats:
+        daily = 4.0 * np.cos(2.0 * np.pi * (t_s / DAY_S - _WARMEST_AT))
+        return np.asarray(21.0 + daily + 1.0 * wander(key(self.site_key, "air"), t_s, 7200.0))
+
+    def load(self, t_s: Floats) -> Floats:
+        """Demand: a daily cycle, and the unrest of a process over half an hour, minutes and half a minute."""
+        daily = 0.04 * np.cos(2.0 * np.pi * (t_s / DAY_S - _BUSIEST_AT))
+        unrest = (
+            0.015 * wander(key(self.device_key, "half hour"), t_s, 1800.0)
+            + 0.015 * wander(key(self.device_key, "minutes"), t_s, 240.0)
+            + 0.010 * wander(key(self.device_key, "half minute"), t_s, 30.0)
+        )
+        return np.asarray(self.mean_load * (1.0 + daily + unrest))
+
+    def running(self, t_s: Floats) -> Floats:
+        if not self.shifts:
+            return np.ones(len(t_s))
+        days, hour = np.floor(t_s / DAY_S), (t_s % DAY_S) / 3600.0
+        weekday = (days + 3) % 7 < 5  # the first of January 1970 was a Thursday
+        return np.where(weekday & (hour >= 6.0) & (hour < 22.0), 1.0, 0.0)
+
+
+def in_quadrature(*parts: Floats | float) -> Floats:
+    """Independent vibrations add as their energies do."""
+    return np.sqrt(sum((np.square(part) for part in parts), np.zeros(1)))
+
+
+def own(device_key: int, what: str, spread: float) -> float:
+    """A factor near 1 by which one machine differs from its like, uniform over plus and minus `spread`."""
+    return 1.0 + spread * (2.0 * (key(device_key, what) / 2.0**64) - 1.0)
