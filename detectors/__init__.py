@@ -2,6 +2,7 @@
 
 from detectors.flatline import Flatline
 from detectors.limits import Limit, Limits
+from detectors.multivariate import Multivariate
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.shift import Shift
 from detectors.silence import Silence
@@ -10,6 +11,7 @@ DETECTORS: dict[str, type] = {
     "limits": Limits,
     "flatline": Flatline,
     "shift": Shift,
+    "multivariate": Multivariate,
     "silence": Silence,
 }
 
@@ -20,6 +22,7 @@ __all__ = [
     "Flatline",
     "Limit",
     "Limits",
+    "Multivariate",
     "Scope",
     "Scores",
     "Shift",
