@@ -27,7 +27,7 @@ from telemetry import Batch, Quality, Stream
 SLICE_READINGS = 32
 # A delay ends by the clock, without a further reading, only where the stream lives in the present.
 _PRESENT_US = 120_000_000
-_UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
+UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
 _LAYOUT = 1
 _NEVER = np.iinfo(np.int64).min
 
@@ -96,7 +96,7 @@ class Watch:
 
         Readings that are late, from the future or physically impossible are left out.
         """
-        batch = batch.where((batch.quality & _UNSCORED) == 0)
+        batch = batch.where((batch.quality & UNSCORED) == 0)
         batch = batch.where(~self.late(batch))
         events: list[AlarmEvent] = []
         for part in _slices(batch):

@@ -29,6 +29,11 @@ class Delivery:
 class Source(Protocol):
     """Where messages come from."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether it can be heard right now."""
+        ...
+
     def deliveries(self) -> Iterator[Delivery]:
         """At least one a second, empty if need be, until the source is closed; then what has arrived, and the end.
 

@@ -1,7 +1,7 @@
 """Connections: how a role of ours reaches its database.
 
-A connection that is lost raises `psycopg.OperationalError` at its next use; `unavailable()` turns that into
-`Unavailable` for who owns the retry.
+What the driver raises is turned into the house's own errors by `unavailable()` and `refused()`, at the place
+that owns the retry.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
-from store.errors import Misconfigured, Unavailable
+from store.errors import Misconfigured, Refused, Unavailable
+
+Session = Connection[TupleRow]
 
 CONNECT_TIMEOUT_S = 5
 # A request of the API that has not been answered by then won't be: too low cuts a year's chart off, too high lets a few
@@ -25,7 +27,7 @@ STATEMENT_TIMEOUT_S = 15
 _HEALS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
-def connect(database_url: str, role: str) -> Connection[TupleRow]:
+def connect(database_url: str, role: str) -> Session:
     """A connection in UTC that says who it is (`role` shows in pg_stat_activity).
 
     Raises
@@ -55,7 +57,7 @@ def connect(database_url: str, role: str) -> Connection[TupleRow]:
         raise Unavailable(str(error).strip()) from error
 
 
-def pool(database_url: str, role: str, size: int) -> ConnectionPool[Connection[TupleRow]]:
+def pool(database_url: str, role: str, size: int) -> ConnectionPool[Session]:
     """A pool of at most `size` connections, tested before they are lent; closed until its `open` is called.
 
     A pool gives up a server that stays away for `reconnect_timeout` and never tries again by itself: here it tries on
@@ -87,6 +89,15 @@ def unavailable() -> Iterator[None]:
         raise Unavailable(str(error).strip()) from error
 
 
-def act_for(conn: Connection[TupleRow], tenant: str) -> None:
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn the server's refusal of a content inside the block into `Refused`."""
+    try:
+        yield
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise Refused(str(error).strip()) from error
+
+
+def act_for(conn: Session, tenant: str) -> None:
     """Show the rest of this transaction the rows of one tenant, and no others."""
     conn.execute("SELECT set_config('bellwether.tenant', %s, true)", [tenant])

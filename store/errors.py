@@ -17,3 +17,7 @@ class NotFound(Exception):
 
 class Conflict(Exception):
     """The thing is not in a state that allows this."""
+
+
+class Refused(Exception):
+    """The database will not have this content; the same without the guilty part it may."""

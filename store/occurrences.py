@@ -14,13 +14,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-from psycopg import Connection
-from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from alarms.events import AlarmEvent, Kind
 from alarms.states import MOVES, Action, State
 from detectors.scores import Scope, Snapshot
+from store.connection import Session
 from store.queries import queries
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,19 +28,19 @@ _MARGIN_LEAST_US = 120_000_000
 _ACTIONS = {Kind.RAISED: Action.RAISE, Kind.RETURNED: Action.RETURN}
 
 
-def apply(conn: Connection[TupleRow], events: Iterable[AlarmEvent]) -> int:
+def apply(conn: Session, events: Iterable[AlarmEvent]) -> int:
     """Store edges in their order; returns how many were new."""
     return sum(_apply_one(conn, event) for event in events)
 
 
-def save_state(conn: Connection[TupleRow], snapshots: Mapping[str, Snapshot]) -> None:
+def save_state(conn: Session, snapshots: Mapping[str, Snapshot]) -> None:
     """Store the memory of every detector."""
     with conn.cursor() as cursor:
         for name, snapshot in snapshots.items():
             cursor.execute(queries("occurrences")["save_state"], [name, _pack(snapshot)])
 
 
-def load_state(conn: Connection[TupleRow]) -> dict[str, dict[str, npt.NDArray[Any]]]:
+def load_state(conn: Session) -> dict[str, dict[str, npt.NDArray[Any]]]:
     """The memories stored; one that cannot be read is left out, and its detector starts afresh."""
     found = {}
     for name, state in conn.execute(queries("occurrences")["load_states"]):
@@ -92,7 +91,7 @@ def evidence_to_json(event: AlarmEvent) -> dict[str, Any]:
     }
 
 
-def _apply_one(conn: Connection[TupleRow], event: AlarmEvent) -> bool:
+def _apply_one(conn: Session, event: AlarmEvent) -> bool:
     sql = queries("occurrences")
     values = {
         "id": event.occurrence_id,

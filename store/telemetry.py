@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 import orjson
-from psycopg import Connection, errors
-from psycopg.rows import TupleRow
+from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from store.connection import Session
 from store.queries import queries
 from telemetry import Batch, Quality, Stream, StreamKey, quantity_of
 
@@ -41,7 +41,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A message, or a part of one, that could not be stored; without `tenant` and `device` where the topic is not ours."""
+    """A message, or a part of one, that could not be stored; no `tenant` and `device` where the topic is not ours."""
 
     topic: str
     payload: bytes
@@ -89,7 +89,7 @@ class Status:
     firmware: str = ""
 
 
-def append(conn: Connection[TupleRow], batch: Batch) -> Appended:
+def append(conn: Session, batch: Batch) -> Appended:
     """Store a batch; a reading whose stream and time are stored already is left as it was.
 
     The caller's transaction goes on in either case: a COPY that meets a stored reading is undone by itself.
@@ -133,7 +133,7 @@ def encode(batch: Batch) -> memoryview:
     return memoryview(buffer)
 
 
-def add_rejects(conn: Connection[TupleRow], rejects: Sequence[Reject], at_us: int) -> None:
+def add_rejects(conn: Session, rejects: Sequence[Reject], at_us: int) -> None:
     """Store rejects with the first bytes of what was sent."""
     if not rejects:
         return
@@ -152,7 +152,7 @@ def add_rejects(conn: Connection[TupleRow], rejects: Sequence[Reject], at_us: in
             ))  # fmt: skip
 
 
-def count_messages(conn: Connection[TupleRow], tallies: Sequence[Tally], at_us: int) -> None:
+def count_messages(conn: Session, tallies: Sequence[Tally], at_us: int) -> None:
     """Add to the ledger, in the order of its key so that two writers cannot lock each other out."""
     if not tallies:
         return
@@ -172,7 +172,7 @@ def count_messages(conn: Connection[TupleRow], tallies: Sequence[Tally], at_us: 
     )
 
 
-def note_status(conn: Connection[TupleRow], statuses: Iterable[Status]) -> None:
+def note_status(conn: Session, statuses: Iterable[Status]) -> None:
     """Store what devices say of themselves; of several from one device the last."""
     last = {(status.tenant, status.device): status for status in statuses}
     rows = [last[key] for key in sorted(last)]
@@ -191,17 +191,17 @@ def note_status(conn: Connection[TupleRow], statuses: Iterable[Status]) -> None:
     )
 
 
-def tenants_known(conn: Connection[TupleRow]) -> set[str]:
+def tenants_known(conn: Session) -> set[str]:
     """Tenants whose devices are admitted."""
     return {tenant for (tenant,) in conn.execute(queries("telemetry")["tenants_known"])}
 
 
-def streams_known(conn: Connection[TupleRow]) -> list[Stream]:
+def streams_known(conn: Session) -> list[Stream]:
     """Every stream there is."""
     return [Stream(*row) for row in conn.execute(queries("telemetry")["streams_known"])]
 
 
-def add_streams(conn: Connection[TupleRow], keys: Sequence[StreamKey]) -> list[Stream]:
+def add_streams(conn: Session, keys: Sequence[StreamKey]) -> list[Stream]:
     """Streams on first sight, and their devices with them; those there already are found."""
     sql = queries("telemetry")
     keys = sorted(keys)
@@ -213,7 +213,7 @@ def add_streams(conn: Connection[TupleRow], keys: Sequence[StreamKey]) -> list[S
     return [Stream(*row) for row in conn.execute(sql["streams_of"], names)]
 
 
-def readings_after(conn: Connection[TupleRow], last_us: dict[int, int], unscored: int) -> Batch:
+def readings_after(conn: Session, last_us: dict[int, int], unscored: int) -> Batch:
     """The earliest readings stored after the time given for each stream, at most `CATCH_UP_READINGS` of them.
 
     Rows with a bit of `unscored` in their quality are left out.
@@ -228,7 +228,7 @@ def readings_after(conn: Connection[TupleRow], last_us: dict[int, int], unscored
     return Batch.of([int(time) for time in times], streams, values, qualities)
 
 
-def rules_in_force(conn: Connection[TupleRow]) -> dict[str, list[dict[str, object]]]:
+def rules_in_force(conn: Session) -> dict[str, list[dict[str, object]]]:
     """The newest version of each rule, as plain values, by tenant."""
     found: dict[str, list[dict[str, object]]] = {}
     for tenant, rule in conn.execute(queries("telemetry")["rules_in_force"]):
@@ -236,18 +236,18 @@ def rules_in_force(conn: Connection[TupleRow]) -> dict[str, list[dict[str, objec
     return found
 
 
-def beat(conn: Connection[TupleRow], role: str, detail: dict[str, object]) -> None:
+def beat(conn: Session, role: str, detail: dict[str, object]) -> None:
     """A role says that it lives, and how it fares."""
     conn.execute(queries("telemetry")["beat"], [role, Jsonb(detail, dumps=orjson.dumps)])
 
 
-def hold_ingest(conn: Connection[TupleRow]) -> bool:
+def hold_ingest(conn: Session) -> bool:
     """Whether this session is the only ingest of the database; if so, it stays so until the session ends."""
     row = conn.execute(queries("telemetry")["hold_ingest"]).fetchone()
     return row is not None and bool(row[0])
 
 
-def _copy(conn: Connection[TupleRow], statement: str, rows: memoryview) -> None:
+def _copy(conn: Session, statement: str, rows: memoryview) -> None:
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(rows)
 

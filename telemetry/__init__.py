@@ -4,6 +4,7 @@ Pure: nothing here reads the clock, the network or the database.
 """
 
 from telemetry.batch import Batch
+from telemetry.broker import Broker
 from telemetry.quality import Quality
 from telemetry.quantities import QUANTITIES, Quantity, quantity_of
 from telemetry.streams import Stream, StreamKey
@@ -15,6 +16,7 @@ __all__ = [
     "STATUS_FILTER",
     "TELEMETRY_FILTER",
     "Batch",
+    "Broker",
     "Quality",
     "Quantity",
     "Stream",

@@ -100,6 +100,13 @@ class Batch:
             return self
         return Batch(self.time_us[mask], self.stream[mask], self.value[mask], self.quality[mask])
 
+    def flagged(self, flag: int, mask: npt.NDArray[np.bool_]) -> Batch:
+        """The same readings, with a bit of `Quality` set where `mask` (bool (N,)) is true."""
+        if not mask.any():
+            return self
+        quality = self.quality | np.where(mask, flag, 0).astype(np.uint8)
+        return Batch(self.time_us, self.stream, self.value, quality)
+
     def starts(self) -> npt.NDArray[np.intp]:
         """Index of the first reading of each stream; the segments of `np.ufunc.reduceat`. Shape (streams present,)."""
         if not len(self):

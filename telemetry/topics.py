@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 ROOT = "bellwether/v1"
@@ -31,10 +32,16 @@ class Topic(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Topic | None:
         """The parts of `text`, or None where it is no topic of ours."""
-        parts = text.split("/")
-        if len(parts) != 5 or f"{parts[0]}/{parts[1]}" != ROOT:
-            return None
-        tenant, device, kind = parts[2:]
-        if not (is_name(tenant) and is_name(device) and kind in KINDS):
-            return None
-        return cls(tenant, device, kind)
+        return _parse(text)
+
+
+# A device says the same topic again and again: reading it costs a look-up. Bounded, since topics come from outside.
+@lru_cache(maxsize=1 << 16)
+def _parse(text: str) -> Topic | None:
+    parts = text.split("/")
+    if len(parts) != 5 or f"{parts[0]}/{parts[1]}" != ROOT:
+        return None
+    tenant, device, kind = parts[2:]
+    if not (is_name(tenant) and is_name(device) and kind in KINDS):
+        return None
+    return Topic(tenant, device, kind)

@@ -1,0 +1,78 @@
+"""Which devices and streams there are, as ingest knows them: numbers by name, grown on first sight.
+
+Limits what comes from outside: tenants are those that exist, and each has room for so many devices.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+import store.telemetry as rows
+from ingest.json_forms import Decoded, Numbers
+from store.connection import Session
+from telemetry import Stream, StreamKey, Topic
+
+# Too low turns a growing fleet away; too high lets one leaked credential fill the database with invented devices.
+MAX_DEVICES_PER_TENANT = 20_000
+
+
+class Directory:
+    """The numbers of streams by tenant, device and point, and of machines by stream."""
+
+    def __init__(self) -> None:
+        self.numbers: Numbers = {}
+        self.machine_of = np.zeros(0, np.int32)  # by stream id
+        self.names: dict[int, tuple[str, str]] = {}  # tenant and device, by machine
+        self.streams: list[Stream] = []
+        self._tenants: set[str] = set()
+        self._devices: Counter[str] = Counter()
+
+    def load(self, conn: Session) -> list[Stream]:
+        """Learn what the database knows."""
+        self.refresh_tenants(conn)
+        streams = rows.streams_known(conn)
+        self._learn(streams)
+        return streams
+
+    def refresh_tenants(self, conn: Session) -> None:
+        self._tenants = rows.tenants_known(conn)
+
+    def turned_away(self, topic: Topic) -> str | None:
+        """Why a device's telemetry is not taken; None where it is."""
+        if (topic.tenant, topic.device) in self.numbers:
+            return None
+        if topic.tenant not in self._tenants:
+            return "no such tenant"
+        if self._devices[topic.tenant] >= MAX_DEVICES_PER_TENANT:
+            return f"the tenant has {MAX_DEVICES_PER_TENANT} devices already"
+        return None
+
+    def resolve(self, conn: Session, decoded: Decoded) -> tuple[npt.NDArray[np.int32], list[Stream]]:
+        """Give the streams seen first their numbers: the stream of each reading, int32 (N,), and those streams."""
+        stream = decoded.batch.stream
+        if not decoded.unknown:
+            return stream, []
+        new = rows.add_streams(conn, decoded.unknown)
+        self._learn(new)
+        number = np.array([self.numbers[key.tenant, key.device][key.point] for key in decoded.unknown], np.int32)
+        return np.where(stream < 0, number[-1 - np.minimum(stream, -1)], stream), new
+
+    def forget(self, unknown: list[StreamKey]) -> None:
+        """Take back what a transaction that failed had begun."""
+        for key in unknown:
+            self.numbers.get((key.tenant, key.device), {}).pop(key.point, None)
+
+    def _learn(self, streams: list[Stream]) -> None:
+        top = max((stream.id for stream in streams), default=-1) + 1
+        if top > len(self.machine_of):
+            self.machine_of = np.concatenate([self.machine_of, np.zeros(top, np.int32)])
+        self.streams += streams
+        for stream in streams:
+            self.numbers.setdefault((stream.tenant, stream.device), {})[stream.point] = stream.id
+            self.machine_of[stream.id] = stream.machine
+            if stream.machine not in self.names:
+                self.names[stream.machine] = (stream.tenant, stream.device)
+                self._devices[stream.tenant] += 1
