@@ -38,6 +38,7 @@ CREATE TABLE users (
     name          text NOT NULL,
     role          text NOT NULL CHECK (role IN ('owner', 'engineer', 'dispatcher', 'manager', 'administrator')),
     password_hash text NOT NULL,
+    password_at   timestamptz NOT NULL DEFAULT now(),  -- tokens from before are void
     failed_logins integer NOT NULL DEFAULT 0,
     locked_until  timestamptz,
     created_at    timestamptz NOT NULL DEFAULT now(),
@@ -51,9 +52,11 @@ CREATE TABLE api_keys (
     role       text NOT NULL CHECK (role IN ('owner', 'engineer', 'dispatcher', 'manager', 'administrator', 'service')),
     key_hash   bytea NOT NULL UNIQUE,            -- SHA-256 of a key of 256 random bits
     created_at timestamptz NOT NULL DEFAULT now(),
+    created_by text NOT NULL,
     expires_at timestamptz,
     revoked_at timestamptz
 );
+CREATE INDEX api_keys_tenant ON api_keys (tenant, created_at DESC, id DESC);
 
 -- What --------------------------------------------------------------------------------------------------------------
 
@@ -218,6 +221,8 @@ CREATE TABLE tickets (
     title         text NOT NULL,
     description   text NOT NULL DEFAULT '',
     state         text NOT NULL,                 -- see tickets/states.py
+    held_from     text CHECK ((held_from IS NOT NULL) = (state = 'on_hold')),  -- where it goes back to
+    verdict       text CHECK (verdict IN ('confirmed', 'other_fault', 'sensor_fault', 'no_fault')),
     priority      text NOT NULL CHECK (priority IN ('urgent', 'high', 'medium', 'low')),
     level         text NOT NULL CHECK (level IN ('emergency', 'major', 'general')),
     assignee      text NOT NULL DEFAULT '',
@@ -239,7 +244,7 @@ CREATE TABLE ticket_events (
     tenant     text NOT NULL,
     event_id   uuid,                             -- of the alarm event it came from
     at         timestamptz NOT NULL DEFAULT now(),
-    kind       text NOT NULL,                    -- opened, alarm, reopened, raised_priority, moved, comment, clock_warned, clock_breached
+    kind       text NOT NULL,                    -- opened, alarm, reopened, raised_priority, moved, assigned, comment, clock_warned, clock_breached
     who        text NOT NULL,
     from_state text,
     to_state   text,
@@ -269,7 +274,7 @@ CREATE TABLE ticket_clocks (
     stopped_at  timestamptz,
     warned_at   timestamptz,
     breached_at timestamptz,
-    PRIMARY KEY (ticket_id, clock)
+    PRIMARY KEY (ticket_id, clock, started_at)   -- a ticket that reopens starts new clocks and keeps the old
 );
 CREATE INDEX ticket_clocks_running ON ticket_clocks (warn_at) WHERE stopped_at IS NULL AND paused_at IS NULL;
 
@@ -352,9 +357,11 @@ GRANT EXECUTE ON FUNCTION key_holder(bytea), user_of_login(text) TO bellwether_a
 -- Following a ticket by its code needs no account: this shows one ticket, and of it only what its customer may know.
 CREATE FUNCTION ticket_of_code(wanted text)
 RETURNS TABLE (code text, device text, title text, state text, priority text, opened_at timestamptz,
-               updated_at timestamptz, closed_at timestamptz)
+               updated_at timestamptz, closed_at timestamptz, steps jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT t.code, t.device, t.title, t.state, t.priority, t.opened_at, t.updated_at, t.closed_at
+    SELECT t.code, t.device, t.title, t.state, t.priority, t.opened_at, t.updated_at, t.closed_at,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('state', e.to_state, 'at', e.at) ORDER BY e.id), '[]')
+            FROM ticket_events e WHERE e.ticket_id = t.id AND e.to_state IS NOT NULL)
     FROM tickets t WHERE t.code = wanted
 $$;
 REVOKE ALL ON FUNCTION ticket_of_code(text) FROM PUBLIC;
@@ -404,8 +411,9 @@ GRANT SELECT, UPDATE ON alarms TO bellwether_api;
 GRANT SELECT, INSERT, UPDATE ON tickets, ticket_clocks, idempotency, api_keys, users TO bellwether_api;
 
 GRANT SELECT, UPDATE ON outbox, ticket_clocks TO bellwether_notify;
-GRANT SELECT ON tickets, alarms TO bellwether_notify;
-GRANT INSERT ON ticket_events TO bellwether_notify;
+GRANT SELECT ON tickets TO bellwether_notify;
+GRANT SELECT, UPDATE ON alarms TO bellwether_notify;      -- the shelf's time is over
+GRANT SELECT, INSERT ON alarm_events, ticket_events TO bellwether_notify;
 GRANT SELECT, INSERT, UPDATE ON heartbeats TO bellwether_notify;
 GRANT SELECT, DELETE ON idempotency, live_events TO bellwether_notify;
 GRANT DELETE ON outbox TO bellwether_notify;

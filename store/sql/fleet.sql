@@ -1,0 +1,89 @@
+-- name: describe_device
+-- What its owner says of a device; NULL leaves what was said before.
+UPDATE devices
+SET kind = coalesce(%(kind)s, kind), model = coalesce(%(model)s, model), site = coalesce(%(site)s, site)
+WHERE device = %(device)s
+RETURNING device
+
+-- name: streams
+-- A page of streams, each with its latest reading. The tenant's view and the lateral join make that one index probe a
+-- stream in each of the chunks since `heard_since`.
+SELECT s.id, s.device, s.point, s.quantity, s.unit, latest.time AS latest_at, latest.value AS latest_value
+FROM streams s
+LEFT JOIN LATERAL (
+    SELECT r.time, r.value FROM tenant_readings r
+    WHERE r.stream_id = s.id AND r.time > %(heard_since)s
+    ORDER BY r.time DESC LIMIT 1
+) latest ON true
+WHERE (%(device)s::text IS NULL OR s.device = %(device)s)
+  AND (%(after_device)s::text IS NULL OR (s.device, s.point) > (%(after_device)s, %(after_point)s))
+ORDER BY s.device, s.point
+LIMIT %(limit)s
+
+-- name: devices
+-- Every device at a glance: what stands against it and when it was last heard.
+SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at,
+       d.first_seen_at,
+       coalesce(a.active, 0) AS active_alarms,
+       coalesce(a.unacknowledged, 0) AS unacknowledged_alarms,
+       a.worst AS worst_severity,
+       coalesce(t.open, 0) AS open_tickets,
+       t.worst AS worst_priority,
+       heard.at AS heard_at,
+       coalesce(heard.streams, 0) AS streams
+FROM devices d
+LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE active) AS active,
+           count(*) FILTER (WHERE state IN ('unacknowledged', 'returned_unacknowledged')) AS unacknowledged,
+           (array_agg(severity ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], severity))
+                FILTER (WHERE active))[1] AS worst
+    FROM alarms
+    WHERE device_id = d.id AND (active OR state = 'returned_unacknowledged')
+      AND state NOT IN ('shelved', 'suppressed', 'out_of_service')
+) a ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS open,
+           (array_agg(priority ORDER BY array_position(ARRAY['urgent', 'high', 'medium', 'low'], priority)))[1] AS worst
+    FROM tickets WHERE device_id = d.id AND state NOT IN ('closed', 'cancelled')
+) t ON true
+LEFT JOIN LATERAL (
+    SELECT max(latest.time) AS at, count(*) AS streams
+    FROM streams s
+    LEFT JOIN LATERAL (
+        SELECT r.time FROM tenant_readings r
+        WHERE r.stream_id = s.id AND r.time > %(heard_since)s
+        ORDER BY r.time DESC LIMIT 1
+    ) latest ON true
+    WHERE s.device_id = d.id
+) heard ON true
+WHERE (%(after)s::text IS NULL OR d.device > %(after)s)
+  AND (%(device)s::text IS NULL OR d.device = %(device)s)
+  AND (%(site)s::text IS NULL OR d.site = %(site)s)
+  AND (%(kind)s::text IS NULL OR d.kind = %(kind)s)
+ORDER BY d.device
+LIMIT %(limit)s
+
+-- name: rejects
+-- A page of what could not be taken, newest first. One transaction gives all its rows the same time: within it the
+-- reader goes on by how many of them it has had.
+SELECT at, device, topic, payload, bytes, reason
+FROM tenant_rejects
+WHERE (%(device)s::text IS NULL OR device = %(device)s)
+  AND (%(upto)s::timestamptz IS NULL OR at <= %(upto)s)
+ORDER BY at DESC, topic, reason, md5(payload)
+OFFSET %(had)s LIMIT %(limit)s
+
+-- name: ledger
+-- A page of what became of the messages, newest hour first.
+SELECT device, hour, messages, stored, duplicates, late, rejected
+FROM ledger
+WHERE (%(device)s::text IS NULL OR device = %(device)s)
+  AND (%(start)s::timestamptz IS NULL OR hour >= %(start)s)
+  AND (%(end)s::timestamptz IS NULL OR hour < %(end)s)
+  AND (%(after_hour)s::timestamptz IS NULL OR (hour, device) < (%(after_hour)s, %(after_device)s))
+ORDER BY hour DESC, device DESC
+LIMIT %(limit)s
+
+-- name: heartbeats
+-- When each role of ours was last seen.
+SELECT role, extract(epoch FROM now() - at)::float8 AS age_s FROM heartbeats ORDER BY role
