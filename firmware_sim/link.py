@@ -31,7 +31,7 @@ CONNECT_TIMEOUT_S = 3.0
 MAX_IN_FLIGHT = 16
 # A broker that restarts is back within seconds; a fleet that asks every half minute is no burden to one that isn't.
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
-# The acknowledgement comes about once a second; half a minute without any progress is a gap, not a delay.
+# The acknowledgement comes about once a second; what lacks it for half a minute is lost, not late.
 GAP_PATIENCE_S = 30.0
 _TEND_EVERY_S = 0.5
 
@@ -175,7 +175,7 @@ class Link:
         """Keep the connection alive, or come back; ask again for what may have been lost."""
         if self._client is not None:
             self._client.loop_misc()
-            self.outbox.repeat_oldest(now_s, GAP_PATIENCE_S)
+            self.outbox.repeat_overdue(now_s, GAP_PATIENCE_S, MAX_IN_FLIGHT)
         elif not self._leaving and now_s >= self._next_try_s and self._network.may_connect(now_s):
             self._connect(now_s)
 
@@ -275,7 +275,7 @@ class Link:
         if reason.is_failure:
             raise Refused(f"{self._network.broker} takes no telemetry from {self.device}: {reason.getName().lower()}")
         self.said_goodbye = self.said_goodbye or mid == self._goodbye_mid
-        self.outbox.delivered(mid)
+        self.outbox.delivered(mid, time.monotonic())
 
     def _on_message(self, _client: mqtt.Client, _user: Any, message: mqtt.MQTTMessage) -> None:
         try:

@@ -7,6 +7,7 @@ grows.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -25,6 +26,7 @@ class Held:
     last_seq: int
     payload: bytes
     state: State = State.WAITING
+    delivered_at_s: float = 0.0
 
 
 class Outbox:
@@ -48,7 +50,8 @@ class Outbox:
         self._waiting: deque[Held] = deque()
         self._in_flight: dict[int, Held] = {}
         self._stored_seq: int | None = None
-        self._stored_at_s = 0.0
+        self._heard_at_s = 0.0
+        self._asked_at_s = 0.0
         self.next_seq = 0
         self.dropped = 0
         self.unconfirmed = 0
@@ -74,6 +77,10 @@ class Outbox:
         """The oldest sequence number still held, else the next to come: nothing below it will ever be sent again."""
         return next((held.first_seq for held in self._held.values()), self.next_seq)
 
+    def sent_below(self, seq: int) -> bool:
+        """Whether the broker has taken all messages below `seq`, or they were given up."""
+        return all(held.last_seq >= seq for held in (*self._waiting, *self._in_flight.values()))
+
     def put(self, last_seq: int, payload: bytes) -> None:
         """Take a message that spends the numbers from `next_seq` to `last_seq`."""
         if len(self._held) >= self._capacity:
@@ -92,16 +99,15 @@ class Outbox:
         held.state = State.IN_FLIGHT
         self._in_flight[mid] = held
 
-    def delivered(self, mid: int) -> None:
+    def delivered(self, mid: int, now_s: float) -> None:
         """The broker has taken the packet `mid`; one that isn't ours is of no interest."""
         held = self._in_flight.pop(mid, None)
         if held is not None:
-            held.state = State.DELIVERED
+            held.state, held.delivered_at_s = State.DELIVERED, now_s
 
     def stored(self, seq: int, now_s: float) -> None:
         """All up to `seq` is stored: forget it."""
-        if self._stored_seq is None or seq > self._stored_seq:
-            self._stored_at_s = now_s
+        self._heard_at_s = now_s
         self._stored_seq = seq if self._stored_seq is None else max(seq, self._stored_seq)
         while self._held and next(iter(self._held)) <= seq:
             del self._held[next(iter(self._held))]
@@ -116,15 +122,22 @@ class Outbox:
         for held in self._waiting:
             held.state = State.WAITING
 
-    def repeat_oldest(self, now_s: float, patience_s: float) -> None:
-        """Send the oldest message again where storing has stood still for `patience_s`: it may have been lost."""
-        if not self.confirmed or now_s - self._stored_at_s < patience_s:
+    def repeat_overdue(self, now_s: float, patience_s: float, at_most: int) -> None:
+        """Send again what the broker took `patience_s` ago and nobody has confirmed: it may have been lost behind it.
+
+        As long as confirmations come, `at_most` messages at a time; into a silence one, once per `patience_s`: a store
+        that is down is not helped by copies.
+        """
+        alive = self._heard_at_s > self._asked_at_s
+        if not self.confirmed or not (alive or now_s - self._asked_at_s >= patience_s):
             return
-        oldest = next(iter(self._held.values()), None)
-        if oldest is not None and oldest.state is State.DELIVERED:
-            oldest.state = State.WAITING
-            self._waiting.appendleft(oldest)
-            self._stored_at_s = now_s
+        oldest = itertools.islice(self._held.values(), at_most if alive else 1)
+        overdue = [h for h in oldest if h.state is State.DELIVERED and now_s - h.delivered_at_s >= patience_s]
+        for held in reversed(overdue):
+            held.state = State.WAITING
+            self._waiting.appendleft(held)
+        if overdue:
+            self._asked_at_s = now_s
 
     def _give_up_oldest(self) -> None:
         held = self._held.pop(next(iter(self._held)))

@@ -1,0 +1,142 @@
+"""The firmware: samples its machine, stamps with its own clock, packs, buffers, sends.
+
+Measures whether or not there is a network. What it has sampled is in the outbox with its own sequence number before
+anything tries to send it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from firmware_sim.encoding import Block, Form, encode
+from firmware_sim.link import Link, Network
+from firmware_sim.machine import Machine
+from firmware_sim.noise import key
+from firmware_sim.outbox import Outbox
+from firmware_sim.scenario import Clock
+from telemetry import quantity_of
+
+FIRMWARE = "1.4.2"
+# Samples computed in one go while catching up: large enough that NumPy works, small enough that a stop is heard.
+_SAMPLES_AT_ONCE = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a device samples and sends.
+
+    Attributes
+    ----------
+    interval_ms : int
+        Between samples.
+    per_message : int
+        Samples in one message. More are cheaper; the first of them waits for the last.
+    form : Form
+        How they are laid out.
+    buffer_messages : int
+        What the device can hold without a network; beyond that the oldest go.
+    """
+
+    interval_ms: int = 1000
+    per_message: int = 2
+    form: Form = Form.COLUMNS
+    buffer_messages: int = 3600
+
+    def __post_init__(self) -> None:
+        if self.interval_ms < 1 or self.per_message < 1 or self.buffer_messages < 1:
+            raise ValueError("the sampling interval, samples a message and messages of the buffer are at least 1")
+
+
+class Device:
+    """One device of a fleet. Times are milliseconds since 1970, true ones; its own clock shows only in its stamps."""
+
+    def __init__(
+        self, network: Network, tenant: str, machine: Machine, sampling: Sampling, *, boot: int, clock: Clock
+    ) -> None:
+        self.machine = machine
+        self.samples = 0
+        self.messages = 0
+        self.outbox = Outbox(sampling.buffer_messages)
+        self._sampling = sampling
+        self._boot = boot
+        self._clock = clock
+        self._next_ms: int | None = None
+        self._booted_ms: int | None = None
+        # Devices of one fleet don't all wake in the same millisecond.
+        self._phase_ms = key(machine.spec.device, "phase") % sampling.interval_ms
+        self.link = Link(
+            network, tenant, machine.spec.device, boot=boot, outbox=self.outbox, describe=self._description
+        )
+
+    @property
+    def readings(self) -> int:
+        return self.samples * len(self.machine.spec.sensors)
+
+    def start(self, at_ms: int) -> None:
+        """Begin to sample at the first of its own ticks from `at_ms` on."""
+        interval_ms = self._sampling.interval_ms
+        self._next_ms = at_ms + (self._phase_ms - at_ms) % interval_ms
+        self._booted_ms = self._next_ms if self._booted_ms is None else self._booted_ms
+
+    def due_ms(self) -> int:
+        """When the next message is complete."""
+        if self._next_ms is None:
+            raise RuntimeError("the device has not been started")
+        return self._next_ms + (self._sampling.per_message - 1) * self._sampling.interval_ms
+
+    def sample_until(self, now_ms: int) -> None:
+        """Take every sample whose message is complete by `now_ms`, or as many of them as is reasonable in one go."""
+        s = self._sampling
+        late_ms = now_ms - self.due_ms()
+        if late_ms < 0 or self._next_ms is None:
+            return
+        messages = min(1 + late_ms // (s.per_message * s.interval_ms), max(1, _SAMPLES_AT_ONCE // s.per_message))
+        count = int(messages) * s.per_message
+        times = self._next_ms + s.interval_ms * np.arange(count, dtype=np.int64)
+        self._next_ms += count * s.interval_ms
+        self._put(times, s.interval_ms, s.per_message)
+
+    def recall(self, from_ms: int, to_ms: int, interval_ms: int, per_message: int) -> None:
+        """Sample the past, from its logger: every `interval_ms` on the grid of that interval, in large messages."""
+        first = from_ms + (self._phase_ms - from_ms) % interval_ms
+        times = np.arange(first, to_ms, interval_ms, dtype=np.int64)
+        self._booted_ms = first if self._booted_ms is None else self._booted_ms
+        self._put(times, interval_ms, per_message)
+
+    def _put(self, times_ms: np.ndarray[Any, np.dtype[np.int64]], interval_ms: int, per_message: int) -> None:
+        readings = {point: values.tolist() for point, values in self.machine.run(times_ms).items()}
+        for block in self._blocks(times_ms.tolist(), readings, interval_ms, per_message):
+            for message in encode(self._sampling.form, block, self._boot, self.outbox.next_seq):
+                self.outbox.put(message.last_seq, message.payload)
+                self.messages += 1
+        self.samples += len(times_ms)
+
+    def _blocks(
+        self, times_ms: list[int], readings: dict[str, list[float]], interval_ms: int, per_message: int
+    ) -> Iterator[Block]:
+        for start in range(0, len(times_ms), per_message):
+            end = start + per_message
+            yield Block(
+                self._shown_ms(times_ms[start]), interval_ms, {p: values[start:end] for p, values in readings.items()}
+            )
+
+    def _shown_ms(self, true_ms: int) -> int:
+        """What the device's own clock shows."""
+        booted_ms = true_ms if self._booted_ms is None else self._booted_ms
+        return round(true_ms + 1000.0 * self._clock.offset_s + self._clock.drift_ppm * 1e-6 * (true_ms - booted_ms))
+
+    def _description(self) -> dict[str, Any]:
+        spec = self.machine.spec
+        return {
+            "firmware": FIRMWARE,
+            "seq": self.outbox.lowest_seq,
+            "boot": self._boot,
+            "kind": spec.kind,
+            "model": spec.model,
+            "site": spec.site,
+            "points": {sensor.point: quantity_of(sensor.point).unit for sensor in spec.sensors},
+        }

@@ -1,0 +1,413 @@
+"""A fleet in one process: many machines, their firmware, one thread.
+
+Simulated time may run faster than the clock on the wall, never ahead of it: a fleet at speed X begins in the past and,
+once it has caught up, goes on at speed 1. Stopped, it says goodbye within a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from firmware_sim.connection import Broker
+from firmware_sim.device import Device, Sampling
+from firmware_sim.encoding import Form
+from firmware_sim.faults import Fault
+from firmware_sim.link import MAX_IN_FLIGHT, Network
+from firmware_sim.machine import Machine, MachineSpec
+from firmware_sim.scenario import Clock, Outage, Scenario
+from firmware_sim.truth import Truth
+from telemetry import is_name
+
+# Twelve machines of a small plant; larger fleets repeat the pattern.
+_PATTERN = (
+    "pump", "gearmotor", "compressor", "pump", "gearmotor", "pump",
+    "compressor", "gearmotor", "pump", "gearmotor", "compressor", "pump",
+)  # fmt: skip
+_MODELS = {"pump": "CP 80-40", "gearmotor": "HG 11-20", "compressor": "SC 55"}
+SITES = ("Riverside works", "Hill depot")
+
+# The start of an endless fleet that runs faster than real time: a day is what charts and daily cycles need.
+_ENDLESS_BACKLOG_S = 86_400.0
+# Waiting messages at which a connected device stops sampling the past until they are sent.
+_CATCH_UP_MARK = 4 * MAX_IN_FLIGHT
+# Mosquitto queues 1000 messages for a slow subscriber by default, whichever devices they come from. Where the store
+# confirms, the fleet together is never further ahead of it than this.
+_AHEAD_OF_STORE = 900
+# History is computed and sent in pieces of this length; a broker that takes none of it for a minute is gone.
+_RECALL_AT_ONCE_S = 6 * 3600.0
+_DRAINED_WITHIN_S = 60.0
+CONNECT_WITHIN_S = 10.0
+# A stop is heard, and a sample taken, no later than this.
+_LONGEST_POLL_S = 0.1
+
+
+class Happening(StrEnum):
+    ONLINE = "online"
+    HISTORY = "history"
+    """The past that was asked for has been sent."""
+    FAULT = "fault"
+    REPAIR = "repair"
+    OUTAGE = "outage"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetEvent:
+    """Something worth a line. `time_s`: simulated, seconds since 1970."""
+
+    happening: Happening
+    time_s: float
+    device: str | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """History to send before the present: from `from_s` to `to_s` before the start, a sample every `interval_s`."""
+
+    from_s: float
+    to_s: float
+    interval_s: float
+    per_message: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run of a fleet depends on: the same plan and start give the same readings.
+
+    `repaired` are faults of an earlier run that are gone by now, for the ground truth: pairs of device and kind.
+    """
+
+    machines: tuple[MachineSpec, ...]
+    scenario: Scenario = field(default_factory=Scenario)
+    past: tuple[Past, ...] = ()
+    seed: int = 0
+    tenant: str = "demo"
+    shifts: bool = False
+    truth_path: Path | None = None
+    repaired: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        by_name = {spec.device: spec for spec in self.machines}
+        if not by_name or not all(map(is_name, (self.tenant, *by_name))):
+            raise ValueError("a fleet has devices; tenant and device are named with 1 to 64 of A-Z a-z 0-9 _ . -")
+        strangers = sorted(self.scenario.devices() - set(by_name))
+        if strangers:
+            raise ValueError(f"the fleet has no {', '.join(strangers)}; it has {', '.join(sorted(by_name))}")
+        for fault in self.scenario.faults:
+            by_name[fault.device].effect(fault)
+
+
+@dataclass(slots=True)
+class FleetReport:
+    """What a fleet did.
+
+    `dropped` messages were given up by full buffers, `unsent` were left over at the end, `unconfirmed` the broker took
+    and nobody confirmed before the buffer needed the room. `until_s`: where simulated time ended, seconds since 1970.
+    """
+
+    devices: int
+    samples: int = 0
+    readings: int = 0
+    messages: int = 0
+    dropped: int = 0
+    unconfirmed: int = 0
+    unsent: int = 0
+    until_s: float = 0.0
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+
+
+def fleet_of(count: int) -> tuple[MachineSpec, ...]:
+    """So many machines of the three kinds at two sites: `pump-01`, `gearmotor-01`, `compressor-01`, `pump-02`, …"""
+    numbers = dict.fromkeys(_MODELS, 0)
+    specs = []
+    for place in range(count):
+        kind = _PATTERN[place % len(_PATTERN)]
+        numbers[kind] += 1
+        specs.append(MachineSpec(f"{kind}-{numbers[kind]:02d}", kind, _MODELS[kind], SITES[place % len(SITES)]))
+    return tuple(specs)
+
+
+def simulate(
+    devices: int = 12,
+    *,
+    rate_hz: float = 1.0,
+    faults: Scenario | Path | None = None,
+    for_s: float | None = None,
+    seed: int = 0,
+    speed: float = 1.0,
+    history_s: float = 0.0,
+    tenant: str = "demo",
+    mqtt_url: str = "mqtt://127.0.0.1:1883",
+    username: str | None = None,
+    password: str | None = None,
+    truth_path: Path | None = None,
+    samples_per_message: int | None = None,
+    form: Form = Form.COLUMNS,
+    buffer_messages: int = 3600,
+    shifts: bool = False,
+    stop: threading.Event | None = None,
+    on_event: Callable[[FleetEvent], None] | None = None,
+) -> FleetReport:
+    """A fleet of believable devices over MQTT.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Samples a second; rounded to whole milliseconds between samples.
+    faults : Scenario or Path
+        What happens; None: a healthy fleet.
+    for_s : float or None
+        Seconds on the wall; None: until `stop` is set.
+    speed : float
+        1 or more. At X the simulation covers `for_s` times X and ends now; an endless one begins a day ago.
+    history_s : float
+        So much healthy past, a sample every ten seconds, is sent first.
+    samples_per_message : int
+        Without it, what a device gathers in two seconds.
+
+    Raises
+    ------
+    ValueError
+        If the settings or the scenario make no sense; before any connection.
+    Unreachable, Refused
+        If the broker doesn't answer within `CONNECT_WITHIN_S`, or turns a device away.
+    """
+    if not 0 < rate_hz <= 1000 or devices < 1:
+        raise ValueError("a fleet has at least one device, a rate above 0 and up to 1000 Hz")
+    interval_ms = round(1000.0 / rate_hz)
+    per_message = samples_per_message if samples_per_message is not None else max(1, 2000 // interval_ms)
+    plan = Plan(
+        fleet_of(devices),
+        Scenario.read(faults) if isinstance(faults, Path) else faults or Scenario(),
+        (Past(history_s, 0.0, max(10.0, interval_ms / 1000.0)),) if history_s > 0 else (),
+        seed,
+        tenant,
+        shifts,
+        truth_path,
+    )
+    return run(
+        plan,
+        Broker.parse(mqtt_url, username, password),
+        Sampling(interval_ms, per_message, form, buffer_messages),
+        for_s=for_s,
+        speed=speed,
+        stop=stop,
+        on_event=on_event,
+    )
+
+
+def run(
+    plan: Plan,
+    broker: Broker,
+    sampling: Sampling,
+    *,
+    for_s: float | None = None,
+    speed: float = 1.0,
+    not_before_s: float = 0.0,
+    stop: threading.Event | None = None,
+    on_event: Callable[[FleetEvent], None] | None = None,
+) -> FleetReport:
+    """Run a plan until `for_s` is over or `stop` is set. `not_before_s`: simulated time begins no earlier than this."""
+    if speed < 1.0:
+        raise ValueError("the speed is 1 or more: simulated time cannot fall behind its own time stamps")
+    fleet = _Fleet(plan, broker, sampling, speed, for_s, not_before_s, stop or threading.Event(), on_event)
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    fleet.run()
+    report = fleet.report()
+    report.seconds, report.cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+    return report
+
+
+class _Clockwork:
+    """Simulated time: begins at `start_s`, runs `speed` times as fast as the wall's, never ahead of it."""
+
+    def __init__(self, speed: float, for_s: float | None, not_before_s: float) -> None:
+        self._wall_s, self._begun_s = time.time(), time.monotonic()
+        backlog_s = for_s * (speed - 1.0) if for_s is not None else _ENDLESS_BACKLOG_S * (speed > 1.0)
+        self.start_s = min(self._wall_s, max(self._wall_s - backlog_s, not_before_s))
+        self._speed = speed
+
+    def now_s(self) -> float:
+        elapsed_s = time.monotonic() - self._begun_s
+        return min(self.start_s + self._speed * elapsed_s, self._wall_s + elapsed_s)
+
+    def wall_s_until(self, simulated_s: float) -> float:
+        return (simulated_s - self.now_s()) / self._speed
+
+
+class _Fleet:
+    def __init__(
+        self,
+        plan: Plan,
+        broker: Broker,
+        sampling: Sampling,
+        speed: float,
+        for_s: float | None,
+        not_before_s: float,
+        stop: threading.Event,
+        on_event: Callable[[FleetEvent], None] | None,
+    ) -> None:
+        self._plan = plan
+        self._for_s = for_s
+        self._stop = stop
+        self._on_event = on_event
+        self._network = Network(broker, plan.seed)
+        self._clock = _Clockwork(speed, for_s, not_before_s)
+        start_s = self._clock.start_s
+        # Only a number that rises from run to run is needed, and a device without memory has only its clock for that.
+        boot = int(time.time())
+        clocks = {clock.device: clock for clock in plan.scenario.clocks}
+        self._devices = [
+            Device(
+                self._network,
+                plan.tenant,
+                Machine(spec, plan.seed, _faults_of(spec, plan.scenario.faults), start_s, plan.shifts),
+                sampling,
+                boot=boot,
+                clock=clocks.get(spec.device, Clock(spec.device)),
+            )
+            for spec in plan.machines
+        ]
+        self._happenings = _Happenings(plan, start_s)
+        self._history_pending: list[int] | None = None
+
+    def run(self) -> None:
+        truth = Truth(self._plan.truth_path, self._plan.tenant)
+        try:
+            self._network.wait_until_up(CONNECT_WITHIN_S)
+            self._tell(FleetEvent(Happening.ONLINE, self._clock.now_s()))
+            self._begin(truth)
+            ends_s = None if self._for_s is None else time.monotonic() + self._for_s
+            while not self._stop.is_set() and (ends_s is None or time.monotonic() < ends_s):
+                now_s = self._clock.now_s()
+                for event in self._happenings.until(now_s):
+                    self._happen(event, truth)
+                self._sample(now_s)
+                self._network.poll(self._pause_s())
+        finally:
+            truth.close()
+            self._network.close("stopped" if self._stop.is_set() else "finished")
+
+    def report(self) -> FleetReport:
+        devices = self._devices
+        return FleetReport(
+            len(devices),
+            sum(device.samples for device in devices),
+            sum(device.readings for device in devices),
+            sum(device.messages for device in devices),
+            sum(device.outbox.dropped for device in devices),
+            sum(device.outbox.unconfirmed for device in devices),
+            sum(device.outbox.waiting + device.outbox.in_flight for device in devices),
+            self._clock.now_s(),
+        )
+
+    def _begin(self, truth: Truth) -> None:
+        start_s = self._clock.start_s
+        specs = {spec.device: spec for spec in self._plan.machines}
+        for spec in self._plan.machines:
+            truth.machine(spec, round(start_s * 1e6))
+        for name, kind in self._plan.repaired:
+            truth.repair(specs[name], kind, round(start_s * 1e6))
+        for past in self._plan.past:
+            self._recall(past)
+        for device in self._devices:
+            device.start(round(start_s * 1000))
+        if self._plan.past:
+            # What is measured from now on comes after the past, in each device's own buffer.
+            self._history_pending = [device.outbox.next_seq for device in self._devices]
+
+    def _recall(self, past: Past) -> None:
+        """Send a stretch of the past, a few hours at a time: no buffer has to hold more than that."""
+        start_ms, step_ms = round(self._clock.start_s * 1000), round(_RECALL_AT_ONCE_S * 1000)
+        from_ms, to_ms = start_ms - round(past.from_s * 1000), start_ms - round(past.to_s * 1000)
+        for since_ms in range(from_ms, to_ms, step_ms):
+            for device in self._devices:
+                until_ms = min(since_ms + step_ms, to_ms)
+                device.recall(since_ms, until_ms, round(past.interval_s * 1000), past.per_message)
+                self._network.poll(0.0)
+            self._network.wait(self._caught_up, _DRAINED_WITHIN_S)
+
+    def _caught_up(self) -> bool:
+        return self._stop.is_set() or not any(self._should_wait(device) for device in self._devices)
+
+    def _should_wait(self, device: Device) -> bool:
+        """Whether a device has so much on the way that more would only pile up. Without a network it measures on."""
+        outbox = device.outbox
+        ahead = outbox.confirmed and len(outbox) >= max(4, _AHEAD_OF_STORE // len(self._devices))
+        return device.link.up and (ahead or outbox.waiting >= _CATCH_UP_MARK)
+
+    def _sample(self, now_s: float) -> None:
+        now_ms = int(now_s * 1000)
+        for device in self._devices:
+            if not self._should_wait(device):
+                device.sample_until(now_ms)
+        if self._history_pending is not None and all(
+            device.outbox.sent_below(seq) for device, seq in zip(self._devices, self._history_pending, strict=True)
+        ):
+            self._history_pending = None
+            self._tell(FleetEvent(Happening.HISTORY, now_s))
+
+    def _pause_s(self) -> float:
+        """Until the next message is complete; none while one is overdue, or the window has room for what waits."""
+        due_s = min(device.due_ms() for device in self._devices) / 1000.0
+        return min(_LONGEST_POLL_S, max(0.001, self._clock.wall_s_until(due_s)))
+
+    def _happen(self, event: FleetEvent, truth: Truth) -> None:
+        device = next(device for device in self._devices if device.machine.spec.device == event.device)
+        time_us = round(event.time_s * 1e6)
+        if event.happening is Happening.FAULT and event.fault is not None:
+            truth.onset(device.machine.spec, event.fault, time_us)
+        elif event.happening is Happening.REPAIR and event.fault is not None:
+            truth.repair(device.machine.spec, event.fault.kind, time_us)
+        elif event.happening is Happening.OUTAGE:
+            left_s = self._clock.wall_s_until(self._happenings.outage_ends_s(event))
+            device.link.cut(time.monotonic(), max(0.0, left_s))
+        self._tell(event)
+
+    def _tell(self, event: FleetEvent) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+
+class _Happenings:
+    """What a scenario has in store, in order of time."""
+
+    def __init__(self, plan: Plan, start_s: float) -> None:
+        faults = plan.scenario.faults
+        self._outages: dict[FleetEvent, Outage] = {
+            FleetEvent(Happening.OUTAGE, start_s + outage.onset_s, outage.device): outage
+            for outage in plan.scenario.outages
+        }
+        self._coming = sorted(
+            [
+                *(FleetEvent(Happening.FAULT, start_s + f.onset_s, f.device, f) for f in faults),
+                *(
+                    FleetEvent(Happening.REPAIR, start_s + f.end_s, f.device, f)
+                    for f in faults
+                    if f.lasts_s is not None
+                ),
+                *self._outages,
+            ],
+            key=lambda event: event.time_s,
+            reverse=True,
+        )
+
+    def until(self, now_s: float) -> list[FleetEvent]:
+        """What has happened since the last call."""
+        happened = []
+        while self._coming and self._coming[-1].time_s <= now_s:
+            happened.append(self._coming.pop())
+        return happened
+
+    def outage_ends_s(self, event: FleetEvent) -> float:
+        return event.time_s + self._outages[event].lasts_s
+
+
+def _faults_of(spec: MachineSpec, faults: Sequence[Fault]) -> list[Fault]:
+    return [fault for fault in faults if fault.device == spec.device]
