@@ -3,11 +3,11 @@
 | module | gives |
 |---|---|
 | `packages` | `ensure(progress) -> Programs`: unpacked servers, fetched when missing; `ensure_browser(progress)` |
-| `folder` | `opened(path)`: the stack's folder, held; `.secret(name)`, `.servers(account)`, `.logs`, `.publish({...})` |
+| `folder` | `opened(path)`: the stack's folder, held; `.secret(name)`, `.servers(account)`, `.logs`, `.publish(…)` |
 | `account` | `server_account()`: whom the servers run as |
 | `port` | `choose(what, wanted, preferred)`: a free port of the loopback interface |
 | `postgres`, `mosquitto` | `.create()`, `.role()`, `.url` |
-| `supervisor` | `Role`, `Supervisor`: `.start(role)`, `.wait(timeout_s)`, `.pids()`; stops all at the end of its block |
+| `supervisor` | `Role`, `Supervisor`: `.start(role)`, `.wait(timeout_s)`, `.pids()`; the end of its block stops all |
 | `errors` | `StackError`: one line for the operator, whatever went wrong; exit 1 |
 
 Import from the modules: this one stays free of imports, because `packages` runs before any dependency is installed.
@@ -29,5 +29,5 @@ Import from the modules: this one stays free of imports, because `packages` runs
                     supervisor.start(server.role())                    # StartFailed, with the end of its log
                 supervisor.start(Role("api", (sys.executable, "-m", "bellwether.cli", "api"), env={...}, ready=...))
                 folder.publish({"database_url": postgres.url, "mqtt_url": mosquitto.url, "pids": supervisor.pids()})
-                supervisor.wait()                                      # until Ctrl-C or SIGTERM: no exception, no failure
+                supervisor.wait()                                      # until Ctrl-C or SIGTERM, which is no failure
 """
