@@ -29,7 +29,7 @@ setup-dev:
 
 demo: setup ## a simulated fleet with faults in it, alarms and tickets as they happen; Ctrl-C ends it
 	@# On a terminal the demonstration gets a process group of its own: Ctrl-C is then for it, not for make.
-	@if [ -t 0 ]; then set -m; fi; $(TIED) $(BIN)/bellwether demo --data .demo $(ARGS)
+	@if [ -t 0 ]; then set -m; fi; $(TIED) $(BIN)/bellwether demo --data .demo $(ARGS) || exit $$?
 
 test: setup-dev ## the whole suite, against a real TimescaleDB, Mosquitto and browser
 	@$(MAKE) lint
@@ -62,11 +62,12 @@ clean: ## remove what was made here: environments, caches, the demonstration's d
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-python: .venv/.python
-python-dev: .venv/.python-dev
-pages: .venv/.pages
-servers: .venv/.servers
-browser: .venv/.browser
+# Each with nothing to do but its stamp, and nothing to say when that is there.
+python: .venv/.python ; @:
+python-dev: .venv/.python-dev ; @:
+pages: .venv/.pages ; @:
+servers: .venv/.servers ; @:
+browser: .venv/.browser ; @:
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --upgrade
@@ -100,7 +101,7 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes 
 .venv/.pages: dashboard/package-lock.json dashboard/build.mjs | .venv/.tools
 	@command -v npm > /dev/null || { echo "setup: needs npm for the pages: apt-get install npm"; exit 1; }
 	@echo "pages: installing"
-	@cd dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@cd dashboard && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error && npm run --silent build
 	@echo "pages: ready"
 	@touch $@
 
