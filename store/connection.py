@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import LiteralString
 
 import psycopg
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
@@ -101,3 +103,21 @@ def refused() -> Iterator[None]:
 def act_for(conn: Session, tenant: str) -> None:
     """Show the rest of this transaction the rows of one tenant, and no others."""
     conn.execute("SELECT set_config('bellwether.tenant', %s, true)", [tenant])
+
+
+def as_role(database_url: str, user: str, password: str) -> str:
+    """The same database for somebody else."""
+    return make_conninfo(database_url, user=user, password=password)
+
+
+def listen(database_url: str, role: str, channel: LiteralString) -> Session:
+    """A connection that does nothing but hear of `channel`; wait on it with `heard`."""
+    conn = connect(database_url, role)
+    conn.autocommit = True
+    conn.execute(f"LISTEN {channel}")
+    return conn
+
+
+def heard(conn: Session, timeout_s: float) -> bool:
+    """Wait for a notification, at most so long; whether there was one."""
+    return any(True for _ in conn.notifies(timeout=timeout_s, stop_after=1))

@@ -1,0 +1,381 @@
+"""The `bellwether` command.
+
+Exit 0: done. 1: failed. 2: wrong usage or settings, with one line that says which and what to do. Nothing heavy is
+imported before it is known which command it is.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from bellwether import settings as settings_of
+from bellwether.logs import log_to_stderr
+from bellwether.stack.errors import StackError
+from bellwether.stack.folder import default_path
+from store.errors import Misconfigured, Unavailable
+
+app = typer.Typer(
+    name="bellwether",
+    help="Predictive maintenance for connected equipment: from a sensor's reading to a scheduled repair.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console(stderr=True, highlight=False)
+
+DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
+HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
+MqttPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the broker; a free one otherwise.")]
+PgPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the database; a free one otherwise.")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="A TimescaleDB of yours instead of ours, as its owner.")]
+MqttUrl = Annotated[str | None, typer.Option(help="mqtt://user:password@host:1883, or mqtts:// for TLS.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what a program can read.")]
+
+
+@app.command()
+def up(
+    data: DataOption = None,
+    http_port: HttpPort = None,
+    mqtt_port: MqttPort = None,
+    pg_port: PgPort = None,
+    database_url: DatabaseUrl = None,
+    mqtt_url: MqttUrl = None,
+) -> None:
+    """Run the whole stack in the foreground: TimescaleDB, Mosquitto, ingest, api, notify. Ctrl-C ends it.
+
+    Example: bellwether up --data ~/plant --http-port 8080
+    """
+    from bellwether.up import Wishes
+    from bellwether.up import up as run
+
+    run(Wishes(data or default_path(), http_port, mqtt_port, pg_port, database_url, mqtt_url), _say)
+
+
+@app.command()
+def demo(
+    data: DataOption = None,
+    for_s: Annotated[float | None, typer.Option("--for", min=1, help="Seconds; otherwise until Ctrl-C.")] = None,
+    speed: Annotated[float, typer.Option(min=1, help="How much faster than real time the fleet lives.")] = 1.0,
+    http_port: HttpPort = None,
+) -> None:
+    """The stack with a simulated fleet whose machines begin to fail; a line for each alarm and ticket.
+
+    Example: bellwether demo --for 120
+    """
+    from bellwether.demo import run_demo
+    from bellwether.up import Wishes
+
+    run_demo(Wishes(data or default_path().with_name("bellwether-demo"), http_port=http_port), for_s, speed, _say)
+
+
+@app.command()
+def ingest() -> None:
+    """Run the role that stores and scores telemetry.
+
+    Example: BELLWETHER_DATABASE_URL=… BELLWETHER_MQTT_URL=… bellwether ingest
+    """
+    from bellwether.roles import run_ingest
+
+    _as_a_role(run_ingest)
+
+
+@app.command()
+def api() -> None:
+    """Run the role that serves the API and the pages.
+
+    Example: BELLWETHER_DATABASE_URL=… BELLWETHER_SECRET=… bellwether api
+    """
+    from bellwether.roles import run_api
+
+    _as_a_role(run_api)
+
+
+@app.command()
+def notify() -> None:
+    """Run the role that carries alarms to tickets, and minds the clocks.
+
+    Example: BELLWETHER_DATABASE_URL=… BELLWETHER_API_URL=… BELLWETHER_SECRET=… bellwether notify
+    """
+    from bellwether.roles import run_notify
+
+    _as_a_role(run_notify)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to date, as its owner: schema, roles and their passwords, tenants, first administrator.
+
+    Example: BELLWETHER_DATABASE_URL=postgresql://owner:…@host/bellwether bellwether migrate
+    """
+    from bellwether.migration import run_migration
+
+    run_migration(settings_of.load(), _say)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, database, broker, clock and disk: a line each, with a remedy.
+
+    Example: bellwether doctor --json
+    """
+    from bellwether.doctor import examine
+
+    findings = examine(settings_of.load())
+    if as_json:
+        _print_json([finding.as_json() for finding in findings])
+    else:
+        for finding in findings:
+            colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
+            console.print(f"[{colour}]{finding.verdict:8}[/] {escape(finding.line)}")
+    if any(finding.verdict == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    devices: Annotated[int, typer.Option(min=1, max=10_000, help="How many machines.")] = 12,
+    rate: Annotated[float, typer.Option(min=0.001, max=1000, help="Samples a second, in Hz.")] = 1.0,
+    faults: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="What breaks: TOML or JSON.")] = None,
+    for_s: Annotated[float | None, typer.Option("--for", min=1, help="Seconds; otherwise until Ctrl-C.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same fleet.")] = 0,
+    speed: Annotated[float, typer.Option(min=1, help="How much faster than real time it lives.")] = 1.0,
+    history: Annotated[float, typer.Option(min=0, help="Seconds of healthy past to send first.")] = 0.0,
+    truth: Annotated[Path | None, typer.Option(help="Where the ground truth goes, as JSON lines.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose devices they are.")] = "demo",
+    mqtt_url: MqttUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """A fleet of believable devices over MQTT, with faults that grow.
+
+    Example: bellwether simulate --devices 24 --rate 2 --faults faults.toml --truth truth.jsonl
+    """
+    from firmware_sim.connection import Refused, Unreachable
+    from firmware_sim.fleet import simulate as run
+
+    broker = _broker(mqtt_url)
+    try:
+        report = run(
+            devices,
+            rate_hz=rate,
+            faults=faults,
+            for_s=for_s,
+            seed=seed,
+            speed=speed,
+            history_s=history,
+            tenant=tenant,
+            mqtt_url=str(broker),
+            username=broker.username,
+            password=broker.password,
+            truth_path=truth,
+            stop=_stop_event(),
+            on_event=None if as_json else lambda event: _say(_happening(event)),
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    except (Unreachable, Refused) as error:
+        raise Unavailable(str(error)) from error
+    _report(report, as_json)
+
+
+@app.command("demo-fleet", hidden=True)
+def demo_fleet(state: Annotated[Path, typer.Option()], speed: Annotated[float, typer.Option(min=1)] = 1.0) -> None:
+    """The fleet of the demonstration: what `bellwether demo` starts beside the stack."""
+    from firmware_sim.demo import run_demo
+
+    broker = _broker(None)
+    run_demo(state, str(broker), broker.username, broker.password, speed=speed, stop=_stop_event())
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
+    device: Annotated[str, typer.Option(help="Whose telemetry it is.")],
+    time: Annotated[
+        str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")
+    ] = None,
+    speed: Annotated[str, typer.Option(help="How much faster than recorded, or max.")] = "1",
+    as_of: Annotated[str, typer.Option(help="Time stamps: now or original.")] = "now",
+    ignore: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
+    tenant: Annotated[str, typer.Option(help="Whose device it is.")] = "demo",
+    mqtt_url: MqttUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send recorded telemetry as if it were live: each column a point.
+
+    Example: bellwether replay pump.csv --device pump-7 --time datetime --speed max --as-of original
+    """
+    from firmware_sim.connection import Refused, Unreachable
+    from firmware_sim.replay import replay as run
+
+    if as_of not in ("now", "original"):
+        raise Misconfigured("--as-of is now or original")
+    broker = _broker(mqtt_url)
+    try:
+        report = run(
+            files,
+            device,
+            tenant=tenant,
+            time_column=time,
+            speed=_speed(speed),
+            as_of="now" if as_of == "now" else "original",
+            ignore=_names(ignore),
+            mqtt_url=str(broker),
+            username=broker.username,
+            password=broker.password,
+            stop=_stop_event(),
+            on_progress=None if as_json else _progress,
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    except (Unreachable, Refused) as error:
+        raise Unavailable(str(error)) from error
+    _report(report, as_json)
+
+
+@app.command()
+def detect(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
+    time: Annotated[str, typer.Option(help="The column of time.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
+    train_rows: Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")] = None,
+    train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows in alarm.")] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Score recordings with the very detectors and defaults that run live.
+
+    Example: bellwether detect pump.csv --time datetime --train-rows 400 --ignore anomaly,changepoint --out scores
+    """
+    from detectors.offline import detect as run
+
+    try:
+        summary = run(
+            files,
+            time_column=time,
+            out=out,
+            train_rows=train_rows,
+            train_until=train_until,
+            ignore=_names(ignore),
+            false_alarm_rate=false_alarm_rate,
+            on_progress=None if as_json else _say,
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    if as_json:
+        _print_json(summary)
+    else:
+        _say(f"done: {out}")
+
+
+def main() -> None:
+    """Run the command; every failure that is foreseen is one line and an exit code."""
+    try:
+        app()
+    except Misconfigured as error:
+        _end(2, error)
+    except (Unavailable, StackError) as error:
+        _end(1, error)
+
+
+def _as_a_role(run: Callable[[settings_of.Settings], None]) -> None:
+    log_to_stderr()
+    run(settings_of.load())
+
+
+def _broker(mqtt_url: str | None) -> Any:
+    """The broker of the option, else of the settings, else of a stack that runs here."""
+    from telemetry import Broker
+
+    if mqtt_url is not None:
+        try:
+            return Broker.parse(mqtt_url)
+        except ValueError as error:
+            raise Misconfigured(f"--mqtt-url: {error}") from error
+    settings = settings_of.load()
+    if settings.mqtt_url is not None:
+        return settings.need_broker()
+    stack = default_path() / "stack.json"
+    if stack.exists():
+        body = orjson.loads(stack.read_bytes())
+        return Broker.parse(body["mqtt_url"], body["mqtt_username"], body["mqtt_password"])
+    raise Misconfigured("no broker: give --mqtt-url, set BELLWETHER_MQTT_URL, or start `bellwether up`")
+
+
+def _stop_event() -> threading.Event:
+    """Set by Ctrl-C or SIGTERM, so that what runs can end cleanly."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise Misconfigured("--speed is a number above 0, or max")
+    return speed
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+def _happening(event: Any) -> str:
+    what = event.happening.value
+    if event.fault is not None:
+        return f"{what}: {event.fault.device} {event.fault.kind.value.replace('_', ' ')}"
+    return f"{what}: {event.device}" if event.device else what
+
+
+def _progress(progress: Any) -> None:
+    console.print(
+        f"{escape(progress.file)}: {progress.rows} of {progress.rows_total} rows, {progress.readings} readings",
+        end="\r",
+    )
+
+
+def _report(report: Any, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    fields = asdict(report)
+    if as_json:
+        _print_json(fields)
+    else:
+        _say(", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in fields.items()))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _print_json(document: object) -> None:
+    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
+
+
+def _say(line: str) -> None:
+    console.print(escape(line))
+
+
+def _end(code: int, error: Exception) -> None:
+    console.print(f"[red]bellwether:[/] {escape(str(error))}")
+    sys.exit(code)

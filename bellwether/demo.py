@@ -1,0 +1,93 @@
+"""`bellwether demo`: the stack, a fleet whose machines begin to fail, and a line for each alarm and ticket."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import orjson
+
+from bellwether.stack.supervisor import Role
+from bellwether.up import ADMINISTRATOR, Stack, Wishes, running_stack
+
+Say = Callable[[str], None]
+_RECONNECT_S = 1.0
+
+
+def run_demo(wishes: Wishes, for_s: float | None, speed: float, say: Say) -> None:
+    """Until Ctrl-C, or for so many seconds from the moment all is ready."""
+    with running_stack(wishes, say) as stack:
+        say("")
+        say(f"  dashboard   {stack.api_url}")
+        say(f"  sign in as  {ADMINISTRATOR}   password  {stack.admin_password}")
+        say("")
+        say("starting a fleet of 12 machines at two sites: six hours of healthy past first, then faults begin")
+        say("Ctrl-C stops everything; the next start goes on with this data")
+        stopped = threading.Event()
+        teller = threading.Thread(target=_tell, args=(stack, stopped, say), name="teller", daemon=True)
+        teller.start()
+        stack.supervisor.start(_fleet(stack, speed))
+        try:
+            stack.supervisor.wait(for_s)
+        finally:
+            stopped.set()
+
+
+def _fleet(stack: Stack, speed: float) -> Role:
+    """The simulated fleet as a process of its own, which goes on where it was when it dies or is started again."""
+    env = {
+        "BELLWETHER_MQTT_URL": str(stack.devices),
+        "BELLWETHER_MQTT_USERNAME": stack.devices.username or "",
+        "BELLWETHER_MQTT_PASSWORD": stack.devices.password or "",
+    }
+    state = str(stack.folder.path / "fleet")
+    argv = (sys.executable, "-m", "bellwether", "demo-fleet", "--state", state, "--speed", str(speed))
+    return Role("fleet", argv, env=env)
+
+
+def _tell(stack: Stack, stopped: threading.Event, say: Say) -> None:
+    """Follow the live events of the API and say them; a connection that breaks is taken up where it broke."""
+    last_id = ""
+    while not stopped.is_set():
+        with suppress(httpx.HTTPError, orjson.JSONDecodeError):
+            last_id = _follow(stack, stopped, say, last_id)
+        stopped.wait(_RECONNECT_S)
+
+
+def _follow(stack: Stack, stopped: threading.Event, say: Say, last_id: str) -> str:
+    headers = {"Authorization": f"Bearer {stack.admin_token}", "Accept": "text/event-stream"}
+    if last_id:
+        headers["Last-Event-ID"] = last_id
+    url = f"{stack.api_url}/api/v1/events"
+    with (
+        httpx.Client(timeout=httpx.Timeout(5.0, read=60.0), trust_env=False) as client,
+        client.stream("GET", url, headers=headers) as answer,
+    ):
+        answer.raise_for_status()
+        kind = ""
+        for line in answer.iter_lines():
+            if stopped.is_set():
+                break
+            name, _, value = line.partition(": ")
+            if name == "id":
+                last_id = value
+            elif name == "event":
+                kind = value
+            elif name == "data":
+                _say_event(kind, orjson.loads(value), stack, say)
+    return last_id
+
+
+def _say_event(kind: str, body: dict[str, str], stack: Stack, say: Say) -> None:
+    at = body.get("at", "")[11:19]
+    match kind:
+        case "alarm.raised" | "alarm.escalated":
+            say(f"{at}  alarm   {body['severity']:8} {body['device']:15} {body['message']}")
+        case "ticket.opened" | "ticket.reopened":
+            link = f"{stack.api_url}/tickets/{body['ticket_id']}"
+            say(f"{at}  TICKET  {body['priority']:8} {body['device']:15} {body['title']}  {link}")
+        case _:
+            pass

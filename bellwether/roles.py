@@ -1,0 +1,82 @@
+"""The long-running roles, put together: each until it is told to stop by SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from bellwether.settings import Settings
+
+# A token that `notify` shows to the API: long enough for one request and a slow clock, too short to be worth stealing.
+SERVICE_TOKEN_S = 60
+
+
+def run_ingest(settings: Settings) -> None:
+    """From the broker to the database and the detectors."""
+    from ingest.loop import Ingest
+    from ingest.mqtt import MqttSource
+
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id)
+    ingest = Ingest(source, settings.need_database_url())
+
+    def stop() -> None:
+        source.close()
+        ingest.stop()
+
+    _on_stop(stop)
+    ingest.run()
+
+
+def run_notify(settings: Settings) -> None:
+    """From the outbox to the tickets API."""
+    from api.tokens import issue
+    from notify.destinations import TicketsApi
+    from notify.loop import Notify
+
+    secret = settings.need_secret()
+
+    def token_for(tenant: str) -> str:
+        return issue(secret, subject="notify", tenant=tenant, role="service", lifetime_s=SERVICE_TOKEN_S)
+
+    notify = Notify(settings.need_database_url(), {"tickets": TicketsApi(settings.need_api_url(), token_for)})
+    _on_stop(notify.stop)
+    notify.run()
+
+
+def run_api(settings: Settings) -> None:
+    """The API and the pages."""
+    import uvicorn
+
+    from api.app import ApiSettings, create_app
+
+    app = create_app(
+        ApiSettings(
+            database_url=settings.need_database_url(),
+            secret=settings.need_secret(),
+            cookie_secure=settings.http_secure,
+            docs=settings.api_docs,
+        )
+    )
+    # The server header tells an attacker what to try; the log of each request is in the metrics.
+    uvicorn.run(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _on_stop(stop: Callable[[], None]) -> None:
+    """Call `stop` once at SIGTERM or Ctrl-C, outside of the signal handler; a second one ends at once."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        threading.Thread(target=stop, name="stop").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)

@@ -1,0 +1,101 @@
+"""Settings of a process: `BELLWETHER_*` in the environment over `bellwether.toml` in the working directory.
+
+Read once, validated without touching the network. What is missing stops the start with one line that names it; nothing
+has a default password.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from store.errors import Misconfigured
+from telemetry import Broker
+
+FILE = Path("bellwether.toml")
+# As long as the keys that tokens are signed with must be: shorter can be guessed from one token.
+SECRET_CHARACTERS = 32
+
+
+class Settings(BaseSettings):
+    """What a role may need. `docs/settings.md` is made for people; this is what is read."""
+
+    model_config = SettingsConfigDict(env_prefix="BELLWETHER_", toml_file=FILE, extra="ignore", frozen=True)
+
+    database_url: SecretStr | None = None
+    mqtt_url: SecretStr | None = None
+    mqtt_username: str | None = None
+    mqtt_password: SecretStr | None = None
+    mqtt_client_id: str = "bellwether-ingest"
+    api_url: str | None = None
+    secret: SecretStr | None = None
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8080, ge=1, le=65535)
+    http_secure: bool = False
+    """Whether browsers reach the pages over TLS: the session cookie is then kept off plain HTTP."""
+    api_docs: bool = False
+    tenants: str = "demo"
+    """Tenants that `migrate` makes, separated by commas."""
+    ingest_password: SecretStr | None = None
+    api_password: SecretStr | None = None
+    notify_password: SecretStr | None = None
+    admin_password: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def need_database_url(self) -> str:
+        return _needed("database_url", self.database_url, "postgresql://user:password@host:5432/bellwether")
+
+    def need_secret(self) -> str:
+        secret = _needed("secret", self.secret, f"at least {SECRET_CHARACTERS} random characters")
+        if len(secret) < SECRET_CHARACTERS or len(set(secret)) < SECRET_CHARACTERS // 4:
+            raise Misconfigured(f"BELLWETHER_SECRET is weak: set it to at least {SECRET_CHARACTERS} random characters")
+        return secret
+
+    def need_api_url(self) -> str:
+        if not self.api_url:
+            raise Misconfigured("BELLWETHER_API_URL is not set: for example http://127.0.0.1:8080")
+        return self.api_url
+
+    def need_broker(self) -> Broker:
+        url = _needed("mqtt_url", self.mqtt_url, "mqtt://user:password@host:1883")
+        password = self.mqtt_password.get_secret_value() if self.mqtt_password else None
+        try:
+            return Broker.parse(url, self.mqtt_username, password)
+        except ValueError as error:
+            raise Misconfigured(f"BELLWETHER_MQTT_URL: {error}") from error
+
+
+def load() -> Settings:
+    """Read the settings.
+
+    Raises
+    ------
+    Misconfigured
+        A value is not what it must be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        raise Misconfigured(f"BELLWETHER_{name.upper()}: {first['msg'].lower()}") from error
+    except ValueError as error:  # the file is no TOML
+        raise Misconfigured(f"{FILE}: {error}") from error
+
+
+def _needed(name: str, value: SecretStr | None, example: str) -> str:
+    if value is None or not value.get_secret_value():
+        raise Misconfigured(f"BELLWETHER_{name.upper()} is not set: {example}")
+    return value.get_secret_value()
