@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from api.auth import key_hash
 from api.passwords import hash_password
 from store import access
 from store.connection import Session
@@ -9,9 +12,9 @@ from store.errors import Conflict
 from tickets.roles import Role
 
 
-def ensure_administrator(conn: Session, tenant: str, login: str, password: str, token: str | None = None) -> None:
+def ensure_administrator(conn: Session, tenant: str, login: str, password: str, key: str | None = None) -> None:
     """Let an administrator in, by a password and, where given, an API key; one that is there stays as it is."""
-    try:
+    with suppress(Conflict):
         access.create_user(
             conn,
             tenant,
@@ -20,7 +23,7 @@ def ensure_administrator(conn: Session, tenant: str, login: str, password: str, 
             role=Role.ADMINISTRATOR,
             password_hash=hash_password(password),
         )
-    except Conflict:
-        pass
-    if token is not None:
-        access.ensure_key(conn, tenant, name="stack", role=Role.ADMINISTRATOR, key=token, created_by=login)
+    if key is not None and access.key_holder(conn, key_hash(key)) is None:
+        access.create_key(
+            conn, tenant, name="stack", role=Role.ADMINISTRATOR, key_hash=key_hash(key), who=login, expires_at=None
+        )

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     api_url: str | None = None
     secret: SecretStr | None = None
     http_host: str = "127.0.0.1"
-    http_port: int = Field(8080, ge=1, le=65535)
+    http_port: int = Field(default=8080, ge=1, le=65535)
     http_secure: bool = False
     """Whether browsers reach the pages over TLS: the session cookie is then kept off plain HTTP."""
     api_docs: bool = False

@@ -222,3 +222,24 @@ class MqttSource:
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
         self._arrived.put((message, self._epoch))
+
+
+def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:
+    """What a broker says to our name and password: empty where it lets us in, else the reason. Leaves no session."""
+    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client = Client(callback_api_version=CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.username_pw_set(broker.username, broker.password)
+    if broker.tls:
+        client.tls_set_context(ssl.create_default_context())
+    client.on_connect = lambda _, __, ___, reason, ____: answers.put(str(reason) if reason.is_failure else "")
+    try:
+        client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S)
+        client.loop_start()
+        return answers.get(timeout=timeout_s)
+    except OSError as error:
+        return str(error)
+    except queue.Empty:
+        return "no answer"
+    finally:
+        client.disconnect()
+        client.loop_stop()
