@@ -55,7 +55,7 @@ class Compressor:
             "suction_pressure",
             up=("duty_cycle", "discharge_temperature", "oil_temperature"),
             down=("suction_pressure",),
-            also=("motor_current", "oil_pressure", "vibration_velocity"),
+            also=("motor_current", "discharge_pressure", "oil_pressure", "vibration_velocity"),
         ),
         FaultKind.LEAK: Effect(
             "duty_cycle",
@@ -100,10 +100,10 @@ class Compressor:
 
         duty = self._duty.follow(loaded, c.dt_s, DUTY_S)
         cooler = 1.0 - 0.40 * fouled
-        heat = n * (OIL_RISE_K + OIL_LOAD_RISE_K * duty * (1.0 + 0.3 * blocked) + 9.0 * wear)
+        heat = n * (OIL_RISE_K + OIL_LOAD_RISE_K * duty * (1.0 + 0.3 * blocked) + 9.0 * wear**1.6)
         warm = np.maximum(c.ambient_degc + self._losses * heat / cooler, THERMOSTAT_DEGC * n)
         oil = self._oil.follow(warm, c.dt_s, OIL_S / cooler)
-        outlet_rise = n * (OUTLET_RISE_K * (0.6 + 0.6 * valve) * (1.0 + 0.5 * blocked) + 2.0 * wear)
+        outlet_rise = n * (OUTLET_RISE_K * (0.6 + 0.6 * valve) * (1.0 + 0.5 * blocked) + 2.0 * wear**1.6)
         outlet = self._outlet.follow(oil + outlet_rise, c.dt_s, OUTLET_S)
 
         return {

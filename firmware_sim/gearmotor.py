@@ -51,7 +51,7 @@ class Gearmotor:
         ),
         FaultKind.IMBALANCE: Effect("drive_end_vibration", up=("drive_end_vibration", "gearbox_vibration")),
         FaultKind.LEAK: Effect(
-            "oil_temperature",
+            "gearbox_vibration",
             up=("oil_temperature", "gearbox_vibration", "motor_current", "winding_temperature"),
             also=("speed",),
         ),
@@ -84,7 +84,7 @@ class Gearmotor:
         copper = WINDING_RISE_K * self._losses * (current / RATED_A) ** 2
         winding = self._winding.follow(c.ambient_degc + copper / fan, c.dt_s, WINDING_S / fan)
         case = (1.0 - 0.35 * dust) * (1.0 - 0.2 * dry)
-        losses = OIL_MESH_RISE_K * torque + OIL_CHURN_RISE_K * n**2 + n * (14.0 * wear + 16.0 * dry)
+        losses = OIL_MESH_RISE_K * torque + OIL_CHURN_RISE_K * n**2 + n * (14.0 * wear**1.6 + 16.0 * dry)
         oil = self._oil.follow(c.ambient_degc + self._losses * losses / case, c.dt_s, OIL_S / case)
 
         slip = RATED_SLIP * torque * (1.0 + SLIP_PER_K * (winding - 80.0))

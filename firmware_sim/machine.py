@@ -24,7 +24,7 @@ MODELS: dict[str, type[Model]] = {"pump": Pump, "gearmotor": Gearmotor, "compres
 # After five time constants less than 1 % is left of a start that was wrong by everything.
 _MEMORIES = 5.0
 # Coarser than sampling, and still a hundredth of the slowest lag.
-_COARSE_MS = 10_000
+_COARSE_MS = 5_000
 # A fifth of its span is what a drifting sensor is off when the damage is full.
 _DRIFT_SHARE = 0.2
 

@@ -57,7 +57,7 @@ class Pump:
         ),
         FaultKind.IMBALANCE: Effect("vibration_velocity", up=("vibration_velocity", "bearing_temperature")),
         FaultKind.CAVITATION: Effect(
-            "vibration_velocity",
+            "discharge_pressure",
             up=("vibration_velocity",),
             down=("flow", "discharge_pressure", "suction_pressure", "filter_differential_pressure", "motor_current"),
             also=("bearing_temperature",),
@@ -69,7 +69,7 @@ class Pump:
             also=("bearing_temperature", "vibration_velocity"),
         ),
         FaultKind.LEAK: Effect(
-            "flow",
+            "discharge_pressure",
             up=("motor_current",),
             down=("flow", "discharge_pressure", "filter_differential_pressure", "suction_pressure"),
             also=("bearing_temperature", "vibration_velocity"),
@@ -105,7 +105,9 @@ class Pump:
         torque = power / np.maximum(n, 0.05) / SHAFT_POWER_KW
         current = np.where(n > 0.02, in_quadrature(MAGNETISING_A, TORQUE_A * torque), 0.0)
 
-        friction = BEARING_FRICTION_W * self._friction * n * (0.6 + 0.5 * torque) + n * (55.0 * wear + 9.0 * imbalance)
+        friction = BEARING_FRICTION_W * self._friction * n * (0.6 + 0.5 * torque) + n * (
+            55.0 * wear**1.6 + 9.0 * imbalance
+        )
         cooling = BEARING_COOLING_W_K * (1.0 - 0.55 * c.damage(FaultKind.OVERHEATING))
         slowness = BEARING_S * BEARING_COOLING_W_K / cooling
         bearing = self._bearing.follow(c.ambient_degc + friction / cooling, c.dt_s, slowness)
