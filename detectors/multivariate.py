@@ -26,15 +26,19 @@ from telemetry import Batch, Stream
 _FAST_ROWS = 10.0
 _BASE_ROWS = 150.0
 # A departed machine's baseline moves at this share of its pace: a fault of hours is not learnt away.
-_HELD = 0.02
+_HELD = 0.0
 # Correlations are drawn this far towards none: with few rows the smallest directions are mostly chance.
-_SHRINKAGE = 0.1
+_SHRINKAGE = 0.05
 # The share of the learning rows after which the first model stands; the others are scored by it to find the limit.
 _FIT_SHARE = 0.6
 # The model is fitted anew when it has seen so many more rows.
 _REFIT = 1.25
 # A channel that has said nothing for so many of its own intervals is left out until it speaks again.
 _LOST_INTERVALS = 10
+_AFTERWARDS = 0.1
+_OWN_PART = 2.0
+_ALIKE = 20.0
+_CUBE = 0
 _SHORTEST_ROW_US = 1_000_000
 _RETURNED = 0.8
 # Squares of these still are finite numbers.
@@ -64,7 +68,7 @@ class Multivariate:
     memory_rows : int
         Rows that the covariance and the limit remember in health.
     accept_s : float
-        A departure that lasts so long, and 300 rows at least, is the new normal.
+        A departure that lasts so long, and 500 rows at least, is the new normal.
     """
 
     scope = Scope.MACHINE
@@ -76,7 +80,7 @@ class Multivariate:
         learn_until_us: int | None = None,
         false_alarm_rate: float = 0.001,
         memory_rows: int = 4000,
-        accept_s: float = 86_400.0,
+        accept_s: float = 259_200.0,
     ) -> None:
         self._learn_rows = learn_rows
         self._learn_us = learn_s * 1e6
@@ -311,8 +315,8 @@ class Multivariate:
         with np.errstate(over="ignore"):
             score = np.minimum(distance / self._reach(memory, row), _HUGE)
         score = np.where(learning, np.nan, score)
-        self._keep_base(memory, row, alive, departed | (score >= 1.0))
-        self._learn(memory, row, away, distance, ~(departed | (score >= 1.0)))
+        self._keep_base(memory, row, away, alive, departed | (score >= 1.0))
+        self._learn(memory, row, away, distance, ~(departed | (score >= 1.0)), np.where(learning, 1.0, _AFTERWARDS))
         self._turn(memory, row, score, time_us, departed)
         return row, time_us, score
 
@@ -333,9 +337,11 @@ class Multivariate:
         memory["base"][row] = base
         return np.where(alive & (n > _FAST_ROWS), fast - base, 0.0)
 
-    def _keep_base(self, memory: Memory, row: Rows, alive: Mask, held: Mask) -> None:
+    def _keep_base(self, memory: Memory, row: Rows, away: Floats, alive: Mask, departed: Mask) -> None:
+        """Let the baseline follow, but hold it for the channels that make the departure."""
         base, n = memory["base"][row], memory["n"][row]
-        pace = np.where(held, _HELD, 1.0)[:, None] / np.clip(n, 1.0, _BASE_ROWS)
+        held = departed[:, None] & (np.abs(away) > _OWN_PART * memory["spread"][row])
+        pace = np.where(held, _HELD, 1.0) / np.clip(n, 1.0, _BASE_ROWS)
         memory["base"][row] = np.where(alive, base + (memory["fast"][row] - base) * pace, base)
 
     def _distance(self, memory: Memory, row: Rows, away: Floats, alive: Mask) -> Floats:
@@ -354,32 +360,37 @@ class Multivariate:
 
     def _reach(self, memory: Memory, row: Rows) -> Floats:
         """The limit of the distance. Rows resemble their neighbours: twenty of them tell as much as one."""
-        n = np.maximum(memory["log_n"][row] / (2 * _FAST_ROWS), 3.0)
+        n = np.maximum(memory["log_n"][row] / _ALIKE, 4.0)
         deviation = np.sqrt(np.maximum(memory["log_variance"][row], 0.0))
-        return np.exp(memory["log_mean"][row] + _t_quantile(self._z, n - 1) * deviation * np.sqrt(1 + 1 / n))
+        y = memory["log_mean"][row] + _t_quantile(self._z, n - 1) * deviation * np.sqrt(1 + 1 / n)
+        return np.exp(y) if _CUBE == 0 else np.maximum(y, 1e-9) ** (1 / _CUBE)
 
-    def _learn(self, memory: Memory, row: Rows, away: Floats, distance: Floats, healthy: Mask) -> None:
+    def _learn(self, memory: Memory, row: Rows, away: Floats, distance: Floats, healthy: Mask, weight: Floats) -> None:
         """Covariance of the differences and spread of the distances, in health; the model anew when it is due."""
-        row, away, distance = row[healthy], away[healthy], distance[healthy]
+        row, away, distance, weight = row[healthy], away[healthy], distance[healthy], weight[healthy]
         if not len(row):
             return
-        memory["seen_rows"][row] += 1
-        seen = memory["seen_rows"][row]
-        n = np.minimum(seen, self._memory_rows)[:, None, None]
+        seen = np.minimum(memory["seen_rows"][row] + weight, self._memory_rows)
+        memory["seen_rows"][row] = seen
         covariance = memory["covariance"][row]
-        memory["covariance"][row] = covariance + (away[:, :, None] * away[:, None, :] - covariance) / n
+        pace = (weight / seen)[:, None, None]
+        memory["covariance"][row] = covariance + (away[:, :, None] * away[:, None, :] - covariance) * pace
 
         scored = distance > 0
-        at, log = row[scored], np.log(distance[scored])
-        count = np.minimum(memory["log_n"][at] + 1, self._memory_rows)
+        at, log, weight = (
+            row[scored],
+            (np.log(distance[scored]) if _CUBE == 0 else distance[scored] ** _CUBE),
+            weight[scored],
+        )
+        count = np.minimum(memory["log_n"][at] + weight, self._memory_rows)
         memory["log_n"][at] = count
+        pace = weight / count
         change = log - memory["log_mean"][at]
-        memory["log_mean"][at] += change / count
+        memory["log_mean"][at] += change * pace
         variance = memory["log_variance"][at]
-        memory["log_variance"][at] = variance + (change * change * (1 - 1 / count) - variance) / count
+        memory["log_variance"][at] = variance + (change * change * (1 - pace) - variance) * pace
 
         due = seen >= np.maximum(self._fit_rows, memory["fitted"][row] * _REFIT)
-        due &= (seen < self._memory_rows) | (seen >= memory["fitted"][row] + self._memory_rows * (_REFIT - 1))
         if due.any():
             self._fit(memory, row[due])
 
@@ -401,7 +412,7 @@ class Multivariate:
         memory["departed_us"][row[began]] = time_us[began]
         ended = departed & ~(score >= _RETURNED)
         memory["departed_us"][row[ended]] = -1
-        long_us = np.maximum(self._accept_us, 300.0 * memory["width_us"][row])
+        long_us = np.maximum(self._accept_us, 500.0 * memory["width_us"][row])
         accepted = departed & ~ended & (time_us - memory["departed_us"][row] >= long_us)
         at = row[accepted]
         memory["base"][at] = memory["fast"][at]
@@ -430,12 +441,12 @@ def _memory_of(points: int) -> Memory:
             "row_us": np.int64(-1),
             "began_us": np.int64(-1),
             "rows": np.int64(0),
-            "seen_rows": np.int64(0),
+            "seen_rows": 0.0,
             "n": np.zeros(points),
             "fast": np.full(points, np.nan),
             "base": np.full(points, np.nan),
             "covariance": np.zeros((points, points)),
-            "fitted": np.int64(0),
+            "fitted": 0.0,
             "spread": np.zeros(points),
             "inverse": np.zeros((points, points)),
             "share": np.zeros(points),

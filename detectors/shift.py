@@ -34,9 +34,20 @@ _SCALE_SPANS = 240.0
 _SURPRISE = 3.0
 # A departure ends below this score: at 1 the baseline would start and stop with every wobble around the limit.
 _RETURNED = 0.7
+# While learning, a level that has been away for so many spans, seen from at least so many, begins the learning anew; not
+# for ever, since a machine that is switched all day has no other normal.
+_STARTED_UP = 2 * _FAST
+_LEARNT_ENOUGH = 4 * _FAST
+_RESTARTS = 3
+# Departures of about the same size that came and went this often are a habit, and reach so much farther than their mean.
+_HABIT_AFTER = 3
+_HABIT_REACH = 1.5
+# No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.
+_ACCEPT_SPANS = 120
 _HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 
 class Shift:
@@ -54,7 +65,7 @@ class Shift:
     scatter_limit : float
         How many times rougher than normal the fast window has to be.
     learn_spans : int
-        Spans before there is an opinion: 60 are five minutes of a stream that reports every second.
+        Spans before there is an opinion: 75 are six minutes of a stream that reports every second.
     accept_s : float
         A departure that lasts so long, and 120 spans at least, is the new normal. Too low, and a fault is learnt away
         over a weekend; too high, and an alarm stands for ever after a set-point was changed.
@@ -67,8 +78,8 @@ class Shift:
         limit: float = 7.5,
         least_steps: float = 1.5,
         scatter_limit: float = 5.0,
-        learn_spans: int = 60,
-        accept_s: float = 86_400.0,
+        learn_spans: int = 75,
+        accept_s: float = 259_200.0,
     ) -> None:
         self._limit = limit
         self._least_steps = least_steps
@@ -93,6 +104,12 @@ class Shift:
                 "rough_n": 0.0,
                 "move": 0.0,
                 "move_n": 0.0,
+                "unsettled": np.int64(0),
+                "restarts": np.int64(0),
+                "away": np.int64(0),
+                "peak": 0.0,
+                "habit": 0.0,
+                "habits": np.int64(0),
                 "departed_us": np.int64(-1),
                 "score": np.nan,
                 "since_us": np.int64(-1),
@@ -139,7 +156,7 @@ class Shift:
     def restore(self, snapshot: Snapshot) -> None:
         self._memory.restore(snapshot)
 
-    def _step(self, batch: Batch, rows: Rows, counts: Rows, known: npt.NDArray[np.bool_], score: Floats) -> None:
+    def _step(self, batch: Batch, rows: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over."""
         memory = self._memory
         item = np.flatnonzero(known)
@@ -216,21 +233,43 @@ class Shift:
         score = np.where(opinion, worst, np.nan)
 
         self._adapt(row, np.abs(mean - before), move, departed)
-        began = opinion & ~departed & (score >= 1.0)
-        memory["departed_us"][row[began]] = now_us[began]
-        ended = departed & ~(score >= _RETURNED)
-        memory["departed_us"][row[ended]] = -1
-        lasted_us = now_us - memory["departed_us"][row]
-        accepted = departed & ~ended & (lasted_us >= self._accept_us)
-        self._accept(row[accepted], level[accepted])
+        self._restart(row, level, spans, worst)
+        self._turn(row, score, level, move, now_us, departed)
         memory["score"][row] = score
         return score
 
     def _margin(self, row: Rows) -> Floats:
+        """How far the level may be from the baseline: as far as it has often been before."""
         memory = self._memory
-        return np.maximum(self._limit * memory["move"][row], self._least_steps * memory["rough"][row])
+        margin = np.maximum(self._limit * memory["move"][row], self._least_steps * memory["rough"][row])
+        habit = np.where(memory["habits"][row] >= _HABIT_AFTER, _HABIT_REACH * memory["habit"][row], 0.0)
+        return np.maximum(margin, habit)
 
-    def _settle(self, row: Rows, leaving: Floats, departed: npt.NDArray[np.bool_]) -> None:
+    def _turn(
+        self, row: Rows, score: Floats, level: Floats, move: Floats, now_us: npt.NDArray[np.int64], departed: Mask
+    ) -> None:
+        """Begin, end or accept a departure."""
+        memory = self._memory
+        began = ~departed & (score >= 1.0)
+        memory["departed_us"][row[began]] = now_us[began]
+        memory["peak"][row] = np.where(departed, np.fmax(memory["peak"][row], move), np.where(began, move, 0.0))
+        ended = departed & ~(score >= _RETURNED)
+        self._learn_habit(row[ended])
+        memory["departed_us"][row[ended]] = -1
+        lasted_us = now_us - memory["departed_us"][row]
+        accepted = departed & ~ended & (lasted_us >= self._accept_us) & (memory["away"][row] >= _ACCEPT_SPANS)
+        memory["away"][row] = np.where((departed | began) & ~ended & ~accepted, memory["away"][row] + 1, 0)
+        self._learn_habit(row[accepted])
+        self._accept(row[accepted], level[accepted])
+
+    def _learn_habit(self, row: Rows) -> None:
+        """A departure is over: what comes again and again is the machine's way, an on-off pump, say."""
+        memory = self._memory
+        memory["habits"][row] += 1
+        n = np.minimum(memory["habits"][row], _HABIT_AFTER)
+        memory["habit"][row] += (memory["peak"][row] - memory["habit"][row]) / n
+
+    def _settle(self, row: Rows, leaving: Floats, departed: Mask) -> None:
         """Let the baseline follow the span that leaves the fast window, no faster than the level normally moves."""
         memory = self._memory
         learn = ~np.isnan(leaving) & ~departed
@@ -242,18 +281,32 @@ class Shift:
         memory["base"][row] = np.where(np.isnan(base), leaving, base + change / n)
         memory["base_n"][row] = n
 
-    def _adapt(self, row: Rows, step: Floats, move: Floats, departed: npt.NDArray[np.bool_]) -> None:
+    def _adapt(self, row: Rows, step: Floats, move: Floats, departed: Mask) -> None:
         """Learn how rough the stream is from span to span, and how far its level normally is from its baseline."""
         memory = self._memory
         for name, seen in (("rough", step), ("move", move)):
             learn = ~np.isnan(seen) & ~departed
             at, scale = row[learn], memory[name][row[learn]]
             n = memory[name + "_n"][at]
-            cap = np.where(n >= 4 * _FAST, _SURPRISE * scale, np.inf)
+            cap = np.where(n >= _LEARNT_ENOUGH, _SURPRISE * scale, np.inf)
             cap = np.where(cap > 0, cap, np.inf)
             n = np.minimum(n + 1.0, _SCALE_SPANS)
             memory[name][at] = scale + (np.minimum(seen[learn], cap) - scale) / n
             memory[name + "_n"][at] = n
+
+    def _restart(self, row: Rows, level: Floats, spans: npt.NDArray[np.int64], worst: Floats) -> None:
+        """Learn afresh where the level moved during learning and stayed away: what came before was a start-up."""
+        memory = self._memory
+        away = (spans >= _LEARNT_ENOUGH) & (spans < self._learn_spans) & (worst >= 1.0)
+        memory["unsettled"][row] = np.where(away, memory["unsettled"][row] + 1, 0)
+        again = (memory["unsettled"][row] >= _STARTED_UP) & (memory["restarts"][row] < _RESTARTS)
+        at = row[again]
+        memory["restarts"][at] += 1
+        memory["spans"][at] = _FAST
+        memory["unsettled"][at] = 0
+        memory["base"][at], memory["base_n"][at] = level[again], _FAST
+        for name in ("rough", "rough_n", "move", "move_n"):
+            memory[name][at] = 0.0
 
     def _accept(self, row: Rows, level: Floats) -> None:
         memory = self._memory
