@@ -120,7 +120,7 @@ class Watch:
         Returns
         -------
         list of str
-            The detectors that could not read theirs and start afresh.
+            Those that could not read theirs and start afresh: detectors, or `watch` itself.
         """
         afresh = []
         for name, detector in self._detectors.items():
@@ -128,8 +128,8 @@ class Watch:
                 detector.restore(snapshots[name])
             except (KeyError, ValueError):
                 afresh.append(name)
-        if "watch" in snapshots:
-            self._own_restore(snapshots["watch"])
+        if "watch" in snapshots and not self._own_restore(snapshots["watch"]):
+            afresh.append("watch")
         return afresh
 
     # Edges ----------------------------------------------------------------------------------------------------------
@@ -216,9 +216,9 @@ class Watch:
             "raised": np.array([c.raised or "" for _, _, c in open_ones], "U16"),
         }
 
-    def _own_restore(self, snapshot: Snapshot) -> None:
+    def _own_restore(self, snapshot: Snapshot) -> bool:
         if int(snapshot["layout"][0]) != _LAYOUT:
-            return
+            return False
         known = np.isin(snapshot["last_stream"], list(self._streams))
         self._last_us[snapshot["last_stream"][known]] = snapshot["last_us"][known]
         columns = ("detector", "subject", "since_us", "noticed_us", "score", "peak", "below_since_us", "raised")
@@ -237,6 +237,7 @@ class Watch:
                 below_since_us=None if below == _NEVER else below,
                 raised=Severity(raised) if raised else None,
             )
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Directory:
         self.streams: list[Stream] = []
         self._tenants: set[str] = set()
         self._devices: Counter[str] = Counter()
+        self._unconfirmed: list[StreamKey] = []
 
     def load(self, conn: Session) -> list[Stream]:
         """Learn what the database knows."""
@@ -51,7 +52,11 @@ class Directory:
         return None
 
     def resolve(self, conn: Session, decoded: Decoded) -> tuple[npt.NDArray[np.int32], list[Stream]]:
-        """Give the streams seen first their numbers: the stream of each reading, int32 (N,), and those streams."""
+        """Give the streams seen first their numbers: the stream of each reading, int32 (N,), and those streams.
+
+        They count as known once `confirm` says that the transaction has committed; until then `take_back` forgets them.
+        """
+        self._unconfirmed = decoded.unknown
         stream = decoded.batch.stream
         if not decoded.unknown:
             return stream, []
@@ -60,10 +65,27 @@ class Directory:
         number = np.array([self.numbers[key.tenant, key.device][key.point] for key in decoded.unknown], np.int32)
         return np.where(stream < 0, number[-1 - np.minimum(stream, -1)], stream), new
 
-    def forget(self, unknown: list[StreamKey]) -> None:
-        """Take back what a transaction that failed had begun."""
-        for key in unknown:
-            self.numbers.get((key.tenant, key.device), {}).pop(key.point, None)
+    def confirm(self) -> None:
+        """What was resolved last is in the database."""
+        self._unconfirmed = []
+
+    def take_back(self) -> None:
+        """Forget what was resolved last, unless it was confirmed: its numbers are those of no stream."""
+        if not self._unconfirmed:
+            return
+        for key in self._unconfirmed:
+            points = self.numbers.get((key.tenant, key.device), {})
+            points.pop(key.point, None)
+            if not points:
+                self.numbers.pop((key.tenant, key.device), None)
+        gone = set(self._unconfirmed)
+        for stream in self.streams:
+            known = (stream.tenant, stream.device) in self.numbers
+            if stream.key in gone and not known and stream.machine in self.names:
+                del self.names[stream.machine]
+                self._devices[stream.tenant] -= 1
+        self.streams = [stream for stream in self.streams if stream.key not in gone]
+        self._unconfirmed = []
 
     def _learn(self, streams: list[Stream]) -> None:
         top = max((stream.id for stream in streams), default=-1) + 1

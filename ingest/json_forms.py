@@ -95,12 +95,14 @@ def decode(messages: Iterable[tuple[Topic, Message]], numbers: Numbers, arrived_
     rejects: list[Reject] = []
     arrived_ms = arrived_us / 1000
     for topic, message in messages:
-        points = numbers.setdefault((topic.tenant, topic.device), {})
+        points = numbers.get((topic.tenant, topic.device), {})
         reader = _Reader(topic, points, unknown, columns, arrived_ms)
         try:
             reader.read(message.payload)
         except BadMessage as reason:
             reader.reasons.append(str(reason))
+        if points:  # who has sent nothing but rubbish stays unknown
+            numbers[topic.tenant, topic.device] = points
         rejects += [
             Reject(message.topic, message.payload, reason, topic.tenant, topic.device)
             for reason in _told(reader.reasons)
@@ -171,15 +173,16 @@ class _Reader:
             if values is fields and point in _NOT_POINTS:
                 continue
             kind = type(value)
-            if (kind is float or kind is int) and -1.7e308 < value < 1.7e308:
+            if (kind is float or kind is int or kind is bool) and -1.7e308 < value < 1.7e308:
                 number = points.get(point)
-                columns.stream.append(self._number(point) if number is None else number)
+                if number is None:
+                    try:
+                        number = self._number(point)
+                    except BadMessage as reason:
+                        self.reasons.append(str(reason))
+                        continue
+                columns.stream.append(number)
                 columns.value.append(value)
-                columns.time_us.append(time_us)
-                columns.quality.append(quality)
-            elif kind is bool:
-                columns.stream.append(self._number(point))
-                columns.value.append(float(value))
                 columns.time_us.append(time_us)
                 columns.quality.append(quality)
             elif value is not None:
@@ -258,12 +261,9 @@ def _numbers(column: list[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """The values of a column, where there are any, and how many are no numbers. null is a value that is missing."""
     if len(column) == 0:
         raise BadMessage("an empty list")
-    try:
-        array = np.array(column)
-    except ValueError:  # lists of unequal length within
-        array = np.empty(0, object)
-    if array.ndim == 1 and array.dtype.kind in "fiub":
-        values = array.astype(np.float64)
+    # The types first: NumPy makes a column of texts as wide as its longest, which are gigabytes from a small message.
+    if {*map(type, column)} <= {float, int, bool}:
+        values = np.array(column, np.float64)
         present = np.isfinite(values)
         return values, present, int(np.count_nonzero(~present))
     values = np.array([_finite(value) for value in column])
@@ -301,8 +301,12 @@ def _what(value: Any) -> str:
             return "an object"
         case list():
             return "a list"
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
         case _:
-            return "a value beyond what a number can hold" if isinstance(value, int | float) else type(value).__name__
+            return "a value beyond what a number can hold"
 
 
 def _told(reasons: list[str]) -> list[str]:

@@ -106,7 +106,9 @@ class Ingest:
         if not messages:
             return Batch.empty()
         try:
-            return self._transact(lambda conn: self._append(conn, messages, arrived_us))
+            batch = self._transact(lambda conn: self._append(conn, messages, arrived_us))
+            self._directory.confirm()
+            return batch
         except Refused as refusal:
             if len(messages) == 1:
                 reject = Reject(messages[0].topic, messages[0].payload, f"refused by the database: {refusal}"[:500])
@@ -116,23 +118,20 @@ class Ingest:
         return Batch.concat([self._store(messages[:half], arrived_us), self._store(messages[half:], arrived_us)])
 
     def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> Batch:
+        self._directory.take_back()  # of an attempt that failed, at its commit perhaps
         telemetry, statuses, rejects = self._sort(messages)
         decoded = json_forms.decode(telemetry, self._directory.numbers, arrived_us)
         columns = decoded.batch
-        try:
-            stream, new = self._directory.resolve(conn, decoded)
-            self._watch.watch(new)
-            batch = Batch.of(columns.time_us, stream, columns.value, columns.quality)
-            batch = batch.flagged(Quality.LATE, self._watch.late(batch))
-            appended = rows.append(conn, batch)
-            said, unsaid = status.decode(statuses, arrived_us)
-            rows.note_status(conn, said)
-            rejects += decoded.rejects + unsaid
-            rows.add_rejects(conn, rejects, arrived_us)
-            rows.count_messages(conn, self._tally(messages, stream, appended, rejects), arrived_us)
-        except BaseException:
-            self._directory.forget(decoded.unknown)
-            raise
+        stream, new = self._directory.resolve(conn, decoded)
+        self._watch.watch(new)
+        batch = Batch.of(columns.time_us, stream, columns.value, columns.quality)
+        batch = batch.flagged(Quality.LATE, self._watch.late(batch))
+        appended = rows.append(conn, batch)
+        said, unsaid = status.decode(statuses, arrived_us)
+        rows.note_status(conn, said)
+        rejects += decoded.rejects + unsaid
+        rows.add_rejects(conn, rejects, arrived_us)
+        rows.count_messages(conn, self._tally(messages, stream, appended, rejects), arrived_us)
         self._counts.update(messages=len(messages), readings=appended.readings, rejects=len(rejects))
         return batch
 
@@ -211,8 +210,8 @@ class Ingest:
         streams = self._transact(self._directory.load)
         rules = self._transact(_rules)
         snapshots = self._transact(occurrences.load_state)
-        self._take_rules(rules, streams, snapshots)
-        if "watch" in snapshots:
+        afresh = self._take_rules(rules, streams, snapshots)
+        if "watch" in snapshots and "watch" not in afresh:
             self._catch_up()
         self._saved_at = 0.0
         self._apply([])
@@ -228,23 +227,29 @@ class Ingest:
         rules: dict[str, list[Rule]],
         streams: Sequence[Stream],
         snapshots: Mapping[str, Snapshot],
-    ) -> None:
+    ) -> list[str]:
+        """Watch by these rules, with the memory there is; what could not read its own begins afresh."""
         self._rules = rules
         self._watch = Watch(detectors_for(rules), rules)
         self._watch.watch(streams)
         afresh = self._watch.restore(snapshots) if snapshots else []
         if afresh:
             log.warning("detectors begin afresh: their memory is of another layout", extra={"detectors": afresh})
+        return afresh
 
     def _catch_up(self) -> None:
-        """Score what was stored and not scored before we died."""
+        """Score what was stored and not scored before we died; of a stream without a memory, everything."""
+        last_us = {stream.id: 0 for stream in self._directory.streams}
+        last_us.update(self._watch.last_scored())
         while True:
-            last_us = self._watch.last_scored()
-            batch = self._transact(lambda conn, last_us=last_us: rows.readings_after(conn, last_us, int(UNSCORED)))  # type: ignore[misc]
+            batch = self._transact(lambda conn: rows.readings_after(conn, last_us, int(UNSCORED)))
             if not len(batch):
                 return
             log.info("scoring what was stored before the last stop", extra={"readings": len(batch)})
             self._apply(self._score(batch, self._clock_us()))
+            # By what was read, not by what was scored: detectors that fail on it must not be given it for ever.
+            ends = np.append(batch.starts()[1:], len(batch)) - 1
+            last_us.update(zip(batch.stream[ends].tolist(), batch.time_us[ends].tolist(), strict=True))
 
     def _look_after(self) -> None:
         """Once in a while: a sign of life, new tenants, changed rules."""
