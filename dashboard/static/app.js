@@ -1,0 +1,207 @@
+// What every page does by itself: times in the reader's zone, clocks that count, colours, and news from the server.
+//
+// A page is whole without this script. When the connection is lost the page says so and keeps what it shows; what was
+// missed is fetched once it is back.
+
+import { duration, moment } from "./words.js";
+
+// Times ----------------------------------------------------------------------------------------------------------------
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+function setCookie(name, value) {
+  document.cookie = `${name}=${encodeURIComponent(value)}; path=/; max-age=31536000; samesite=strict`;
+}
+
+if (zone && !document.cookie.includes(`bw_zone=${encodeURIComponent(zone)}`)) setCookie("bw_zone", zone);
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function tellTimes(root) {
+  const now = Date.now();
+  for (const time of root.querySelectorAll("time[data-when]")) setText(time, moment(new Date(time.dateTime)));
+  for (const time of root.querySelectorAll("time[data-ago]")) {
+    const passed = (now - Date.parse(time.dateTime)) / 1000;
+    setText(time, passed < 5 ? "just now" : `${duration(passed)} ago`);
+  }
+}
+
+// Clocks of tickets: the server's dashboard.clocks.face, counted on.
+function tellClocks(root) {
+  const now = Date.now();
+  for (const clock of root.querySelectorAll("[data-clock]")) {
+    if (clock.dataset.paused || clock.dataset.stopped) continue;
+    const left = (Date.parse(clock.dataset.due) - now) / 1000;
+    const tone = left < 0 ? "breached" : now >= Date.parse(clock.dataset.warn) ? "due" : "running";
+    for (const name of ["running", "due", "breached"]) clock.classList.toggle(`tone-${name}`, name === tone);
+    setText(clock.querySelector(".left"), left < 0 ? `overdue by ${duration(left)}` : `${duration(left)} left`);
+  }
+}
+
+function tick() {
+  tellTimes(document);
+  tellClocks(document);
+}
+tick();
+setInterval(tick, 1000);
+
+// Colours --------------------------------------------------------------------------------------------------------------
+
+const THEMES = ["auto", "light", "dark"];
+for (const button of document.querySelectorAll("[data-theme-switch]")) {
+  button.addEventListener("click", () => {
+    const root = document.documentElement;
+    const next = THEMES[(THEMES.indexOf(root.dataset.theme) + 1) % THEMES.length];
+    root.dataset.theme = next;
+    setCookie("bw_theme", next);
+    button.title = `Colours: ${next}`;
+    button.setAttribute("aria-label", button.title);
+    document.dispatchEvent(new CustomEvent("bw:theme"));
+  });
+}
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new CustomEvent("bw:theme")));
+
+// Pop-ups: one at a time, closed by Escape or a click beside. ------------------------------------------------------------
+
+document.addEventListener("click", (event) => {
+  for (const pop of document.querySelectorAll("details[data-pop][open]")) if (!pop.contains(event.target)) pop.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const pop of document.querySelectorAll("details[data-pop][open]")) {
+    pop.open = false;
+    pop.querySelector("summary").focus();
+  }
+});
+document.addEventListener("toggle", (event) => {
+  const pop = event.target;
+  if (!pop.matches?.("details[data-pop]") || !pop.open) return;
+  const form = pop.querySelector("form");
+  pop.classList.remove("leftward");
+  if (form.getBoundingClientRect().left < 8) pop.classList.add("leftward");
+  pop.querySelector("input:not([type=hidden]), textarea, select")?.focus({ preventScroll: true });
+}, true);
+
+// Parts of the page that are refreshed ------------------------------------------------------------------------------------
+
+let acting = false; // a form of the reader's own is being answered: then its place may change under it
+
+const busy = (form) => form.contains(document.activeElement) || [...form.elements].some((field) =>
+  field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);
+
+if (window.Idiomorph) {
+  const callbacks = window.Idiomorph.defaults.callbacks;
+  callbacks.beforeNodeMorphed = (old) => acting || !(old instanceof HTMLFormElement && busy(old));
+  callbacks.beforeNodeRemoved = (old) => acting || !(old instanceof Element && old.matches("details[open]"));
+  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details[data-pop]") && !acting);
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  acting = event.detail.requestConfig?.verb !== "get";
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  tick();
+  if (acting) for (const form of event.target.querySelectorAll?.("form") ?? []) form.reset();
+  acting = false;
+});
+
+const trouble = document.getElementById("trouble");
+function complain(text) {
+  if (!trouble) return;
+  trouble.hidden = !text;
+  if (text) setText(trouble.querySelector("span"), text);
+}
+
+document.addEventListener("htmx:responseError", async (event) => {
+  const status = event.detail.xhr.status;
+  if (status === 401) {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    return;
+  }
+  let why = "";
+  try {
+    why = JSON.parse(event.detail.xhr.responseText).detail;
+  } catch {
+    why = `the server answered ${status}`;
+  }
+  complain(`That did not work: ${why}.`);
+  setTimeout(() => complain(lost ? LOST : ""), 8000);
+});
+document.addEventListener("htmx:sendError", () => complain(LOST));
+
+// News -----------------------------------------------------------------------------------------------------------------
+
+const LOST = "Connection lost. What you see may be out of date; trying again.";
+const KINDS = [
+  ...["raised", "escalated", "returned", "acknowledged", "shelved", "unshelved"].map((kind) => `alarm.${kind}`),
+  ...["opened", "alarm", "reopened", "raised_priority", "moved", "assigned", "comment", "clock_warned", "clock_breached"].map((kind) => `ticket.${kind}`),
+];
+let lost = false;
+let waiting = null;
+
+function changed() {
+  // Ten alarms in a second are one look at the server.
+  waiting ??= setTimeout(() => {
+    waiting = null;
+    document.body.dispatchEvent(new CustomEvent("bw:changed"));
+  }, 600);
+}
+
+function tell(message) {
+  const said = document.getElementById("said");
+  if (said) said.textContent = message;
+}
+
+function linkState(state, text) {
+  const link = document.querySelector("[data-link]");
+  if (!link) return;
+  link.dataset.link = state;
+  setText(link.querySelector(".text"), text);
+  link.title = text;
+}
+
+function listen() {
+  const source = new EventSource("/api/v1/events");
+  let dropped = null;
+  source.addEventListener("open", () => {
+    clearTimeout(dropped);
+    dropped = null;
+    linkState("live", "Live");
+    if (lost) {
+      lost = false;
+      complain("");
+      changed();
+    }
+  });
+  source.addEventListener("error", () => {
+    // The browser tries again by itself; a blip of a few seconds is not worth a word.
+    dropped ??= setTimeout(() => {
+      lost = true;
+      linkState("lost", "Connection lost");
+      complain(LOST);
+      dropped = null;
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    }, 4000);
+  });
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => {
+      changed();
+      try {
+        const news = JSON.parse(event.data);
+        const body = news.body ?? news;
+        if (kind === "alarm.raised") tell(`New ${body.severity} alarm: ${body.message}`);
+        if (kind === "ticket.opened") tell(`New ticket: ${body.title}`);
+      } catch {
+        // News that cannot be read still means that something has changed.
+      }
+    });
+  }
+  source.addEventListener("message", changed);
+  addEventListener("pagehide", () => source.close(), { once: true });
+}
+if (document.body.hasAttribute("data-live")) {
+  listen();
+  addEventListener("pageshow", (event) => event.persisted && listen());
+}

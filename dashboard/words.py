@@ -1,0 +1,114 @@
+"""The words of the pages: what the store's terms are called where a person reads them.
+
+A term that is not in a table is shown as it is with its underscores taken out: a new state of a ticket appears on the
+page in its own name before anybody has thought of a better one.
+"""
+
+from __future__ import annotations
+
+ALARM_STATES: dict[str, str] = {
+    "normal": "Normal",
+    "unacknowledged": "Unacknowledged",
+    "acknowledged": "Acknowledged",
+    "returned_unacknowledged": "Returned to normal, unacknowledged",
+    "shelved": "Shelved",
+    "suppressed": "Suppressed by design",
+    "out_of_service": "Out of service",
+}
+MACHINE_STATES: dict[str, str] = {
+    "fault": "Fault",
+    "attention": "Attention",
+    "offline": "Offline",
+    "learning": "Learning",
+    "healthy": "Healthy",
+}
+CLOCKS: dict[str, str] = {"response": "Response", "on_site": "On site", "resolution": "Resolution"}
+TICKET_EVENTS: dict[str, str] = {
+    "opened": "Opened",
+    "alarm": "Alarm joined",
+    "reopened": "Reopened",
+    "raised_priority": "Priority raised",
+    "moved": "Moved",
+    "assigned": "Assigned",
+    "comment": "Comment",
+    "clock_warned": "Clock runs short",
+    "clock_breached": "Clock breached",
+}
+# What a state means to the customer who follows a ticket by its code: five steps of the long road.
+CUSTOMER_STEPS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("Reported", frozenset({"new", "triaged", "reopened"})),
+    ("Engineer assigned", frozenset({"dispatched", "accepted"})),
+    ("Finding the cause", frozenset({"diagnosing", "escalated"})),
+    ("Repair under way", frozenset({"on_site", "repairing", "testing", "quality_check"})),
+    ("Done", frozenset({"handed_over", "follow_up", "closed"})),
+)
+# What moving a ticket to a state is called on a button: what the person does, not what the ticket becomes.
+TICKET_MOVES: dict[str, str] = {
+    "triaged": "Triage",
+    "dispatched": "Dispatch",
+    "accepted": "Accept",
+    "diagnosing": "Start diagnosis",
+    "on_site": "Arrived on site",
+    "repairing": "Start repair",
+    "testing": "Start test",
+    "on_hold": "Put on hold",
+    "closed": "Close",
+    "cancelled": "Cancel",
+    "reopened": "Reopen",
+}
+VERDICTS: dict[str, str] = {
+    "confirmed": "Fault confirmed",
+    "other_fault": "Another fault",
+    "sensor_fault": "Faulty sensor",
+    "no_fault": "No fault found",
+}
+_UNITS: dict[str, str] = {"degC": "°C", "m3/h": "m³/h", "m3": "m³", "degF": "°F", "m/s2": "m/s²"}
+_SHORT = frozenset({"rms", "rpm", "dc", "ac", "co2", "ph", "id", "de", "nde"})
+
+
+def plain(term: object) -> str:
+    """`awaiting_parts` → `Awaiting parts`."""
+    text = str(term or "").replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def point(name: str) -> str:
+    """`bearing_temperature` → `Bearing temperature`; the field's own spelling stays where it has one."""
+    words = name.replace("_", " ").split()
+    if not words:
+        return name
+    spoken = [word.upper() if word.lower() in _SHORT and word.islower() else word for word in words]
+    return " ".join([spoken[0][:1].upper() + spoken[0][1:], *spoken[1:]])
+
+
+def unit(name: str) -> str:
+    return _UNITS.get(name, name)
+
+
+def alarm_state(name: str) -> str:
+    return ALARM_STATES.get(name, plain(name))
+
+
+def machine_state(name: str) -> str:
+    return MACHINE_STATES.get(name, plain(name))
+
+
+def ticket_move(name: str) -> str:
+    return TICKET_MOVES.get(name, plain(name))
+
+
+def verdict(name: str) -> str:
+    return VERDICTS.get(name, plain(name))
+
+
+def clock(name: str) -> str:
+    return CLOCKS.get(name, plain(name))
+
+
+def ticket_event(name: str) -> str:
+    return TICKET_EVENTS.get(name, plain(name))
+
+
+def customer_step(state: str) -> int | None:
+    """Where on the customer's short road a ticket is; None where it left the road (on hold, cancelled)."""
+    return next((index for index, (_, states) in enumerate(CUSTOMER_STEPS) if state in states), None)
