@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,9 @@ FUTURE_TOLERANCE_MS = 300_000
 # Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
 MAX_REJECTS = 20
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _NOT_POINTS = frozenset({"ts", "seq", "boot"})
-_Number = int | float
 
 
 class BadMessage(ValueError):
@@ -219,7 +220,7 @@ class _Reader:
         if time_us[-1] > latest_ms * 1000:
             raise BadMessage("times more than a day ahead")
         flags = np.full(len(column), quality, np.uint8)
-        flags[time_us > (self._arrived_ms + FUTURE_TOLERANCE_MS) * 1000] |= Quality.FUTURE
+        flags[time_us > (self._arrived_ms + FUTURE_TOLERANCE_MS) * 1000] |= np.uint8(Quality.FUTURE)
         number = self._points.get(point)
         stream = np.full(len(column), self._number(point) if number is None else number, np.int32)
         batch = Batch(time_us, stream, value, flags)
@@ -233,7 +234,7 @@ class _Reader:
         if kind is int or kind is float:
             ms: float = stamp
         elif kind is str:
-            ms = _rfc3339_ms(stamp)
+            ms = _rfc3339_us(stamp) / 1000
         else:
             raise BadMessage(f"ts: {_what(stamp)} is no time")
         if not ms >= EARLIEST_MS:
@@ -241,7 +242,7 @@ class _Reader:
         if ms > self._arrived_ms + MAX_AHEAD_MS:
             raise BadMessage("ts: more than a day ahead of the server's clock")
         quality = Quality.FUTURE if ms > self._arrived_ms + FUTURE_TOLERANCE_MS else Quality.GOOD
-        return int(ms * 1000), quality
+        return round(ms * 1000), quality
 
     def _number(self, point: str) -> int:
         """The number of a point's stream; a new negative one where it has none."""
@@ -278,7 +279,7 @@ def _finite(value: Any) -> float:
     return math.nan
 
 
-def _rfc3339_ms(stamp: str) -> float:
+def _rfc3339_us(stamp: str) -> int:
     if len(stamp) > 40:
         raise BadMessage("ts: not RFC 3339")
     try:
@@ -287,10 +288,7 @@ def _rfc3339_ms(stamp: str) -> float:
         raise BadMessage("ts: not RFC 3339") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    try:
-        return moment.timestamp() * 1000
-    except (OverflowError, ValueError) as error:
-        raise BadMessage("ts: out of range") from error
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _what(value: Any) -> str:
@@ -306,7 +304,7 @@ def _what(value: Any) -> str:
         case bool():
             return "true or false"
         case _:
-            return "a value beyond what a number can hold"
+            return "a number" if math.isfinite(_finite(value)) else "a value beyond what a number can hold"
 
 
 def _told(reasons: list[str]) -> list[str]:
