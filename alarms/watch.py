@@ -28,7 +28,7 @@ SLICE_READINGS = 32
 # A delay ends by the clock, without a further reading, only where the stream lives in the present.
 _PRESENT_US = 120_000_000
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
-_LAYOUT = 1
+_LAYOUT = 2
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -38,6 +38,7 @@ class Condition:
 
     rule: Rule
     since_us: int  # the departure's beginning
+    seen_us: int  # the latest score's time
     noticed_us: int  # by the clock
     score: float
     peak: float
@@ -61,7 +62,7 @@ class Watch:
         self._rules = rules
         self._streams: dict[int, Stream] = {}
         self._units: dict[tuple[int, str], str] = {}
-        self._subjects: dict[tuple[str, int], tuple[Stream, Rule] | None] = {}
+        self._subjects: dict[tuple[str, int], tuple[Stream, Rule | None]] = {}  # by detector; None: not watched
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in detectors}
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
 
@@ -80,7 +81,7 @@ class Watch:
             for stream in streams:
                 rule = governing(self._rules.get(stream.tenant, ()), name, stream, machine_wide)
                 subject = stream.machine if machine_wide else stream.id
-                self._subjects[name, subject] = (stream, rule) if rule and rule.enabled else None
+                self._subjects[name, subject] = (stream, rule if rule and rule.enabled else None)
 
     def late(self, batch: Batch) -> npt.NDArray[np.bool_]:
         """Which readings come too late to be scored: at or before the latest of their stream. Shape (N,)."""
@@ -139,17 +140,17 @@ class Watch:
         conditions = self._conditions[name]
         hot = np.unique(scores.subject[scores.score >= 1.0]).tolist()
         for subject in sorted({*hot, *conditions}):
-            held = self._subjects.get((name, subject))
-            if held is None:
-                conditions.pop(subject, None)
-                continue
-            stream, rule = held
-            rows = slice(*np.searchsorted(scores.subject, [subject, subject + 1]))
+            stream, rule = self._subjects[name, subject]
             condition = conditions.get(subject)
             edges: list[_Edge] = []
-            for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
-                condition, made = _turn(condition, rule, time_us, score, now_us)
-                edges += made
+            if condition is not None and (rule is None or rule.id != condition.rule.id):
+                edges += _abandoned(condition)
+                condition = None
+            if rule is not None:
+                rows = slice(*np.searchsorted(scores.subject, [subject, subject + 1]))
+                for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
+                    condition, made = _turn(condition, rule, time_us, score, now_us)
+                    edges += made
             if condition is None:
                 conditions.pop(subject, None)
             else:
@@ -206,7 +207,9 @@ class Watch:
             "last_us": np.array(list(last.values()), np.int64),
             "detector": np.array([name for name, _, _ in open_ones], "U64"),
             "subject": np.array([subject for _, subject, _ in open_ones], np.int32),
+            "rule": np.array([c.rule.id for _, _, c in open_ones], "U128"),
             "since_us": np.array([c.since_us for _, _, c in open_ones], np.int64),
+            "seen_us": np.array([c.seen_us for _, _, c in open_ones], np.int64),
             "noticed_us": np.array([c.noticed_us for _, _, c in open_ones], np.int64),
             "score": np.array([c.score for _, _, c in open_ones], np.float64),
             "peak": np.array([c.peak for _, _, c in open_ones], np.float64),
@@ -221,16 +224,20 @@ class Watch:
             return False
         known = np.isin(snapshot["last_stream"], list(self._streams))
         self._last_us[snapshot["last_stream"][known]] = snapshot["last_us"][known]
-        columns = ("detector", "subject", "since_us", "noticed_us", "score", "peak", "below_since_us", "raised")
-        for name, subject, since, noticed, score, peak, below, raised in zip(
-            *(snapshot[column].tolist() for column in columns), strict=True
+        columns = ("since_us", "seen_us", "noticed_us", "score", "peak", "below_since_us", "raised")
+        for name, subject, rule_id, since, seen, noticed, score, peak, below, raised in zip(
+            *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), strict=True
         ):
-            held = self._subjects.get((name, subject))
-            if held is None:
+            if (name, subject) not in self._subjects:
                 continue
+            rule = self._subjects[name, subject][1]
+            if rule is None or rule.id != rule_id:
+                # No more than its name is known of it, and no more is needed to end what it began.
+                rule = Rule(rule_id, name, "", ((1.0, Severity.LOW),))
             self._conditions[name][subject] = Condition(
-                rule=held[1],
+                rule=rule,
                 since_us=since,
+                seen_us=seen,
                 noticed_us=noticed,
                 score=score,
                 peak=peak,
@@ -256,8 +263,9 @@ def _turn(
     if math.isnan(score) or (condition is None and score < 1.0):
         return condition, []
     if condition is None:
-        condition = Condition(rule, since_us=time_us, noticed_us=now_us, score=score, peak=score)
+        condition = Condition(rule, since_us=time_us, seen_us=time_us, noticed_us=now_us, score=score, peak=score)
     condition.rule = rule
+    condition.seen_us = time_us
     condition.score = score
     condition.peak = max(condition.peak, score)
     if score >= 1.0:
@@ -271,6 +279,13 @@ def _turn(
     if condition.below_since_us is not None and time_us >= condition.below_since_us + _us(rule.off_delay_s):
         return None, [_Edge(Kind.RETURNED, time_us, condition.raised or Severity.LOW, score, condition)]
     return condition, []
+
+
+def _abandoned(condition: Condition) -> list[_Edge]:
+    """The end of an occurrence whose rule governs no more: it was disabled, or a more specific one stands above it."""
+    if condition.raised is None:
+        return []
+    return [_Edge(Kind.RETURNED, condition.seen_us, condition.raised, condition.score, condition)]
 
 
 def _worse(condition: Condition, at_us: int) -> list[_Edge]:
