@@ -605,7 +605,7 @@ def _evidence(report: Report) -> dict[str, Any]:
         "severity": report.severity.value,
         "since": report.since.isoformat(),
         "at": report.at.isoformat(),
-        "score": report.score,
+        "score": report.score if math.isfinite(report.score) else None,
         "message": report.message,
         "point": finding.point,
         "unit": finding.unit,

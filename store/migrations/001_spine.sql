@@ -404,6 +404,7 @@ GRANT SELECT, INSERT ON readings, alarm_events TO bellwether_ingest;
 GRANT INSERT ON rejects, outbox TO bellwether_ingest;
 GRANT SELECT ON outbox TO bellwether_ingest;
 
+GRANT SELECT ON schema_migrations TO bellwether_api;  -- to say whether it is up to date
 GRANT SELECT ON tenants, devices, streams, ledger, heartbeats, tenant_readings, tenant_rejects, live_events TO bellwether_api;
 GRANT UPDATE (kind, model, site) ON devices TO bellwether_api;
 GRANT SELECT, INSERT ON rules, alarm_events, ticket_events, ticket_alarms, outbox TO bellwether_api;

@@ -1,0 +1,204 @@
+"""Alarms: seen, acknowledged, shelved."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from alarms.events import Severity
+from alarms.states import State
+from api.auth import Anyone, Staff
+from api.errors import BadValue
+from api.models import Answered, Asked, DeviceFilter, Instant, Prose, Reason, example
+from api.once import OnceOnly
+from api.paging import Cursor, Limit, Page, after_time_id, page
+from store import alarms
+from store.alarms import Alarm
+
+# Longer, and it is no shelf but a rule that should be changed.
+LONGEST_SHELF = timedelta(days=30)
+
+router = APIRouter(prefix="/alarms", tags=["alarms"])
+
+
+class AlarmOut(Answered):
+    """One alarm, from raise to return-to-normal."""
+
+    model_config = Answered.model_config | example(
+        id="3f1c2f5e-8f0e-5c3a-9a55-0d3c1f6b2a11",
+        device="pump-01",
+        point="flow",
+        rule="shift",
+        detector="shift",
+        fault="condition",
+        severity="high",
+        state="unacknowledged",
+        active=True,
+        since="2026-11-21T22:31:00Z",
+        raised_at="2026-11-21T22:31:20Z",
+        returned_at=None,
+        acked_at=None,
+        acked_by=None,
+        shelved_until=None,
+        shelved_by=None,
+        shelve_reason=None,
+        score=3.4,
+        message="flow 3.9 m3/h, normal 9.2 to 10.8 m3/h",
+        evidence={"point": "flow", "unit": "m3/h", "observed": 3.9, "expected": 10.0, "low": 9.2, "high": 10.8},
+        ticket_id="0b9f3a52-8c1e-4a57-9c3d-6b1f0a4f7c11",
+    )
+
+    id: UUID
+    device: str
+    point: str
+    rule: str
+    detector: str
+    fault: str
+    severity: Severity
+    state: State
+    active: bool = Field(description="Whether the condition stands")
+    since: Instant = Field(description="When the departure began")
+    raised_at: Instant
+    returned_at: Instant | None
+    acked_at: Instant | None
+    acked_by: str | None
+    shelved_until: Instant | None
+    shelved_by: str | None
+    shelve_reason: str | None
+    score: float = Field(description="The highest so far; 1 is the limit")
+    message: str
+    evidence: dict[str, Any]
+    ticket_id: UUID | None
+
+
+class AlarmEventOut(Answered):
+    """One change of an alarm."""
+
+    event_id: UUID
+    at: Instant
+    kind: str
+    state: State
+    severity: Severity
+    score: float | None
+    who: str
+    note: str
+    evidence: dict[str, Any] | None
+
+
+class AlarmWithEvents(AlarmOut):
+    """An alarm and what happened to it."""
+
+    events: list[AlarmEventOut]
+
+
+class Acknowledgement(Asked):
+    """Somebody has seen it."""
+
+    model_config = Asked.model_config | example(note="On my way")
+
+    note: Prose = ""
+
+
+class Shelving(Asked):
+    """It bothers nobody until then, and why."""
+
+    model_config = Asked.model_config | example(reason="Cleaning until noon", until="2026-11-22T12:00:00Z")
+
+    reason: Reason
+    until: Instant = Field(description="At most 30 days from now")
+
+
+class Unshelving(Asked):
+    """It is back."""
+
+    model_config = Asked.model_config | example(note="Cleaning is done")
+
+    note: Prose = ""
+
+
+@router.get("", summary="Alarms")
+def list_alarms(
+    caller: Anyone,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    device: DeviceFilter = None,
+    state: Annotated[list[State] | None, Query(description="Only in these states")] = None,
+    severity: Annotated[list[Severity] | None, Query(description="Only of these severities")] = None,
+    active: Annotated[bool | None, Query(description="Whether the condition stands")] = None,
+    is_open: Annotated[bool | None, Query(alias="open", description="In any state but normal")] = None,
+) -> Page[AlarmOut]:
+    """Alarms, newest first."""
+    with caller.transaction() as conn:
+        rows = alarms.alarms(
+            conn,
+            limit=limit + 1,
+            after=after_time_id(cursor),
+            device=device,
+            states=state,
+            severities=severity,
+            active=active,
+            is_open=is_open,
+        )
+    return page(rows, limit, AlarmOut.model_validate, lambda row: (row.raised_at, row.id))
+
+
+@router.get("/{alarm_id}", summary="One alarm with its events")
+def get_alarm(caller: Anyone, alarm_id: UUID) -> AlarmWithEvents:
+    """An alarm and what happened to it."""
+    with caller.transaction() as conn:
+        found = alarms.alarm(conn, alarm_id)
+        events = [AlarmEventOut.model_validate(event) for event in alarms.events(conn, alarm_id)]
+    return AlarmWithEvents(**_shown(found).model_dump(), events=events)
+
+
+@router.post("/{alarm_id}/acknowledge", response_model=AlarmOut, summary="Acknowledge an alarm")
+def acknowledge(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Acknowledgement) -> JSONResponse:
+    """Say that somebody has seen it."""
+    who = caller.principal.name
+    with caller.transaction() as conn:
+        return once.answer(
+            caller,
+            conn,
+            asked,
+            lambda: (200, _shown(alarms.acknowledge(conn, alarm_id, who=who, note=asked.note, now=_now()))),
+        )
+
+
+@router.post("/{alarm_id}/shelve", response_model=AlarmOut, summary="Shelve an alarm")
+def shelve(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Shelving) -> JSONResponse:
+    """Let it bother nobody for a time. It comes back as what it has become meanwhile."""
+    who, now = caller.principal.name, _now()
+    with caller.transaction() as conn:
+
+        def do() -> tuple[int, AlarmOut]:
+            if not now < asked.until <= now + LONGEST_SHELF:
+                raise BadValue("body.until", f"a time to come, at most {LONGEST_SHELF.days} days from now")
+            return 200, _shown(alarms.shelve(conn, alarm_id, who=who, reason=asked.reason, until=asked.until, now=now))
+
+        return once.answer(caller, conn, asked, do)
+
+
+@router.post("/{alarm_id}/unshelve", response_model=AlarmOut, summary="Unshelve an alarm")
+def unshelve(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Unshelving) -> JSONResponse:
+    """Bring it back as what it has become meanwhile."""
+    who = caller.principal.name
+    with caller.transaction() as conn:
+        return once.answer(
+            caller,
+            conn,
+            asked,
+            lambda: (200, _shown(alarms.unshelve(conn, alarm_id, who=who, note=asked.note, now=_now()))),
+        )
+
+
+def _shown(alarm: Alarm) -> AlarmOut:
+    return AlarmOut.model_validate(alarm)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,103 @@
+"""The API put together: `create_app(settings)` is what a server runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, FastAPI
+
+from api import (
+    alarms,
+    devices,
+    events,
+    health,
+    keys,
+    ledger,
+    metrics,
+    pages,
+    readings,
+    rejects,
+    rules,
+    sessions,
+    tickets,
+    users,
+)
+from api.bodies import BodyLimit
+from api.headers import SafeHeaders
+from api.live import Feed
+from api.metrics import Figures, Measured
+from api.openapi import describe
+from api.passwords import Passwords
+from api.problems import answer_with_problems
+from api.rates import Rate
+from api.service import Service
+from api.settings import ApiSettings
+from store.transactions import Transactions
+
+__all__ = ["ApiSettings", "create_app"]
+
+_ROOT = "/api/v1"
+# A person tries a few passwords, a script thousands.
+_SIGN_INS_PER_MINUTE = 30
+_TRACKS_PER_MINUTE = 30
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """The application. It touches neither database nor network before a server starts it."""
+    transactions = Transactions(settings.database_url, settings.pool_size)
+    feed = Feed(settings.database_url, transactions)
+    service = Service(
+        settings=settings,
+        transactions=transactions,
+        passwords=Passwords(),
+        sign_ins=Rate(_SIGN_INS_PER_MINUTE),
+        trackers=Rate(_TRACKS_PER_MINUTE),
+        feed=feed,
+        figures=Figures(transactions.stats, lambda: len(feed)),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        transactions.open()
+        feed.start()
+        try:
+            yield
+        finally:
+            feed.stop()
+            transactions.close()
+
+    docs_path = f"{_ROOT}/docs"
+    app = FastAPI(
+        title="Bellwether",
+        summary="From a sensor's reading to a scheduled repair",
+        description="Times are RFC 3339 in UTC; errors are problems (RFC 9457); pages go on with `next`.",
+        version=_version(),
+        openapi_url=f"{_ROOT}/openapi.json",
+        docs_url=docs_path if settings.docs else None,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.service = service
+    api = APIRouter(prefix=_ROOT)
+    for part in (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, events):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    app.include_router(metrics.router)
+    pages.serve_pages(app)
+    answer_with_problems(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SafeHeaders, secure=settings.cookie_secure, unrestricted_path=docs_path if settings.docs else "")
+    app.add_middleware(Measured, figures=service.figures)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("bellwether")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,65 @@
+"""The size of what is sent, looked at before anything reads it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem
+
+# The largest request of ours, an alarm event of a machine with a hundred points, has some 10 KiB.
+LARGEST_BODY_BYTES = 1024 * 1024
+
+
+class TooLarge(Exception):
+    """More has come than may."""
+
+
+class BodyLimit:
+    """Refuses a larger body with 413: at once where it says its length, else as soon as too much has come."""
+
+    def __init__(self, app: ASGIApp, largest_bytes: int = LARGEST_BODY_BYTES) -> None:
+        self._app = app
+        self._largest_bytes = largest_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self._largest_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        came_bytes = 0
+        started = False
+
+        async def counted() -> Message:
+            nonlocal came_bytes
+            message = await receive()
+            if message["type"] == "http.request":
+                came_bytes += len(message.get("body", b""))
+                if came_bytes > self._largest_bytes:
+                    raise TooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            # What reads the body may take our refusal for a fault of its own: the answer is ours.
+            if came_bytes <= self._largest_bytes:
+                await send(message)
+
+        with suppress(TooLarge):
+            await self._app(scope, counted, noted)
+        if came_bytes > self._largest_bytes and not started:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(
+            413,
+            "too-large",
+            f"a request may have {self._largest_bytes} bytes",
+            headers={"Connection": "close"},
+        )
+        await answer(scope, receive, send)

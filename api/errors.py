@@ -1,0 +1,27 @@
+"""What a caller can get wrong, beside what the domain says itself; `api.problems` turns all of it into answers."""
+
+from __future__ import annotations
+
+
+class NotSignedIn(Exception):
+    """Nobody, or somebody whose credentials open nothing (any more)."""
+
+
+class NotForYou(Exception):
+    """Somebody, but this is for others."""
+
+
+class TooMany(Exception):
+    """Too much at once from one place."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BadValue(Exception):
+    """A value that no model can judge alone; `field` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field

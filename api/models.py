@@ -1,0 +1,67 @@
+"""What the models of requests and answers are made of.
+
+A request's model takes nothing that it does not name, no number that is none, and no text that a database or a page
+could choke on. An answer's model names every field that leaves the house.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+
+DEVICE = r"^[A-Za-z0-9_.-]{1,64}$"
+
+
+def _no_controls(text: str) -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} and c not in "\n\t" for c in text):
+        raise ValueError("control characters are not text")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if re.search(r"[\n\t]", text):
+        raise ValueError("one line")
+    return _no_controls(text)
+
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda time: time.astimezone(UTC)),
+    PlainSerializer(lambda time: time.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
+]
+"""An aware time; leaves the house as RFC 3339 in UTC."""
+
+DeviceName = Annotated[str, StringConstraints(pattern=DEVICE)]
+PointName = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_one_line)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_one_line)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, max_length=8000), AfterValidator(_no_controls)]
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000), AfterValidator(_no_controls)
+]
+
+DevicePath = Annotated[str, Path(pattern=DEVICE, description="A device", examples=["pump-01"])]
+DeviceFilter = Annotated[DeviceName | None, Query(description="Only this device")]
+
+
+class Asked(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Answered(BaseModel):
+    """An answer's body, made from a row of the store's."""
+
+    model_config = ConfigDict(from_attributes=True, extra="forbid")
+
+
+def example(body: Mapping[str, Any] | None = None, /, **fields: Any) -> ConfigDict:
+    """The configuration of a model with an example in the documentation."""
+    return ConfigDict(json_schema_extra={"example": {**(body or {}), **fields}})

@@ -1,0 +1,80 @@
+"""Rules as their tenant keeps them: every change a new version, over the defaults of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from alarms.rules import DEFAULT_RULES, Rule, rule_from_json, rule_to_json
+from store.errors import Conflict, NotFound
+from store.queries import queries
+from store.transactions import Transaction
+
+_SQL = queries("rules")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRule:
+    """A rule and where it comes from. Version 0 is the default of the house, which nobody has changed."""
+
+    rule: Rule
+    version: int
+    changed_at: datetime | None
+    changed_by: str
+
+
+def rules(conn: Transaction) -> list[KeptRule]:
+    """The rules in force, by id: the tenant's own over the defaults. A disabled rule is there too."""
+    found = {rule.id: KeptRule(rule, 0, None, "") for rule in DEFAULT_RULES}
+    with conn.cursor(row_factory=dict_row) as cursor:
+        found |= {row["id"]: _kept(row) for row in cursor.execute(_SQL["rules"])}
+    return [found[name] for name in sorted(found)]
+
+
+def rule(conn: Transaction, rule_id: str) -> KeptRule:
+    """One rule in force, or NotFound."""
+    for kept in rules(conn):
+        if kept.rule.id == rule_id:
+            return kept
+    raise NotFound(f"there is no rule {rule_id}")
+
+
+def versions(conn: Transaction, rule_id: str) -> list[KeptRule]:
+    """What one rule has been, newest first, the default last. NotFound where it never was."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        found = [_kept(row) for row in cursor.execute(_SQL["versions"], {"id": rule_id})]
+    found += [KeptRule(rule, 0, None, "") for rule in DEFAULT_RULES if rule.id == rule_id]
+    if not found:
+        raise NotFound(f"there is no rule {rule_id}")
+    return found
+
+
+def change_rule(conn: Transaction, tenant: str, rule: Rule, *, seen_version: int, who: str) -> KeptRule:
+    """Add the next version of a rule, or its first.
+
+    Raises
+    ------
+    Conflict
+        The latest version is not the one that the author has seen.
+    """
+    fields = {
+        "tenant": tenant,
+        "id": rule.id,
+        "seen": seen_version,
+        "rule": Jsonb(rule_to_json(rule)),
+        "enabled": rule.enabled,
+        "who": who,
+    }
+    if conn.execute(_SQL["add_version"], fields).fetchone() is None:
+        raise Conflict(f"rule {rule.id} is not at version {seen_version} any more: read it again")
+    return versions(conn, rule.id)[0]
+
+
+def _kept(row: Mapping[str, Any]) -> KeptRule:
+    rule = replace(rule_from_json(row["rule"]), enabled=row["enabled"])
+    return KeptRule(rule, row["version"], row["created_at"], row["created_by"])
