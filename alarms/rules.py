@@ -6,6 +6,7 @@ rule for all, and a disabled rule is how a device is taken out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -181,7 +182,22 @@ def _severities(value: Any) -> tuple[tuple[float, Severity], ...]:
 def _limit(value: Any) -> Limit:
     if not isinstance(value, Mapping) or set(value) - set(Limit.__dataclass_fields__):
         raise BadRule(f"limit: an object of {', '.join(Limit.__dataclass_fields__)}")
-    try:
-        return Limit(**{name: None if number is None else float(number) for name, number in value.items()})
-    except (TypeError, ValueError) as error:
-        raise BadRule(f"limit: {error}") from error
+    bounds = {}
+    for name, number in value.items():
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise BadRule(f"limit: {name} is a number")
+        bounds[name] = float(number)
+    limit = Limit(**bounds)
+    steps = [bound for bound in (limit.lolo, limit.lo, limit.hi, limit.hihi) if bound is not None]
+    lower, upper = _first(limit.lo, limit.lolo), _first(limit.hi, limit.hihi)
+    if steps != sorted(steps) or (lower is not None and lower == upper):
+        raise BadRule("limit: lolo <= lo < hi <= hihi")
+    if limit.rate_per_min is not None and limit.rate_per_min <= 0:
+        raise BadRule("limit: rate_per_min is above 0")
+    return limit
+
+
+def _first(*bounds: float | None) -> float | None:
+    return next((bound for bound in bounds if bound is not None), None)
