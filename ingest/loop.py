@@ -206,7 +206,6 @@ class Ingest:
 
     def _wake(self) -> None:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
-        self._transact(self._hold)
         streams = self._transact(self._directory.load)
         rules = self._transact(_rules)
         snapshots = self._transact(occurrences.load_state)
@@ -216,11 +215,6 @@ class Ingest:
         self._saved_at = 0.0
         self._apply([])
         log.info("awake", extra={"streams": len(streams)})
-
-    def _hold(self, conn: Session) -> None:
-        """Be the only ingest of this database. One that has just died is waited for."""
-        if not rows.hold_ingest(conn):
-            raise Unavailable("another ingest works on this database")
 
     def _take_rules(
         self,
@@ -282,7 +276,7 @@ class Ingest:
             try:
                 with unavailable(), refused():
                     if self._conn is None:
-                        self._conn = connect(self._database_url, "ingest")
+                        self._conn = self._connect()
                     with self._conn.transaction():
                         return work(self._conn)
             except Unavailable as error:
@@ -292,6 +286,16 @@ class Ingest:
                 self._drop_connection()
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
                 backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)
+
+    def _connect(self) -> Session:
+        """A connection that makes us the only ingest of this database; one that has just died is waited for."""
+        conn = connect(self._database_url, "ingest")
+        with conn.transaction():
+            alone = rows.hold_ingest(conn)
+        if not alone:
+            conn.close()
+            raise Unavailable("another ingest works on this database")
+        return conn
 
     def _drop_connection(self) -> None:
         if self._conn is not None:
