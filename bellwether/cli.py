@@ -138,7 +138,7 @@ def doctor(as_json: AsJson = False) -> None:
     else:
         for finding in findings:
             colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
-            console.print(f"[{colour}]{finding.verdict:8}[/] {escape(finding.line)}")
+            console.print(f"[{colour}]{finding.verdict:8}[/] {escape(finding.line)}", soft_wrap=True)
     if any(finding.verdict == "failed" for finding in findings):
         raise typer.Exit(1)
 
@@ -373,7 +373,7 @@ def _print_json(document: object) -> None:
 
 
 def _say(line: str) -> None:
-    console.print(escape(line))
+    console.print(escape(line), soft_wrap=True)
 
 
 def _end(code: int, error: Exception) -> None:
