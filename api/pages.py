@@ -207,7 +207,13 @@ def track(request: Request, code: str) -> Response:
     parts.trackers.take(place_of(request))
     with parts.transactions.of_nobody() as conn:
         ticket = ticket_store.track(conn, code)
-    return _page(request, "track.html", {"ticket": ticket, "step": words.customer_step(ticket.state)})
+    reached: dict[int, datetime] = {}
+    for one in ticket.steps:
+        step = words.customer_step(one["state"])
+        if step is not None:
+            reached.setdefault(step, datetime.fromisoformat(one["at"]))
+    values = {"ticket": ticket, "step": words.customer_step(ticket.state), "reached": reached}
+    return _page(request, "track.html", values)
 
 
 # Fleet and machine --------------------------------------------------------------------------------------------------
@@ -236,6 +242,7 @@ def fleet(
             for glance, is_ in machines
             if _matches(glance, q) and site in {"", glance.site} and kind in {"", glance.kind} and status in {"", is_}
         ]
+        found = _worst_first(found)
         per_page = CARDS_PER_PAGE if view == "cards" else ROWS_PER_PAGE
         lines = _lines_of(conn, now, found[begin : begin + per_page])
     values = {
@@ -430,11 +437,21 @@ def _lines_of(conn: Transaction, now: datetime, found: Sequence[tuple[overview.G
     return result
 
 
+def _worst_first(found: Sequence[tuple[overview.Glance, str]]) -> list[tuple[overview.Glance, str]]:
+    """Sites by the worst of their machines, machines within a site by how bad they are; a site stays together."""
+    rank = {status: place for place, status in enumerate(overview.STATUSES)}
+    worst: dict[str, int] = {}
+    for glance, status in found:
+        worst[glance.site] = min(rank[status], worst.get(glance.site, len(rank)))
+    return sorted(found, key=lambda one: (worst[one[0].site], one[0].site, rank[one[1]], one[0].device))
+
+
 def _by_site(lines: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Machines by site, in the order that they come in."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         groups.setdefault(line["site"], []).append(line)
-    return sorted(groups.items(), key=lambda group: (group[0] == "", group[0]))
+    return list(groups.items())
 
 
 def _matches(glance: overview.Glance, wanted: str) -> bool:
@@ -447,16 +464,16 @@ def _machine(conn: Transaction, caller: Caller, device: str, now: datetime) -> d
     if not found:
         raise NotFound(f"there is no device {device}")
     points = overview.points(conn, device, now, POINTS_PER_MACHINE)
-    standing = alarm_store.alarms(conn, limit=12, device=device, open=True)
+    standing = alarm_store.alarms(conn, limit=12, device=device, is_open=True)
     week = now - timedelta(days=7)
-    past = [a for a in alarm_store.alarms(conn, limit=5, device=device, open=False) if a.raised_at > week]
+    past = [a for a in alarm_store.alarms(conn, limit=5, device=device, is_open=False) if a.raised_at > week]
     marks = overview.marks(conn, device, now - timedelta(seconds=SPANS_S[-1]), now, MARKS)
     return {
         **_shell(conn, caller, "fleet"),
         "m": {**asdict(found[0]), "status": found[0].status(now)},
         "points": points,
         "point_count": len(points),
-        "alarms": [*standing, *past],
+        "alarms": [*sorted(standing, key=lambda a: (a.state in SILENCED, -Severity(a.severity).rank)), *past],
         "tickets": ticket_store.tickets(conn, limit=6, device=device),
         "marks": _marks(marks),
         "path": f"/machines/{quote(device)}",

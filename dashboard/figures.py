@@ -65,8 +65,8 @@ def spark(values: Sequence[float | None]) -> dict[str, object] | None:
     if len(known) < 2:
         return None
     low, high = min(known), max(known)
-    # A flat line belongs in the middle, and noise on a large mean must not fill the box: 2 % of the mean at least.
-    spread = max(high - low, 0.02 * max(abs(low), abs(high)), 1e-9)
+    # Noise on a large mean must not fill the box: an eighth of the mean at least. A flat line is in the middle.
+    spread = max(high - low, 0.125 * max(abs(low), abs(high)), 1e-9)
     middle = (low + high) / 2
     usable = SPARK_HEIGHT - 2 * _SPARK_MARGIN
 

@@ -198,10 +198,18 @@ function listen() {
       }
     });
   }
-  source.addEventListener("message", changed);
+  source.addEventListener("reset", changed);
   addEventListener("pagehide", () => source.close(), { once: true });
 }
 if (document.body.hasAttribute("data-live")) {
   listen();
   addEventListener("pageshow", (event) => event.persisted && listen());
+}
+
+// A link from a mail arrives without the session, which no other site sends: from here it is sent.
+const signIn = document.querySelector('form[action="/login"]');
+if (signIn?.elements.next.value) {
+  fetch("/login/state").then((answer) => answer.json()).then((state) => {
+    if (state.signed_in) location.replace(signIn.elements.next.value);
+  });
 }

@@ -53,6 +53,17 @@ function valueLabels(_, splits, __, ___, incr) {
   });
 }
 
+/** Where a line would not show: readings with a gap to both sides. */
+function lonely(u, index, shown) {
+  if (shown) return null;
+  const values = u.data[index];
+  const found = [];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] != null && values[i - 1] == null && values[i + 1] == null) found.push(i);
+  }
+  return found;
+}
+
 /** A span and who shows it. */
 class View {
   constructor(from, to, follow) {
@@ -136,7 +147,7 @@ class Trace {
       width: Math.max(120, this.plot.clientWidth),
       height: Math.max(80, this.plot.clientHeight),
       legend: { show: false },
-      padding: [8, 10, 0, 0],
+      padding: [8, 20, 0, 0],
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false, dist: 4 },
@@ -155,7 +166,7 @@ class Trace {
         {},
         { ...hidden, label: "highest" },
         { ...hidden, label: "lowest" },
-        { label: this.name, stroke: () => colours.trace, width: 1.5, points: { size: 4, fill: () => colours.trace } },
+        { label: this.name, stroke: () => colours.trace, width: 1.5, points: { size: 4, fill: () => colours.trace, filter: lonely } },
       ],
       bands: [{ series: [1, 2], fill: () => colours["trace-band"] }],
       axes: [
@@ -275,7 +286,7 @@ class Trace {
     if (this.window) {
       const begin = x(this.window[0]);
       const end = this.window[1] === null ? x(Date.now() / 1000) : x(this.window[1]);
-      ctx.fillStyle = colours["medium-soft"];
+      ctx.fillStyle = faded(colours.medium, 0.1);
       ctx.fillRect(begin, bbox.top, end - begin, bbox.height);
       ctx.fillStyle = colours.medium;
       if (begin > bbox.left) ctx.fillRect(begin, bbox.top, 2 * ratio, bbox.height);
@@ -301,7 +312,7 @@ class Trace {
     for (const mark of this.marks) {
       const [begin, raised, end] = [x(mark.since), x(mark.raised), x(mark.returned ?? Date.now() / 1000)];
       const colour = colours[mark.severity];
-      ctx.fillStyle = faded(colour, 0.1);
+      ctx.fillStyle = faded(colour, 0.07);
       if (!this.window) ctx.fillRect(begin, bbox.top, end - begin, bbox.height);
       ctx.fillStyle = colour;
       ctx.fillRect(begin, bbox.top, Math.max(end - begin, 3 * ratio), 4 * ratio);
