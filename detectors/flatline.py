@@ -1,7 +1,7 @@
 """A stuck value: a stream that repeats one value for longer than it ever does in health.
 
-Learns per stream how long it normally stays constant, so that a coarse sensor, a set-point or a counter at rest does not
-alarm. A stream that has hardly ever changed gets no opinion: for all that is known, it is meant to be constant.
+Learns per stream how long it normally stays constant, so that a coarse sensor, a set-point or a counter at rest does
+not alarm. A stream that has hardly ever changed gets no opinion: for all that is known, it is meant to be constant.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class Flatline:
 
     def _allowed_us(self, longest_us: Times, interval_us: Times) -> npt.NDArray[np.float64]:
         floor_us = np.maximum(self._floor_us, self._floor_intervals * interval_us)
-        return np.maximum(self._factor * longest_us, floor_us)
+        allowed_us: npt.NDArray[np.float64] = np.maximum(self._factor * longest_us, floor_us)
+        return allowed_us
 
     def _learn(self, runs: _Runs, rows: Rows, starts: Rows, counts: Rows) -> tuple[Times, Times]:
         """Longest normal stay and number of changes as they were known at each reading, int64 (N,)."""

@@ -19,8 +19,8 @@ from telemetry import Batch, Stream
 # Long enough that a device's jitter of tens of milliseconds is nothing against it, short enough that a rate per minute
 # is seen within its minute.
 RATE_WINDOW_US = 60_000_000
-# Readings kept for the rate: the newest of these that is old enough is compared with. Nine, an eighth of the window apart,
-# always hold one between 7/8 of the window and all of it, however fast the stream.
+# Readings kept for the rate: the newest of these that is old enough is compared with. Nine, an eighth of the window
+# apart, always hold one between 7/8 of the window and all of it, however fast the stream.
 _KEPT = 9
 _SPACING_US = RATE_WINDOW_US // 8
 _OLD_ENOUGH_US = 7 * _SPACING_US
@@ -184,4 +184,5 @@ def _beyond(value: npt.NDArray[np.float64], side: npt.NDArray[np.float64]) -> np
     with np.errstate(over="ignore"):
         above = np.clip((value * 0.5 - alarm * 0.5) / unit, -_HUGE, _HUGE) * 2.0
     below = np.maximum(0.0, np.minimum(1.0 + above, np.nextafter(1.0, 0.0)))
-    return np.where(above >= 0, at_alarm + above, below)
+    score: npt.NDArray[np.float64] = np.where(above >= 0, at_alarm + above, below)
+    return score

@@ -1,7 +1,7 @@
 """A detector's memory: one row a subject, one named column a quantity.
 
-Grows when subjects are added, never shrinks, and turns into plain arrays and back. A memory of another layout is refused
-rather than guessed at, so that a changed detector starts afresh instead of alarming on numbers it misreads.
+Grows when subjects are added, never shrinks, and turns into plain arrays and back. A memory of another layout is
+refused rather than guessed at, so that a changed detector starts afresh instead of alarming on numbers it misreads.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """A machine that behaves unlike itself: all its points together, against how they normally move together.
 
-Rows are laid out on the machine's own grid, each with what every point last said. A smoothed row is compared with a slow
-baseline, so that drift common to health cancels; the differences' covariance, learnt in health, turns them into one
-distance (T² and SPE in one: every direction counts by how far the machine normally goes in it). Its limit comes from
-distances of rows that the model had not yet seen. While a machine has departed, nothing is learnt.
+Rows are laid out on the machine's own grid, each with what every point last said. A smoothed row is compared with a
+slow baseline, so that drift common to health cancels; the differences' covariance, learnt in health, turns them into
+one distance (T² and SPE in one: every direction counts by how far the machine normally goes in it). Its limit comes
+from distances of rows that the model had not yet seen. While a machine has departed, nothing is learnt.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -21,26 +20,32 @@ from detectors.rounds import departed_since, lengths, rounds
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
-# Memory of the smoothed row and of the baseline, in rows. Ten rows see a change that lasts without the noise of single
-# readings; 150 follow a daily temperature sampled every 10 minutes and not a valve that closes within two.
-_FAST_ROWS = 10.0
+# Memory of the smoothed row and of the baseline, in rows. Six rows see a change that lasts without the noise of single
+# readings; 150 follow a daily temperature sampled every ten minutes, and not a valve that closes within two.
+_FAST_ROWS = 6.0
 _BASE_ROWS = 150.0
-# A departed machine's baseline moves at this share of its pace: a fault of hours is not learnt away.
-_HELD = 0.0
+# So many rows tell as much as one: they are averages over the same readings.
+_ALIKE_ROWS = 2 * _FAST_ROWS
 # Correlations are drawn this far towards none: with few rows the smallest directions are mostly chance.
-_SHRINKAGE = 0.05
+_SHRINKAGE = 0.1
 # The share of the learning rows after which the first model stands; the others are scored by it to find the limit.
-_FIT_SHARE = 0.6
-# The model is fitted anew when it has seen so many more rows.
+_FIT_SHARE = 0.5
+# The model is fitted anew when it has seen so many times more rows.
 _REFIT = 1.25
+# After learning a row counts for half at most, and for less from half the limit on: what drifts in health is followed,
+# a weak fault is learnt slowly if at all.
+_AFTERWARDS = 0.5
+# During a departure the channels farther than this from their baseline, in their normal spread, are held; others
+# follow.
+_OWN_PART = 2.0
 # A channel that has said nothing for so many of its own intervals is left out until it speaks again.
 _LOST_INTERVALS = 10
-_AFTERWARDS = 0.1
-_OWN_PART = 2.0
-_ALIKE = 20.0
-_CUBE = 0
+# Faster streams are sampled: a machine's state is not told by the millisecond.
 _SHORTEST_ROW_US = 1_000_000
+# A departure ends below this score, so that learning does not start and stop around the limit.
 _RETURNED = 0.8
+_ACCEPT_ROWS = 500.0
+_LAYOUT = "multivariate 1"
 # Squares of these still are finite numbers.
 _HUGE = 1e140
 _FAR = np.iinfo(np.int64).max
@@ -48,6 +53,8 @@ _FAR = np.iinfo(np.int64).max
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+_Taken = tuple[Times, Times, Floats]
+"""Rows that are over: their time, machine and score."""
 
 
 class Multivariate:
@@ -108,26 +115,24 @@ class Multivariate:
             memory = self._memories.setdefault(len(members), _memory_of(len(members)))
             memory.add([machine])
             memory["streams"][memory.row(machine)] = members
-            for slot, stream in enumerate(members):
-                row = self._place.row(stream)
+            for slot, member in enumerate(members):
+                row = self._place.row(member)
                 self._place["machine"][row], self._place["size"][row] = machine, len(members)
                 self._place["slot"][row] = slot
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if not len(batch):
-            return _as_scores([], [], [])
+            return _as_scores([])
         starts = batch.starts()
         counts = lengths(starts, len(batch))
         place = self._place.rows(batch.stream[starts])
         size = self._place["size"][place]
-        out: tuple[list[Times], list[Times], list[Floats]] = ([], [], [])
+        parts: list[_Taken] = []
         for points in np.unique(size):
             chosen = size == points
             readings = batch.where(np.repeat(chosen, counts))
-            time_us, machine, score = self._score_size(self._memories[int(points)], readings, place[chosen])
-            for column, part in zip(out, (time_us, machine, score), strict=True):
-                column.append(part)  # type: ignore[arg-type]
-        return _as_scores(*out)
+            parts.append(self._score_size(self._memories[int(points)], readings, place[chosen]))
+        return _as_scores(parts)
 
     def explain(self, subject: int) -> Evidence:
         memory = self._memories[self._size_of[subject]]
@@ -153,24 +158,35 @@ class Multivariate:
         )
 
     def snapshot(self) -> Snapshot:
-        return {
+        columns = {
             f"{points}/{name}": column
             for points, memory in self._memories.items()
             for name, column in memory.snapshot().items()
         }
+        return {"layout": np.array(_LAYOUT), **columns}
 
     def restore(self, snapshot: Snapshot) -> None:
-        parts: dict[int, dict[str, npt.NDArray[np.generic]]] = {}
-        for key, column in snapshot.items():
-            points, _, name = key.partition("/")
-            if not (points.isdecimal() and name):
-                raise ValueError("not a memory of machines")
-            parts.setdefault(int(points), {})[name] = column
-        for points, part in parts.items():
-            memory = self._memories.setdefault(points, _memory_of(points))
+        """A machine whose points are other ones now is learnt afresh."""
+        if "layout" not in snapshot or str(snapshot["layout"]) != _LAYOUT:
+            raise ValueError(f"not a memory of the layout {_LAYOUT}")
+        for points, memory in self._memories.items():
+            part = {key.partition("/")[2]: snapshot[key] for key in snapshot if key.partition("/")[0] == str(points)}
+            if not part:
+                continue
+            fresh = memory.snapshot()
             memory.restore(part)
+            for machine in memory.subjects:
+                row = memory.row(int(machine))
+                now, then = fresh["streams"][row], memory["streams"][row]
+                if set(now) == set(then):
+                    for slot, stream in enumerate(then):
+                        self._place["slot"][self._place.row(int(stream))] = slot
+                else:
+                    for name, column in fresh.items():
+                        if name not in ("layout", "subject"):
+                            memory[name][row] = column[row]
 
-    def _score_size(self, memory: Memory, batch: Batch, place: Rows) -> tuple[Times, Times, Floats]:
+    def _score_size(self, memory: Memory, batch: Batch, place: Rows) -> _Taken:
         """Machines of one number of points."""
         starts = batch.starts()
         counts = lengths(starts, len(batch))
@@ -193,7 +209,9 @@ class Multivariate:
         unready = np.flatnonzero((memory["ready_us"][machine, slot] == _FAR) & known[starts + counts - 1])
         for segment in unready:
             first = starts[segment] + int(known[starts[segment] : starts[segment] + counts[segment]].argmax())
-            memory["ready_us"][machine[segment], slot[segment]] = batch.time_us[first]
+            channel = machine[segment], slot[segment]
+            memory["ready_us"][channel] = batch.time_us[first]
+            memory["interval_us"][channel] = rhythm.interval_us(memory["gaps_us"][channel])
 
     def _lay_out(self, memory: Memory, batch: Batch, starts: Rows, counts: Rows, machine: Rows) -> None:
         """Fix the grid of machines that have outlived the wait for their other channels."""
@@ -202,7 +220,7 @@ class Multivariate:
             lead = int(ready_us.argmin())
             if ready_us[lead] == _FAR:
                 continue
-            interval_us = rhythm.interval_us(memory["gaps_us"][row])
+            interval_us = memory["interval_us"][row]
             origin_us = ready_us[lead] + 2 * interval_us[lead]
             newest_us = batch.time_us[(starts + counts - 1)[machine == row]].max()
             if newest_us > origin_us:
@@ -210,9 +228,7 @@ class Multivariate:
                 middle_us = int(np.median(interval_us[ready_us <= origin_us]))
                 memory["width_us"][row] = max(_SHORTEST_ROW_US, middle_us)
 
-    def _rows(
-        self, memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: Rows
-    ) -> tuple[Times, Times, Floats]:
+    def _rows(self, memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: Rows) -> _Taken:
         """Lay readings out in rows and take those that are complete or over."""
         each, each_slot = np.repeat(machine, counts), np.repeat(slot, counts)
         origin_us, width_us = memory["origin_us"][each], memory["width_us"][each]
@@ -241,9 +257,7 @@ class Multivariate:
         np.maximum.at(newest_us, group, time_us)
         return self._take_rows(memory, each[at], number[at], value, newest_us)
 
-    def _take_rows(
-        self, memory: Memory, machine: Rows, number: Times, value: Floats, newest_us: Times
-    ) -> tuple[Times, Times, Floats]:
+    def _take_rows(self, memory: Memory, machine: Rows, number: Times, value: Floats, newest_us: Times) -> _Taken:
         """Rows in order of machine and number, the last of each machine perhaps not over yet."""
         starts = np.flatnonzero(np.concatenate(([True], machine[1:] != machine[:-1])))
         counts = lengths(starts, len(machine))
@@ -266,7 +280,7 @@ class Multivariate:
                 took.append(self._take_open(memory, row[take]))
         return self._finish(memory, took)
 
-    def _finish(self, memory: Memory, took: list[tuple[Rows, Times, Floats]]) -> tuple[Times, Times, Floats]:
+    def _finish(self, memory: Memory, took: list[tuple[Rows, Times, Floats]]) -> _Taken:
         if not took:
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         row = np.concatenate([part[0] for part in took])
@@ -279,19 +293,20 @@ class Multivariate:
         return time_us, memory.subjects[row], score
 
     def _alive(self, memory: Memory, row: Rows) -> Mask:
-        interval_us = rhythm.interval_us(memory["gaps_us"][row])
+        interval_us = memory["interval_us"][row]
         reach_us = _LOST_INTERVALS * np.maximum(interval_us, memory["width_us"][row, None])
-        ready = memory["ready_us"][row] <= memory["open_us"][row, None]
-        return (
-            ready & (memory["seen_us"][row] >= 0) & (memory["open_us"][row, None] - memory["seen_us"][row] <= reach_us)
-        )
+        open_us = memory["open_us"][row, None]
+        seen_us = memory["seen_us"][row]
+        alive: Mask = (memory["ready_us"][row] <= open_us) & (seen_us >= 0) & (open_us - seen_us <= reach_us)
+        return alive
 
     def _complete(self, memory: Memory, row: Rows) -> Mask:
         """Whether every channel that reports in each row has reported in the open one."""
-        interval_us = rhythm.interval_us(memory["gaps_us"][row])
+        interval_us = memory["interval_us"][row]
         expected = self._alive(memory, row) & (interval_us * 2 <= memory["width_us"][row, None] * 3)
         came = ~np.isnan(memory["open_value"][row])
-        return expected.any(axis=1) & (came | ~expected).all(axis=1)
+        complete: Mask = expected.any(axis=1) & (came | ~expected).all(axis=1)
+        return complete
 
     def _take_open(self, memory: Memory, row: Rows) -> tuple[Rows, Times, Floats]:
         """Close the open row of these machines: learn from it, and score it."""
@@ -314,16 +329,19 @@ class Multivariate:
         learning = self._learning(memory, row, rows, time_us)
         with np.errstate(over="ignore"):
             score = np.minimum(distance / self._reach(memory, row), _HUGE)
-        score = np.where(learning, np.nan, score)
-        self._keep_base(memory, row, away, alive, departed | (score >= 1.0))
-        self._learn(memory, row, away, distance, ~(departed | (score >= 1.0)), np.where(learning, 1.0, _AFTERWARDS))
+        score = np.where(learning | (memory["log_n"][row] < _ALIKE_ROWS), np.nan, score)
+        out = departed | (score >= 1.0)
+        self._keep_base(memory, row, away, alive, out)
+        weight = np.where(learning, 1.0, _AFTERWARDS * np.clip(2.0 - 2.0 * np.nan_to_num(score), 0.0, 1.0))
+        self._learn(memory, row[~out], away[~out], distance[~out], weight[~out])
         self._turn(memory, row, score, time_us, departed)
         return row, time_us, score
 
     def _learning(self, memory: Memory, row: Rows, rows: Times, time_us: Times) -> Mask:
         if self._learn_until_us is not None:
             return time_us <= self._learn_until_us
-        return (rows <= self._learn_rows) | (time_us - memory["began_us"][row] < self._learn_us)
+        learning: Mask = (rows <= self._learn_rows) | (time_us - memory["began_us"][row] < self._learn_us)
+        return learning
 
     def _follow(self, memory: Memory, row: Rows, value: Floats, alive: Mask) -> Floats:
         """Smooth the row and say how far it is from the baseline; 0 for channels without a say."""
@@ -341,7 +359,7 @@ class Multivariate:
         """Let the baseline follow, but hold it for the channels that make the departure."""
         base, n = memory["base"][row], memory["n"][row]
         held = departed[:, None] & (np.abs(away) > _OWN_PART * memory["spread"][row])
-        pace = np.where(held, _HELD, 1.0) / np.clip(n, 1.0, _BASE_ROWS)
+        pace = np.where(held, 0.0, 1.0) / np.clip(n, 1.0, _BASE_ROWS)
         memory["base"][row] = np.where(alive, base + (memory["fast"][row] - base) * pace, base)
 
     def _distance(self, memory: Memory, row: Rows, away: Floats, alive: Mask) -> Floats:
@@ -359,40 +377,39 @@ class Multivariate:
         return np.where((memory["fitted"][row] > 0) & (modelled.sum(axis=1) > 1), distance, np.nan)
 
     def _reach(self, memory: Memory, row: Rows) -> Floats:
-        """The limit of the distance. Rows resemble their neighbours: twenty of them tell as much as one."""
-        n = np.maximum(memory["log_n"][row] / _ALIKE, 4.0)
+        """The limit of the distance."""
+        n = np.maximum(memory["log_n"][row] / _ALIKE_ROWS, 4.0)
         deviation = np.sqrt(np.maximum(memory["log_variance"][row], 0.0))
-        y = memory["log_mean"][row] + _t_quantile(self._z, n - 1) * deviation * np.sqrt(1 + 1 / n)
-        return np.exp(y) if _CUBE == 0 else np.maximum(y, 1e-9) ** (1 / _CUBE)
+        reach: Floats = np.exp(
+            memory["log_mean"][row] + _t_quantile(self._z, n - 1.0) * deviation * np.sqrt(1.0 + 1.0 / n)
+        )
+        return reach
 
-    def _learn(self, memory: Memory, row: Rows, away: Floats, distance: Floats, healthy: Mask, weight: Floats) -> None:
+    def _learn(self, memory: Memory, row: Rows, away: Floats, distance: Floats, weight: Floats) -> None:
         """Covariance of the differences and spread of the distances, in health; the model anew when it is due."""
-        row, away, distance, weight = row[healthy], away[healthy], distance[healthy], weight[healthy]
         if not len(row):
             return
-        seen = np.minimum(memory["seen_rows"][row] + weight, self._memory_rows)
-        memory["seen_rows"][row] = seen
+        seen = memory["seen"][row] + weight
+        memory["seen"][row] = seen
+        pace = (weight / np.clip(seen, 1.0, self._memory_rows))[:, None, None]
         covariance = memory["covariance"][row]
-        pace = (weight / seen)[:, None, None]
         memory["covariance"][row] = covariance + (away[:, :, None] * away[:, None, :] - covariance) * pace
-
-        scored = distance > 0
-        at, log, weight = (
-            row[scored],
-            (np.log(distance[scored]) if _CUBE == 0 else distance[scored] ** _CUBE),
-            weight[scored],
-        )
-        count = np.minimum(memory["log_n"][at] + weight, self._memory_rows)
-        memory["log_n"][at] = count
-        pace = weight / count
-        change = log - memory["log_mean"][at]
-        memory["log_mean"][at] += change * pace
-        variance = memory["log_variance"][at]
-        memory["log_variance"][at] = variance + (change * change * (1 - pace) - variance) * pace
-
-        due = seen >= np.maximum(self._fit_rows, memory["fitted"][row] * _REFIT)
+        self._learn_reach(memory, row[distance > 0], np.log(distance[distance > 0]), weight[distance > 0])
+        fitted = memory["fitted"][row]
+        longest_wait = (_REFIT - 1.0) * self._memory_rows
+        due = seen >= np.maximum(self._fit_rows, np.minimum(_REFIT * fitted, fitted + longest_wait))
         if due.any():
             self._fit(memory, row[due])
+
+    def _learn_reach(self, memory: Memory, row: Rows, log: Floats, weight: Floats) -> None:
+        """Mean and variance of the logarithm of the distance, by Welford's recursion."""
+        n = np.minimum(memory["log_n"][row] + weight, self._memory_rows)
+        pace = weight / np.maximum(n, 1.0)
+        change = log - memory["log_mean"][row]
+        variance = memory["log_variance"][row]
+        memory["log_n"][row] = n
+        memory["log_mean"][row] += change * pace
+        memory["log_variance"][row] = variance + (change * change * (1.0 - pace) - variance) * pace
 
     def _fit(self, memory: Memory, row: Rows) -> None:
         covariance = memory["covariance"][row]
@@ -404,7 +421,7 @@ class Multivariate:
         correlation[:, points, points] = 1.0
         memory["spread"][row] = spread
         memory["inverse"][row] = np.linalg.inv(correlation)
-        memory["fitted"][row] = memory["seen_rows"][row]
+        memory["fitted"][row] = memory["seen"][row]
 
     def _turn(self, memory: Memory, row: Rows, score: Floats, time_us: Times, departed: Mask) -> None:
         """Begin, end or accept a departure."""
@@ -412,7 +429,7 @@ class Multivariate:
         memory["departed_us"][row[began]] = time_us[began]
         ended = departed & ~(score >= _RETURNED)
         memory["departed_us"][row[ended]] = -1
-        long_us = np.maximum(self._accept_us, 500.0 * memory["width_us"][row])
+        long_us = np.maximum(self._accept_us, _ACCEPT_ROWS * memory["width_us"][row])
         accepted = departed & ~ended & (time_us - memory["departed_us"][row] >= long_us)
         at = row[accepted]
         memory["base"][at] = memory["fast"][at]
@@ -429,6 +446,7 @@ def _memory_of(points: int) -> Memory:
             "gaps_us": np.tile(rhythm.NO_GAPS, (points, 1)),
             "gaps_seen": np.zeros(points, np.int64),
             "heard_us": times,
+            "interval_us": times,
             "ready_us": np.full(points, _FAR),
             "origin_us": np.int64(-1),
             "width_us": np.int64(-1),
@@ -441,7 +459,7 @@ def _memory_of(points: int) -> Memory:
             "row_us": np.int64(-1),
             "began_us": np.int64(-1),
             "rows": np.int64(0),
-            "seen_rows": 0.0,
+            "seen": 0.0,
             "n": np.zeros(points),
             "fast": np.full(points, np.nan),
             "base": np.full(points, np.nan),
@@ -477,9 +495,10 @@ def _t_quantile(z: float, freedom: Floats) -> Floats:
     return quantile
 
 
-def _as_scores(time_us: list[Times], machine: list[Times], score: list[Floats]) -> Scores:
-    if not time_us:
+def _as_scores(parts: Sequence[_Taken]) -> Scores:
+    if not parts:
         return Scores(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
-    times, subjects = np.concatenate(time_us), np.concatenate(machine).astype(np.int32)
-    order = np.lexsort((times, subjects))
-    return Scores(times[order], subjects[order], np.concatenate(score)[order])
+    time_us = np.concatenate([part[0] for part in parts])
+    machine = np.concatenate([part[1] for part in parts]).astype(np.int32)
+    order = np.lexsort((time_us, machine))
+    return Scores(time_us[order], machine[order], np.concatenate([part[2] for part in parts])[order])

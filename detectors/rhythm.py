@@ -1,7 +1,7 @@
 """How often a stream reports: the median of its first gaps, fixed from then on.
 
-Fixed, so that windows laid out on it never shift under the numbers gathered in them. A median of 15 shrugs off seven odd
-gaps: a buffer sent on connecting, a reboot.
+Fixed, so that windows laid out on it never shift under the numbers gathered in them. A median of 15 shrugs off seven
+odd gaps: a buffer sent on connecting, a reboot.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns of a recursion taken by all subjects together: the first reading of each, then the second of each, and so on.
 
-A recursion over time can't be vectorised along time, but it can across subjects. The cost is one step of NumPy per turn,
-whatever the number of subjects that take part in it.
+A recursion over time can't be vectorised along time, but it can across subjects. The cost is one step of NumPy per
+turn, whatever the number of subjects that take part in it.
 """
 
 from __future__ import annotations

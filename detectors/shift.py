@@ -1,10 +1,10 @@
 """A lasting shift of one stream's level, or a strong change of its scatter, against its own recent normal.
 
 Compares the last half minute (for a stream that reports every second; windows grow with a stream's own interval) with a
-slow baseline, on the scale by which the two normally differ. A stream that drifts in health differs all the time, so its
-scale is wide; a single spike does not move the median of the last half minute; a gap adds nothing to either window. While
-a stream has departed its baseline stands still, so that a fault is not learnt away; what lasts for `accept_s` is the new
-normal.
+slow baseline, on the scale by which the two normally differ. A stream that drifts in health differs all the time, so
+its scale is wide; a single spike does not move the median of the last half minute; a gap adds nothing to either window.
+While a stream has departed its baseline stands still, so that a fault is not learnt away; what lasts for `accept_s` is
+the new normal.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from detectors.rounds import departed_since, lengths, rounds
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
-# Readings are averaged over spans before anything else: three intervals of the stream, five seconds at least. Fewer, and
-# the noise of single readings rules; more, and a slow stream's step is seen late.
+# Readings are averaged over spans before anything else: three intervals of the stream, five seconds at least. Fewer,
+# and the noise of single readings rules; more, and a slow stream's step is seen late.
 _SPAN_INTERVALS = 3
 _SHORTEST_SPAN_US = 5_000_000
 # Spans in the fast window. Its median needs four to move: a step is seen after four spans, a spike of two never.
@@ -34,12 +34,13 @@ _SCALE_SPANS = 240.0
 _SURPRISE = 3.0
 # A departure ends below this score: at 1 the baseline would start and stop with every wobble around the limit.
 _RETURNED = 0.7
-# While learning, a level that has been away for so many spans, seen from at least so many, begins the learning anew; not
-# for ever, since a machine that is switched all day has no other normal.
+# While learning, a level that has been away for so many spans, seen from at least so many, begins the learning anew;
+# not for ever, since a machine that is switched all day has no other normal.
 _STARTED_UP = 2 * _FAST
 _LEARNT_ENOUGH = 4 * _FAST
 _RESTARTS = 3
-# Departures of about the same size that came and went this often are a habit, and reach so much farther than their mean.
+# Departures of about the same size that came and went this often are a habit, and reach so much farther than their
+# mean.
 _HABIT_AFTER = 3
 _HABIT_REACH = 1.5
 # No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.

@@ -1,7 +1,8 @@
 """Silence: nothing heard from a machine, or from one of its points, for longer than its own rhythm.
 
-Judged by arrival, on every batch and on the empty ones. A device that gathers an hour of readings and then sends them is
-not silent in between: both the gaps between arrivals and how long readings were held back before they came are learnt.
+Judged by arrival, on every batch and on the empty ones. A device that gathers an hour of readings and then sends them
+is not silent in between: both the gaps between arrivals and how long readings were held back before they came are
+learnt.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _FAR = np.iinfo(np.int64).max
 class Silence:
     """Score = time since last heard / time allowed, the worst of a machine's points. Its time is `now_us`.
 
-    Allowed is `factor` times the longest gap that came at least `seen_at_least` times. What an outage leaves behind, one
-    long gap, is therefore not taken for a rhythm; three of the same length are.
+    Allowed is `factor` times the longest gap that came at least `seen_at_least` times. What an outage leaves behind,
+    one long gap, is therefore not taken for a rhythm; three of the same length are.
 
     Parameters
     ----------
@@ -169,4 +170,5 @@ class Silence:
 def _class(gap_us: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Which class of gaps: 0 below a second, then two to each doubling."""
     octaves = np.log2(np.maximum(gap_us, 1) / _SHORTEST_US)
-    return np.clip(np.ceil(2 * octaves), 0, _CLASSES - 1).astype(np.intp)
+    classes: npt.NDArray[np.intp] = np.clip(np.ceil(2 * octaves), 0, _CLASSES - 1).astype(np.intp)
+    return classes
