@@ -3,3 +3,6 @@
 Endpoints are plain functions in worker threads; only the live stream is asynchronous. Every request works inside one
 tenant, which comes from its credentials and never from what it asks for.
 """
+
+ROOT = "/api/v1"
+"""Where every resource of this version is."""

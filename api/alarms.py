@@ -12,6 +12,7 @@ from pydantic import Field
 
 from alarms.events import Severity
 from alarms.states import State
+from api import ROOT
 from api.auth import Anyone, Staff
 from api.errors import BadValue
 from api.models import Answered, Asked, DeviceFilter, Instant, Prose, Reason, example
@@ -23,7 +24,7 @@ from store.alarms import Alarm
 # Longer, and it is no shelf but a rule that should be changed.
 LONGEST_SHELF = timedelta(days=30)
 
-router = APIRouter(prefix="/alarms", tags=["alarms"])
+router = APIRouter(prefix=f"{ROOT}/alarms", tags=["alarms"])
 
 
 class AlarmOut(Answered):

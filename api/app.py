@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from api import (
+    ROOT,
     alarms,
     devices,
     events,
@@ -36,9 +37,12 @@ from api.service import Service
 from api.settings import ApiSettings
 from store.transactions import Transactions
 
-__all__ = ["ApiSettings", "create_app"]
+__all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
-_ROOT = "/api/v1"
+_RESOURCES = (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, events)
+ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
+"""Every route but those of the pages."""
+
 # A person tries a few passwords, a script thousands.
 _SIGN_INS_PER_MINUTE = 30
 _TRACKS_PER_MINUTE = 30
@@ -68,25 +72,21 @@ def create_app(settings: ApiSettings) -> FastAPI:
             feed.stop()
             transactions.close()
 
-    docs_path = f"{_ROOT}/docs"
+    docs_path = f"{ROOT}/docs"
     app = FastAPI(
         title="Bellwether",
         summary="From a sensor's reading to a scheduled repair",
         description="Times are RFC 3339 in UTC; errors are problems (RFC 9457); pages go on with `next`.",
         version=_version(),
-        openapi_url=f"{_ROOT}/openapi.json",
+        openapi_url=f"{ROOT}/openapi.json",
         docs_url=docs_path if settings.docs else None,
         redoc_url=None,
         lifespan=lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    api = APIRouter(prefix=_ROOT)
-    for part in (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, events):
-        api.include_router(part.router)
-    app.include_router(api)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+    for router in ROUTERS:
+        app.include_router(router)
     pages.serve_pages(app)
     answer_with_problems(app)
     app.add_middleware(BodyLimit)

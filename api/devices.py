@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from api import ROOT
 from api.auth import Anyone, Staff
 from api.models import Answered, Asked, DeviceFilter, DevicePath, Instant, Name, example
 from api.paging import Cursor, Limit, Page, after_text, after_texts, page
 from store import fleet
 from store.fleet import Condition
 
-router = APIRouter(tags=["devices"])
+router = APIRouter(prefix=ROOT, tags=["devices"])
 
 
 class DeviceOut(Answered):

@@ -12,6 +12,7 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
+from api import ROOT
 from api.auth import Anyone, Caller
 from api.errors import BadValue
 from api.live import Feed, Subscription
@@ -29,7 +30,7 @@ SEND_TIMEOUT_S = 30
 _RETRY_MS = 1000
 _PAGE = 500
 
-router = APIRouter(tags=["events"])
+router = APIRouter(prefix=ROOT, tags=["events"])
 
 
 @router.get(

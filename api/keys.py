@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from api import ROOT
 from api.auth import Administrator, new_key
 from api.errors import BadValue
 from api.models import Answered, Asked, Instant, Name, example
@@ -17,7 +18,7 @@ from api.paging import Cursor, Limit, Page, after_time_id, page
 from store import access
 from tickets.roles import Role
 
-router = APIRouter(prefix="/keys", tags=["access"])
+router = APIRouter(prefix=f"{ROOT}/keys", tags=["access"])
 
 
 class KeyOut(Answered):

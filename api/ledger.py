@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from api import ROOT
 from api.auth import Anyone
 from api.models import Answered, DeviceFilter, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_text, page
 from store import fleet
 
-router = APIRouter(tags=["intake"])
+router = APIRouter(prefix=ROOT, tags=["intake"])
 
 
 class LedgerHourOut(Answered):

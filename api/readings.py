@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from api import ROOT
 from api.auth import Anyone
 from api.errors import BadValue
 from api.models import Answered, DeviceName, Instant, PointName, example
@@ -18,7 +19,7 @@ MOST_POINTS = 5000
 # Ten years: longer than anybody keeps what is shown by the hour.
 LONGEST_SPAN = timedelta(days=3653)
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(prefix=ROOT, tags=["readings"])
 
 
 class ReadingsOut(Answered):

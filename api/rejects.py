@@ -7,13 +7,14 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import Field
 
+from api import ROOT
 from api.auth import Staff
 from api.models import Answered, DeviceFilter, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_count, page
 from store import fleet
 from store.fleet import Reject
 
-router = APIRouter(tags=["intake"])
+router = APIRouter(prefix=ROOT, tags=["intake"])
 
 
 class RejectOut(Answered):

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 
 from alarms.rules import rule_from_json, rule_to_json
+from api import ROOT
 from api.auth import Anyone, Manager
 from api.errors import BadValue
 from api.models import Answered, Asked, Instant, example
@@ -16,7 +17,7 @@ from store.rules import KeptRule
 
 RuleId = Annotated[str, Path(pattern=r"^[a-z0-9_.-]{1,64}$", examples=["shift"])]
 
-router = APIRouter(prefix="/rules", tags=["rules"])
+router = APIRouter(prefix=f"{ROOT}/rules", tags=["rules"])
 
 _RULE: dict[str, Any] = {
     "id": "limits-pump-01-flow",

@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, SecretStr, StringConstraints
 
+from api import ROOT
 from api.auth import Principal, begin_session, check_same_origin, end_session, sign_in, token_of
 from api.errors import NotSignedIn, TooMany
 from api.models import Answered, Asked, example
 from api.passwords import MOST_CHARACTERS
 from api.service import service
 
-router = APIRouter(tags=["access"])
+router = APIRouter(prefix=ROOT, tags=["access"])
 
 
 class Credentials(Asked):

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
 
 from alarms.events import Severity
+from api import ROOT
 from api.auth import Anyone, Caller, Desk, Person, place_of
 from api.errors import NotForYou
 from api.models import (
@@ -42,7 +43,7 @@ from tickets.states import State, Verdict, moves_from
 # A machine with more points than this sends the leading ones.
 MOST_CONTRIBUTIONS = 500
 
-router = APIRouter(prefix="/tickets", tags=["tickets"])
+router = APIRouter(prefix=f"{ROOT}/tickets", tags=["tickets"])
 
 _EXAMPLE: dict[str, Any] = {
     "id": "0b9f3a52-8c1e-4a57-9c3d-6b1f0a4f7c11",

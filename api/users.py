@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from api import ROOT
 from api.auth import Administrator, Anyone, Person, sign_in
 from api.errors import BadValue, NotForYou
 from api.models import Answered, Asked, Instant, Name, example
@@ -18,7 +19,7 @@ from api.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, hash_password
 from store import access
 from tickets.roles import Role
 
-router = APIRouter(prefix="/users", tags=["access"])
+router = APIRouter(prefix=f"{ROOT}/users", tags=["access"])
 
 
 def _a_persons(role: Role) -> Role:
