@@ -6,7 +6,6 @@ rule for all, and a disabled rule is how a device is taken out.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -15,6 +14,10 @@ from typing import Any
 from alarms.events import Severity
 from detectors.limits import Limit
 from telemetry import Stream
+
+
+# Beyond any instrument, and far enough from what a float holds that differences of two are finite.
+_HUGE = 1e300
 
 
 class BadRule(ValueError):
@@ -186,7 +189,7 @@ def _limit(value: Any) -> Limit:
     for name, number in value.items():
         if number is None:
             continue
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not -_HUGE < number < _HUGE:
             raise BadRule(f"limit: {name} is a number")
         bounds[name] = float(number)
     limit = Limit(**bounds)

@@ -1,0 +1,102 @@
+"""Databases and brokers for tests: real ones, each made when asked for and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from bellwether.stack import packages, port
+from bellwether.stack.account import Account
+from bellwether.stack.mosquitto import USERS, Mosquitto
+from bellwether.stack.supervisor import Supervisor
+from store.connection import Session, as_role
+from store.migrate import LOGIN_ROLES, migrate
+from telemetry import Broker
+
+# Roles belong to the whole server: whoever tests on a shared one must agree on their passwords.
+PASSWORDS = {role: os.environ.get("TEST_ROLE_PASSWORD", "a password of the suite") for role in LOGIN_ROLES}
+TENANTS = {"demo": "Demonstration", "other": "Another plant"}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database with the tenants `demo` and `other`; `owner_url` is a superuser's."""
+
+    owner_url: str
+
+    def url(self, role: str) -> str:
+        """How `ingest`, `api` or `notify` signs in."""
+        return as_role(self.owner_url, f"bellwether_{role}", PASSWORDS[role])
+
+    def owner(self) -> Session:
+        """A superuser's connection, in autocommit."""
+        return psycopg.connect(self.owner_url, autocommit=True, options="-c timezone=UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A Mosquitto that runs: its `pid` changes when it was killed and came back."""
+
+    server: Mosquitto
+    supervisor: Supervisor
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def pid(self) -> int:
+        return self.supervisor.pids()["mosquitto"]
+
+    def of(self, user: str) -> Broker:
+        """The broker with the credentials of `bellwether` (ingest), `devices` or `operator`."""
+        return Broker.parse(self.server.url, user, self.server.passwords[user])
+
+
+@contextmanager
+def served_folder(account: Account) -> Iterator[Path]:
+    """Not pytest's own folder: that is closed to the user that servers run as when the suite runs as root."""
+    folder = Path(tempfile.mkdtemp(prefix="bellwether-test-"))
+    account.own(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def fresh_database(server_url: str, migrated: bool = True) -> Iterator[Database]:
+    """A database of its own, dropped afterwards whoever is still connected to it."""
+    name = f"bellwether_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    try:
+        database = Database(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
+        if migrated:
+            with database.owner() as conn:
+                migrate(conn, PASSWORDS, TENANTS)
+        yield database
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as conn:
+            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def running_broker(programs: packages.Programs, account: Account) -> Iterator[RunningBroker]:
+    with served_folder(account) as folder:
+        passwords = {user: secrets.token_urlsafe() for user in USERS}
+        server = Mosquitto(programs, folder, port.choose("Mosquitto"), passwords, account)
+        server.create()
+        with Supervisor(folder, lambda *_: None) as supervisor:
+            supervisor.start(server.role())
+            yield RunningBroker(server, supervisor)
