@@ -377,5 +377,5 @@ def _say(line: str) -> None:
 
 
 def _end(code: int, error: Exception) -> None:
-    console.print(f"[red]bellwether:[/] {escape(str(error))}")
+    console.print(f"[red]bellwether:[/] {escape(str(error))}", soft_wrap=True)
     sys.exit(code)

@@ -98,9 +98,11 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
             "BELLWETHER_MQTT_PASSWORD": ingest.password or "",
         }
         say("starting api, ingest and notify")
-        supervisor.start(role("api", lambda: _answers(f"{api_url}/healthz")))
-        supervisor.start(role("ingest", lambda: _beats(database_url, "ingest"), broker_env))
-        supervisor.start(role("notify", lambda: _beats(database_url, "notify")))
+        supervisor.start(
+            role("api", lambda: _answers(f"{api_url}/healthz")),
+            role("ingest", lambda: _beats(database_url, "ingest"), broker_env),
+            role("notify", lambda: _beats(database_url, "notify")),
+        )
         folder.publish({
             "database_url": database_url,
             "mqtt_url": str(operator),

@@ -109,14 +109,15 @@ class Supervisor:
                 signal.signal(number, handler)  # type: ignore[arg-type]
         return isinstance(error, AskedToStop)
 
-    def start(self, role: Role) -> None:
-        """Start `role` and return when it is ready; raise `StartFailed` if it never is."""
-        child = _Child(role, self._logs / f"{role.name}.log", self._event)
-        self._children.append(child)
-        child.settled.wait()
-        if child.failure:
-            self._children.remove(child)
-            raise StartFailed(child.failure)
+    def start(self, *roles: Role) -> None:
+        """Start roles side by side and return when all are ready; raise `StartFailed` if one never is."""
+        children = [_Child(role, self._logs / f"{role.name}.log", self._event) for role in roles]
+        self._children += children
+        for child in children:
+            child.settled.wait()
+            if child.failure:
+                self._children.remove(child)
+                raise StartFailed(child.failure)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until asked to stop, and return True; after `timeout_s`, return False."""
