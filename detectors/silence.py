@@ -91,7 +91,7 @@ class Silence:
 
         The points that are overdue share the score, or all of them where none is.
         """
-        memory, points = self._memory, self._of_machine[subject]
+        memory, points = self._memory, sorted(self._of_machine[subject])
         rows = np.array([memory.row(point) for point in points])
         score = np.nan_to_num(self._scores(rows, memory["now_us"][rows].max()))
         lead = int(score.argmax())
