@@ -14,35 +14,38 @@ import numpy as np
 from firmware_sim.conditions import Conditions, Sensor, in_quadrature, own
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.lag import Lag
-from firmware_sim.noise import Floats, key
+from firmware_sim.noise import Floats, key, wander
 
 LOAD_AT_BAR, BAND_BAR = 7.0, 0.5
 # The period hardly depends on the demand around the middle, where such machines are sized to work.
 CYCLE_S = 90.0
+# Consumers come and go: a cycle begins up to a third of a period early or late, changing over minutes.
+UNSTEADINESS = 0.2
 SAG_BAR = 2.5
 LOADED_A, UNLOADED_A = 88.0, 36.0
 INRUSH = 3.0
-OIL_RISE_K, OIL_LOAD_RISE_K, OUTLET_RISE_K = 33.0, 15.0, 12.0
-THERMOSTAT_DEGC = 50.0
+OIL_RISE_K, OIL_LOAD_RISE_K, OUTLET_RISE_K = 36.0, 10.0, 12.0
+# The oil's thermostat holds this, but for a third of what the cooler is asked beyond it.
+THERMOSTAT_DEGC, DROOP = 60.0, 0.3
 # Oil gets thinner: pressure at the bearings falls.
 OIL_BAR_PER_K = 0.015
-RUN_UP_S, VALVE_S, OUTLET_S, RECEIVER_S, OIL_S, DUTY_S = 3.0, 1.5, 120.0, 120.0, 600.0, 600.0
+RUN_UP_S, VALVE_S, OUTLET_S, RECEIVER_S, OIL_S, DUTY_S = 3.0, 1.5, 120.0, 120.0, 600.0, 180.0
 
 
 class Compressor:
     """55 kW, 9 m³/min at 7.5 bar."""
 
     rated_load: ClassVar[float] = 0.60
-    memory_s: ClassVar[float] = DUTY_S
+    memory_s: ClassVar[float] = OIL_S
     sensors: ClassVar[tuple[Sensor, ...]] = (
         Sensor("suction_pressure", 0.0012, 0.0005, 0.2),
         Sensor("discharge_pressure", 0.010, 0.005, 12.0),
-        Sensor("discharge_temperature", 0.15, 0.05, 140.0),
-        Sensor("oil_temperature", 0.12, 0.05, 130.0),
+        Sensor("discharge_temperature", 0.25, 0.1, 140.0),
+        Sensor("oil_temperature", 0.25, 0.1, 130.0),
         Sensor("oil_pressure", 0.012, 0.005, 12.0),
         Sensor("motor_current", 0.25, 0.1, 130.0, 0.003),
         Sensor("vibration_velocity", 0.02, 0.005, 15.0, 0.03),
-        Sensor("duty_cycle", 0.15, 0.05, 100.0),
+        Sensor("duty_cycle", 0.3, 0.1, 100.0),
     )
     effects: ClassVar[Mapping[FaultKind, Effect]] = {
         FaultKind.BEARING_WEAR: Effect(
@@ -72,6 +75,7 @@ class Compressor:
         self._roughness = own(device_key, "vibration", 0.12)
         self._losses = own(device_key, "losses", 0.06)
         self._cycle_s = CYCLE_S * own(device_key, "cycle", 0.15)
+        self._rhythm = key(device_key, "rhythm")
         self._phase = key(device_key, "phase") / 2.0**64
         self._shaft, self._valve, self._outlet = Lag(), Lag(), Lag()
         self._sag, self._oil, self._duty = Lag(), Lag(), Lag()
@@ -84,7 +88,8 @@ class Compressor:
 
         demand = c.load + 0.55 * c.damage(FaultKind.LEAK)
         share = demand / (1.0 - 0.20 * blocked)
-        within = (c.t_s / self._cycle_s + self._phase) % 1.0
+        turns = self._turns(c.t_s)
+        within = turns % 1.0
         loaded = np.where(within < share, c.running, 0.0)
         cycling = np.clip(share, 0.02, 0.98)
         rising = within / cycling
@@ -98,12 +103,16 @@ class Compressor:
         current = UNLOADED_A + (under_load - UNLOADED_A) * valve + 5.0 * wear
         current = np.where(c.running > 0, current * (0.3 + 0.7 * n) + INRUSH * LOADED_A * (1.0 - n), 0.0)
 
-        duty = self._duty.follow(loaded, c.dt_s, DUTY_S)
+        # What is slow sees the share of each step under load, however coarse the step; not the moment of its end.
+        before = self._turns(c.t_s - c.dt_s)
+        share_loaded = c.running * (_loaded_turns(turns, share) - _loaded_turns(before, share)) / (turns - before)
+        duty = self._duty.follow(share_loaded, c.dt_s, DUTY_S)
         cooler = 1.0 - 0.40 * fouled
         heat = n * (OIL_RISE_K + OIL_LOAD_RISE_K * duty * (1.0 + 0.3 * blocked) + 9.0 * wear**1.6)
-        warm = np.maximum(c.ambient_degc + self._losses * heat / cooler, THERMOSTAT_DEGC * n)
-        oil = self._oil.follow(warm, c.dt_s, OIL_S / cooler)
-        outlet_rise = n * (OUTLET_RISE_K * (0.6 + 0.6 * valve) * (1.0 + 0.5 * blocked) + 2.0 * wear**1.6)
+        free = c.ambient_degc + self._losses * heat / cooler
+        held = THERMOSTAT_DEGC + (DROOP + (1.0 - DROOP) * fouled) * (free - THERMOSTAT_DEGC)
+        oil = self._oil.follow(np.where(free > THERMOSTAT_DEGC, held, free), c.dt_s, OIL_S / cooler)
+        outlet_rise = n * (OUTLET_RISE_K * (0.6 + 0.6 * share_loaded) * (1.0 + 0.5 * blocked) + 2.0 * wear**1.6)
         outlet = self._outlet.follow(oil + outlet_rise, c.dt_s, OUTLET_S)
 
         return {
@@ -118,3 +127,14 @@ class Compressor:
             ),
             "duty_cycle": 100.0 * duty,
         }
+
+    def _turns(self, t_s: Floats) -> Floats:
+        """Cycles since the beginning of time: no metronome, yet always forward."""
+        return np.asarray(t_s / self._cycle_s + self._phase + UNSTEADINESS * wander(self._rhythm, t_s, 300.0))
+
+
+def _loaded_turns(turns: Floats, share: Floats) -> Floats:
+    """Cycles' worth of time under load since the beginning of time, where each cycle begins with its loaded share."""
+    whole = np.floor(turns)
+    part = np.clip(share, 0.0, 1.0)
+    return np.asarray(whole * part + np.minimum(turns - whole, part))

@@ -103,15 +103,16 @@ class Surroundings:
     shifts: bool = False
 
     def ambient_degc(self, t_s: Floats) -> Floats:
-        daily = 4.0 * np.cos(2.0 * np.pi * (t_s / DAY_S - _WARMEST_AT))
-        return np.asarray(21.0 + daily + 1.0 * wander(key(self.site_key, "air"), t_s, 7200.0))
+        """A heated hall: the weather comes in damped."""
+        daily = 1.2 * np.cos(2.0 * np.pi * (t_s / DAY_S - _WARMEST_AT))
+        return np.asarray(21.0 + daily + 0.2 * wander(key(self.site_key, "air"), t_s, 7200.0))
 
     def load(self, t_s: Floats) -> Floats:
         """Demand: a daily cycle, and the unrest of a process over half an hour, minutes and half a minute."""
-        daily = 0.04 * np.cos(2.0 * np.pi * (t_s / DAY_S - _BUSIEST_AT))
+        daily = 0.02 * np.cos(2.0 * np.pi * (t_s / DAY_S - _BUSIEST_AT))
         unrest = (
-            0.015 * wander(key(self.device_key, "half hour"), t_s, 1800.0)
-            + 0.015 * wander(key(self.device_key, "minutes"), t_s, 240.0)
+            0.004 * wander(key(self.device_key, "half hour"), t_s, 1800.0)
+            + 0.012 * wander(key(self.device_key, "minutes"), t_s, 240.0)
             + 0.010 * wander(key(self.device_key, "half minute"), t_s, 30.0)
         )
         return np.asarray(self.mean_load * (1.0 + daily + unrest))

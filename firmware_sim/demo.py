@@ -30,7 +30,7 @@ MACHINES = 12
 HISTORY = (Past(6 * 3600.0, 900.0, 10.0, 60), Past(900.0, 0.0, 1.0, 60))
 SAMPLING = Sampling(interval_ms=1000, per_message=2)
 # The first fault is sudden, so that nobody waits; the next ones come while one still looks at the first.
-FIRST_ONSET_S, FIRST_GROWTH_S = 2.0, 4.0
+FIRST_ONSET_S, FIRST_GROWTH_S = 1.0, 3.0
 _ONSETS_S = (60.0, 150.0, 270.0, 420.0, 600.0)
 _THEN_EVERY_S = 900.0
 _GROWTH_S = 90.0
@@ -168,7 +168,7 @@ def _faults(machines: tuple[MachineSpec, ...], episode: int) -> tuple[Fault, ...
         spec = machines[number * _STRIDE % len(machines)]
         sudden = place == 0
         kinds = (_SUDDEN if sudden else _GROWING)[spec.kind]
-        kind = kinds[number // 2 % len(kinds)]
+        kind = kinds[(number + number // len(machines)) % len(kinds)]
         growth_s = FIRST_GROWTH_S if sudden else _GROWTH_S
         faults.append(Fault(spec.device, kind, onset_s, growth_s, lasts_s=_REPAIRED_AFTER_S))
     return tuple(faults)

@@ -38,8 +38,8 @@ class Gearmotor:
         Sensor("load_torque", 6.0, 1.0, 2000.0),
         Sensor("speed", 0.8, 0.2, 1600.0),
         Sensor("motor_current", 0.08, 0.02, 40.0, 0.002),
-        Sensor("winding_temperature", 0.15, 0.05, 180.0),
-        Sensor("oil_temperature", 0.12, 0.05, 120.0),
+        Sensor("winding_temperature", 0.25, 0.1, 180.0),
+        Sensor("oil_temperature", 0.25, 0.1, 120.0),
         Sensor("gearbox_vibration", 0.02, 0.005, 15.0, 0.03),
         Sensor("drive_end_vibration", 0.02, 0.005, 15.0, 0.03),
     )

@@ -48,7 +48,7 @@ class Pump:
         Sensor("discharge_pressure", 0.015, 0.005, 10.0),
         Sensor("filter_differential_pressure", 0.004, 0.001, 2.5),
         Sensor("motor_current", 0.08, 0.02, 40.0, 0.002),
-        Sensor("bearing_temperature", 0.12, 0.05, 120.0),
+        Sensor("bearing_temperature", 0.25, 0.1, 120.0),
         Sensor("vibration_velocity", 0.02, 0.005, 15.0, 0.03),
     )
     effects: ClassVar[Mapping[FaultKind, Effect]] = {
@@ -120,7 +120,7 @@ class Pump:
             3.4 * np.abs(starved + 0.35 * unrest) * n,
             0.015 * n * np.maximum(bearing - 75.0, 0.0),
         )
-        suction = 0.55 + 0.015 * wander(key(self._key, "sump"), c.t_s, 900.0)
+        suction = 0.55 + 0.008 * wander(key(self._key, "sump"), c.t_s, 900.0)
         suction = suction - 0.10 * (pumped / BEST_FLOW_M3_H) ** 2 - 0.22 * starved
         return {
             "speed": RATED_RPM * n,

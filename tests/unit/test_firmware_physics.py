@@ -172,4 +172,4 @@ def test_compressor_that_cannot_keep_up_runs_loaded_and_sags() -> None:
 def test_afternoons_are_warmer_than_nights() -> None:
     night = Machine(spec_of("gearmotor")).run(seconds(600, MONDAY_MS + 3 * HOUR_MS))["oil_temperature"].mean()
     afternoon = Machine(spec_of("gearmotor")).run(seconds(600, MONDAY_MS + 16 * HOUR_MS))["oil_temperature"].mean()
-    assert afternoon > night + 3.0
+    assert afternoon > night + 1.5
