@@ -1,7 +1,7 @@
 """Readings a second through the detectors, each alone and all together, on one core.
 
-Three shapes: a fleet (250 machines of 8 points, 50 readings of each in a batch), one machine's backlog (8 points of 1 000
-readings in a batch), and a single reading in a batch, in milliseconds. Run from the root:
+Three shapes: a fleet (250 machines of 8 points, 50 readings of each in a batch), one machine's backlog (8 points of
+1 000 readings in a batch), and a single reading in a batch, in milliseconds. Run from the root:
 `python -m bench.detectors`.
 """
 

@@ -1,0 +1,128 @@
+"""Slow, obvious versions of what the detectors do in bulk: the specification that the fast ones are held to."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from detectors.limits import RATE_WINDOW_US, Limit
+
+Reading = tuple[int, float]
+
+
+def limit_score(limit: Limit, value: float) -> float:
+    """Score of a level whose limits are all four set."""
+    assert limit.hihi is not None
+    assert limit.hi is not None
+    assert limit.lo is not None
+    assert limit.lolo is not None
+    above = 1 + (value - limit.hi) / (limit.hihi - limit.hi)
+    below = 1 + (limit.lo - value) / (limit.lo - limit.lolo)
+    return max(above, below, 0.0)
+
+
+def rates_per_min(readings: Sequence[Reading]) -> list[float]:
+    """Change per minute since the newest of the kept readings that is 7/8 of the window old or more."""
+    kept: list[Reading] = []
+    rates = []
+    for now_us, value in readings:
+        old = [(t, v) for t, v in kept if now_us - t >= 7 * RATE_WINDOW_US // 8]
+        rates.append((value - old[-1][1]) / ((now_us - old[-1][0]) / 60e6) if old else math.nan)
+        if not kept or now_us - kept[-1][0] >= RATE_WINDOW_US // 8:
+            kept = [*kept, (now_us, value)][-9:]
+    return rates
+
+
+def stays_us(readings: Sequence[Reading], gaps_us: int, most_us: int) -> list[int]:
+    """How long each reading's value has lasted, where a gap counts for `most_us` once `gaps_us` gaps were seen."""
+    ages: list[int] = []
+    for index, (now_us, value) in enumerate(readings):
+        if index == 0 or readings[index - 1][1] != value:
+            ages.append(0)
+            continue
+        gap_us = now_us - readings[index - 1][0]
+        ages.append(ages[-1] + (min(gap_us, most_us) if index >= gaps_us else gap_us))
+    return ages
+
+
+def spans(readings: Sequence[Reading], width_us: int) -> Iterator[float]:
+    """Means of the readings in each span of time that is over."""
+    held: list[float] = []
+    number = None
+    for time_us, value in readings:
+        if number is not None and time_us // width_us != number:
+            yield statistics.fmean(held)
+            held = []
+        number = time_us // width_us
+        held.append(value)
+
+
+def shift_scores(
+    means: Sequence[float], learn_spans: int, limit: float, least_steps: float, scatter: float
+) -> list[float]:
+    """Score after each span of a stream without start-up, departures ending by themselves and no habit."""
+    fast: list[float] = []
+    base, base_n, rough, rough_n, move, move_n = math.nan, 0, 0.0, 0, 0.0, 0
+    departed = False
+    scores = []
+    for number, mean in enumerate(means, start=1):
+        leaving = fast[0] if len(fast) == 6 else None
+        before = fast[-1] if fast else None
+        fast = [*fast, mean][-6:]
+        if leaving is not None and not departed:
+            change = 0.0 if math.isnan(base) else leaving - base
+            if base_n >= 6:
+                reach = 3 * max(move, rough)
+                change = min(max(change, -reach), reach)
+            base_n = min(base_n + 1, 30)
+            base = leaving if math.isnan(base) else base + change / base_n
+        distance = abs(statistics.median(fast) - base) if len(fast) == 6 else math.nan
+        score = math.nan
+        if number >= learn_spans and rough > 0:
+            steps = statistics.median(abs(a - b) for a, b in zip(fast[1:], fast[:-1], strict=True))
+            score = max(distance / max(limit * move, least_steps * rough), steps / (scatter * rough))
+        if not departed:
+            if before is not None:
+                rough, rough_n = _learnt(rough, rough_n, abs(mean - before))
+            if not math.isnan(distance):
+                move, move_n = _learnt(move, move_n, distance)
+        departed = score >= 1.0 if not departed else score >= 0.7
+        scores.append(score)
+    return scores
+
+
+def _learnt(scale: float, n: int, seen: float) -> tuple[float, int]:
+    if n >= 24 and scale > 0:
+        seen = min(seen, 3 * scale)
+    n = min(n + 1, 240)
+    return scale + (seen - scale) / n, n
+
+
+def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25, shrinkage: float = 0.1) -> list[float]:
+    """Distance of each row (N, C) of a healthy machine on a regular grid while it learns, NaN before the first fit."""
+    channels = rows.shape[1]
+    fast, base = rows[0].copy(), rows[0].copy()
+    products: list[np.ndarray] = []
+    inverse = spread = None
+    fitted = 0
+    distances = []
+    for number, row in enumerate(rows, start=1):
+        fast = row.copy() if number == 1 else fast + (row - fast) / min(number, 6)
+        away = fast - base if number > 6 else np.zeros(channels)
+        if inverse is None or spread is None:
+            distances.append(math.nan)
+        else:
+            z = away / spread
+            distances.append(math.sqrt(z @ inverse @ z))
+        base = base + (fast - base) / min(number, 150)
+        products.append(np.outer(away, away))
+        if number >= max(fit_rows, refit * fitted):
+            covariance = np.mean(products, axis=0)
+            spread = np.sqrt(np.diag(covariance))
+            correlation = (1 - shrinkage) * covariance / np.outer(spread, spread)
+            np.fill_diagonal(correlation, 1.0)
+            inverse, fitted = np.linalg.inv(correlation), number
+    return distances
