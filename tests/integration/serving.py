@@ -27,6 +27,9 @@ JSON = dict[str, Any]
 class Database(Protocol):
     """The suite's database, see `tests/conftest.py`."""
 
+    @property
+    def owner_url(self) -> str: ...
+
     def url(self, role: str) -> str: ...
 
     def owner(self) -> Session: ...
