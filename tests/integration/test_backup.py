@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+from servers import Database
 
 from bellwether.stack.packages import Programs
 from bellwether.stack.postgres import OWN_LIBRARIES
 from store.migrate import pending
-from tests.conftest import Database
 
 OPERATIONS = (Path(__file__).parents[2] / "docs/operations.md").read_text()
 GOLDEN = """

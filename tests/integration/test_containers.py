@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers import Database, served_folder
+from waiting import until
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.mosquitto import ACCEPTED, COMMON, USERS, connect_packet
 from bellwether.stack.port import LOOPBACK
 from bellwether.stack.postgres import OWN_LIBRARIES
-from tests.conftest import Database, served_folder
-from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 

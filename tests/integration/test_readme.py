@@ -10,12 +10,12 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from servers import RunningBroker
+from waiting import until
 
 from ingest.json_forms import decode
 from ingest.messages import Message
 from telemetry import StreamKey, Topic
-from tests.conftest import RunningBroker
-from tests.waiting import until
 
 README = Path(__file__).parents[2] / "README.md"
 
