@@ -70,7 +70,9 @@ def _database(settings: Settings) -> list[Finding]:
         findings.append(
             Finding("licence", "warning", "apache: roll-ups are computed at each look", "charts of years are slow")
         )
-    if health.pending:
+    if health.pending is None:
+        findings.append(Finding("schema", "warning", "this role may not look", "run doctor as the database's owner"))
+    elif health.pending:
         findings.append(Finding("schema", "failed", f"{health.pending} migrations behind", "run `bellwether migrate`"))
     else:
         findings.append(Finding("schema", "ok", "up to date"))

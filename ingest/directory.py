@@ -13,7 +13,7 @@ import numpy.typing as npt
 import store.telemetry as rows
 from ingest.json_forms import Decoded, Numbers
 from store.connection import Session
-from telemetry import Stream, StreamKey, Topic
+from telemetry import QUANTITIES, Batch, Stream, StreamKey, Topic
 
 # Too low turns a growing fleet away; too high lets one leaked credential fill the database with invented devices.
 MAX_DEVICES_PER_TENANT = 20_000
@@ -25,6 +25,7 @@ class Directory:
     def __init__(self) -> None:
         self.numbers: Numbers = {}
         self.machine_of = np.zeros(0, np.int32)  # by stream id
+        self._possible = np.zeros((2, 0))  # the lowest and the highest value that can be, by stream id
         self.names: dict[int, tuple[str, str]] = {}  # tenant and device, by machine
         self.streams: list[Stream] = []
         self._tenants: set[str] = set()
@@ -65,6 +66,12 @@ class Directory:
         number = np.array([self.numbers[key.tenant, key.device][key.point] for key in decoded.unknown], np.int32)
         return np.where(stream < 0, number[-1 - np.minimum(stream, -1)], stream), new
 
+    def impossible(self, batch: Batch) -> npt.NDArray[np.bool_]:
+        """Which readings are outside of what their quantity can physically be. Shape (N,)."""
+        lowest, highest = self._possible[:, batch.stream]
+        outside: npt.NDArray[np.bool_] = (batch.value < lowest) | (batch.value > highest)
+        return outside
+
     def confirm(self) -> None:
         """What was resolved last is in the database."""
         self._unconfirmed = []
@@ -91,10 +98,13 @@ class Directory:
         top = max((stream.id for stream in streams), default=-1) + 1
         if top > len(self.machine_of):
             self.machine_of = np.concatenate([self.machine_of, np.zeros(top, np.int32)])
+            self._possible = np.concatenate([self._possible, np.zeros((2, top))], axis=1)
         self.streams += streams
         for stream in streams:
             self.numbers.setdefault((stream.tenant, stream.device), {})[stream.point] = stream.id
+            quantity = QUANTITIES.get(stream.quantity, QUANTITIES["unknown"])
             self.machine_of[stream.id] = stream.machine
+            self._possible[:, stream.id] = quantity.lowest, quantity.highest
             if stream.machine not in self.names:
                 self.names[stream.machine] = (stream.tenant, stream.device)
                 self._devices[stream.tenant] += 1

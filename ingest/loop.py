@@ -41,8 +41,9 @@ log = logging.getLogger("bellwether.ingest")
 # How much is scored again after a crash, at most; each save costs one row a detector.
 SAVE_EVERY_S = 10.0
 BEAT_EVERY_S = 5.0
+# How soon a database that is away is asked again. The last must stay small: it is how late we notice that it is back.
 _BACKOFF_FIRST_S = 0.2
-_BACKOFF_LAST_S = 10.0
+_BACKOFF_LAST_S = 3.0
 
 T = TypeVar("T")
 
@@ -81,15 +82,18 @@ class Ingest:
         Unavailable
             The database went away while we were stopping: what was not stored stays with the broker.
         """
-        self._wake()
-        for delivery in self._source.deliveries():
-            arrived_us = self._clock_us()
-            batch = self._store(delivery.messages, arrived_us)
-            delivery.ack()
-            self._apply(self._score(batch, arrived_us))
-            self._look_after()
-        self._saved_at = 0.0
-        self._apply([])
+        try:
+            self._wake()
+            for delivery in self._source.deliveries():
+                arrived_us = self._clock_us()
+                batch = self._store(delivery.messages, arrived_us)
+                delivery.ack()
+                self._apply(self._score(batch, arrived_us))
+                self._look_after()
+            self._saved_at = 0.0
+            self._apply([])
+        finally:
+            self._drop_connection()
         log.info("stopped", extra=dict(self._counts))
 
     def stop(self) -> None:
@@ -126,6 +130,7 @@ class Ingest:
         self._watch.watch(new)
         batch = Batch.of(columns.time_us, stream, columns.value, columns.quality)
         batch = batch.flagged(Quality.LATE, self._watch.late(batch))
+        batch = batch.flagged(Quality.IMPOSSIBLE, self._directory.impossible(batch))
         appended = rows.append(conn, batch)
         said, unsaid = status.decode(statuses, arrived_us)
         rows.note_status(conn, said)

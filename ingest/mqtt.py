@@ -67,6 +67,7 @@ class MqttSource:
         self._closed = threading.Event()
         self._refusal: str | None = None
         self._known_to_broker = False
+        self._subscribed = False
         self._heard_at = time.monotonic()
         self._asked_at: float | None = None
         self._client = self._start()
@@ -95,13 +96,9 @@ class MqttSource:
         """Let `deliveries` end after what has arrived."""
         self._closed.set()
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Say something at most once; nobody waits for it."""
-        self._client.publish(topic, payload, qos=0)
-
     @property
     def connected(self) -> bool:
-        return self._client.is_connected()
+        return self._subscribed and self._client.is_connected()
 
     # Deliveries -----------------------------------------------------------------------------------------------------
 
@@ -210,6 +207,7 @@ class MqttSource:
 
     def _on_disconnect(self, _: Client, __: Any, ___: DisconnectFlags, reason: ReasonCode, ____: Any) -> None:
         self._epoch += 1
+        self._subscribed = False
         if not self._closed.is_set():
             log.warning("broker disconnected", extra={"reason": str(reason)})
 
@@ -217,6 +215,7 @@ class MqttSource:
         self._asked_at = None
         self._heard_at = time.monotonic()
         refused = [str(reason) for reason in reasons if reason.is_failure]
+        self._subscribed = not refused
         if refused:
             self._refusal = f"{refused[0]} (subscribing to {', '.join(self._filters)})"
 

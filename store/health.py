@@ -20,15 +20,15 @@ T = TypeVar("T")
 class Health:
     """What a look at the database shows.
 
-    `extension` is empty where TimescaleDB is not installed; `pending` counts migrations; `heartbeats` are the seconds
-    since each role was seen; `given_up` counts what could not be delivered for good. The last two are empty for a role
-    that may not see them.
+    `extension` is empty where TimescaleDB is not installed; `pending` counts migrations, None for a role that may not
+    look; `heartbeats` are the seconds since each role was seen; `given_up` counts what could not be delivered for good.
+    The last two are empty for a role that may not see them.
     """
 
     server: str
     extension: str
     edition: str
-    pending: int
+    pending: int | None
     synchronous_commit: str
     now: datetime
     heartbeats: dict[str, float]
@@ -39,7 +39,7 @@ def examine(conn: Session) -> Health:
     """One look, in a transaction of the caller's."""
     sql = queries("health")
     server, extension, commit, now = conn.execute(sql["server"]).fetchall()[0]
-    behind = _allowed(conn, lambda: pending(conn), 0)
+    behind: int | None = _allowed(conn, lambda: pending(conn), None)
     beats: dict[str, float] = _allowed(conn, lambda: dict(conn.execute(sql["beats"]).fetchall()), {})
     given_up = _allowed(conn, lambda: int(conn.execute(sql["given_up"]).fetchall()[0][0]), 0)
     return Health(server, extension, edition(conn), behind, commit, now, beats, given_up)

@@ -1,7 +1,3 @@
--- name: devices_known
--- Every device with its number, for the directory that ingest keeps.
-SELECT id, tenant, device FROM devices
-
 -- name: streams_known
 -- Every stream, for the directory that ingest keeps.
 SELECT id, device_id, tenant, device, point, quantity, unit FROM streams ORDER BY id
