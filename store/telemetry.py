@@ -7,7 +7,7 @@ batch with readings stored before takes the slower way through a stage, and says
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -173,8 +173,19 @@ def count_messages(conn: Session, tallies: Sequence[Tally], at_us: int) -> None:
 
 
 def note_status(conn: Session, statuses: Iterable[Status]) -> None:
-    """Store what devices say of themselves; of several from one device the last."""
-    last = {(status.tenant, status.device): status for status in statuses}
+    """Store what devices say of themselves; of several from one device the last, with what the earlier ones add."""
+    last: dict[tuple[str, str], Status] = {}
+    for status in statuses:
+        before = last.get((status.tenant, status.device), status)
+        last[status.tenant, status.device] = replace(
+            status,
+            kind=status.kind or before.kind,
+            model=status.model or before.model,
+            site=status.site or before.site,
+            firmware=status.firmware or before.firmware,
+        )
+    if not last:
+        return
     rows = [last[key] for key in sorted(last)]
     conn.execute(
         queries("telemetry")["note_status"],
