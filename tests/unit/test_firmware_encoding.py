@@ -90,6 +90,7 @@ def test_status() -> None:
 )
 def test_mqtt_urls(url: str, expected: Broker) -> None:
     assert Broker.parse(url) == expected
+    assert Broker.parse(str(expected), expected.username, expected.password) == expected
 
 
 def test_credentials_given_apart_win_over_the_url() -> None:
