@@ -358,15 +358,18 @@ def test_a_second_ingest_waits_until_the_first_has_gone(
 ) -> None:
     """Two would score every reading twice."""
     caplog.set_level(logging.WARNING)
-    with (
-        Device(broker) as device,
-        ingesting(database, broker),
-        pytest.raises(Unavailable, match="another ingest"),
-        ingesting(database, broker, "second"),
-    ):
-        until(lambda: "another ingest works on this database" in [getattr(r, "reason", "") for r in caplog.records])
-        device.send(column(60, [1]))
-        until_stored(database, 1)
+
+    def wait_as_the_second() -> None:
+        with ingesting(database, broker, "second"):
+            until(lambda: "another ingest works on this database" in [getattr(r, "reason", "") for r in caplog.records])
+            device.send(column(60, [1]))
+            until_stored(database, 1)
+
+    with Device(broker) as device, ingesting(database, broker):
+        with pytest.raises(Unavailable, match="another ingest"):
+            wait_as_the_second()
+        device.send(column(50, [2]))
+        until_stored(database, 2)
 
 
 # Nothing stops it -----------------------------------------------------------------------------------------------------
