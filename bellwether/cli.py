@@ -259,7 +259,7 @@ def detect(
 
     Example: bellwether detect pump.csv --time datetime --train-rows 400 --ignore anomaly,changepoint --out scores
     """
-    from detectors.offline import detect as run
+    from detectors.offline import run
 
     try:
         summary = run(
@@ -270,7 +270,7 @@ def detect(
             train_until=train_until,
             ignore=_names(ignore),
             false_alarm_rate=false_alarm_rate,
-            on_progress=None if as_json else _say,
+            progress=lambda path: None if as_json else _say(f"scored {path}"),
         )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
