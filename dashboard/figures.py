@@ -22,7 +22,7 @@ def number(value: float | None) -> str:
     size = abs(value)
     if size >= 1e7 or 0 < size < 1e-4:
         return f"{value:.2e}".replace("-", "\N{MINUS SIGN}")
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    digits = 0 if size >= 100 or size == 0 else 1 if size >= 10 else 2 if size >= 1 else 3
     text = f"{value:,.{digits}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return text.replace("-", "\N{MINUS SIGN}")
 

@@ -76,7 +76,10 @@ class Pages:
 @cache
 def _static(name: str) -> str:
     """The address of a static file, with a hash of its content."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    file = STATIC / name
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is not there: run `npm ci && npm run build` in {HERE}")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
 
 

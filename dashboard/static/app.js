@@ -103,7 +103,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:afterSettle", (event) => {
   tick();
-  if (acting) for (const form of event.target.querySelectorAll?.("form") ?? []) form.reset();
+  if (acting) event.detail.requestConfig?.elt.closest("form")?.reset();
   acting = false;
 });
 
@@ -162,27 +162,39 @@ function linkState(state, text) {
   link.title = text;
 }
 
+function gone() {
+  lost = true;
+  linkState("lost", "Connection lost");
+  complain(LOST);
+}
+
+function back() {
+  linkState("live", "Live");
+  if (!lost) return;
+  lost = false;
+  complain("");
+  changed();
+}
+
+let source = null;
+
 function listen() {
-  const source = new EventSource("/api/v1/events");
+  source?.close();
+  source = new EventSource("/api/v1/events");
+  const own = source;
   let dropped = null;
   source.addEventListener("open", () => {
     clearTimeout(dropped);
     dropped = null;
-    linkState("live", "Live");
-    if (lost) {
-      lost = false;
-      complain("");
-      changed();
-    }
+    back();
   });
   source.addEventListener("error", () => {
     // The browser tries again by itself; a blip of a few seconds is not worth a word.
     dropped ??= setTimeout(() => {
-      lost = true;
-      linkState("lost", "Connection lost");
-      complain(LOST);
       dropped = null;
-      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+      if (own !== source) return;
+      gone();
+      if (own.readyState === EventSource.CLOSED) setTimeout(() => own === source && listen(), 5000);
     }, 4000);
   });
   for (const kind of KINDS) {
@@ -190,20 +202,21 @@ function listen() {
       changed();
       try {
         const news = JSON.parse(event.data);
-        const body = news.body ?? news;
-        if (kind === "alarm.raised") tell(`New ${body.severity} alarm: ${body.message}`);
-        if (kind === "ticket.opened") tell(`New ticket: ${body.title}`);
+        if (kind === "alarm.raised") tell(`New ${news.severity} alarm: ${news.message}`);
+        if (kind === "ticket.opened") tell(`New ticket: ${news.title}`);
       } catch {
         // News that cannot be read still means that something has changed.
       }
     });
   }
   source.addEventListener("reset", changed);
-  addEventListener("pagehide", () => source.close(), { once: true });
 }
 if (document.body.hasAttribute("data-live")) {
   listen();
+  addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && listen());
+  addEventListener("offline", gone);
+  addEventListener("online", listen);
 }
 
 // A link from a mail arrives without the session, which no other site sends: from here it is sent.

@@ -324,19 +324,20 @@ def seed(
         conn.execute("ANALYZE readings")
 
 
+def user(conn: Connection[TupleRow], tenant: str, login: str, name: str, role: str) -> None:
+    """Somebody who can sign in with `PASSWORD`."""
+    conn.execute(
+        "INSERT INTO users (tenant, login, name, role, password_hash) VALUES (%s, %s, %s, %s, %s)"
+        " ON CONFLICT (login) DO NOTHING",
+        [tenant, login, name, role, PasswordHasher().hash(PASSWORD)],
+    )
+
+
 def _users(conn: Connection[TupleRow], tenant: str) -> None:
-    hasher = PasswordHasher()
-    for login, name, role in (
-        (LOGIN, "Ada Okafor", "dispatcher"),
-        ("ben@demo.example", "Ben Lindqvist", "engineer"),
-        ("owner@demo.example", "Rosa Marín", "owner"),
-        ("admin@demo.example", "Admin", "administrator"),
-    ):
-        conn.execute(
-            "INSERT INTO users (tenant, login, name, role, password_hash) VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (login) DO NOTHING",
-            [tenant, login, name, role, hasher.hash(PASSWORD)],
-        )
+    user(conn, tenant, LOGIN, "Ada Okafor", "dispatcher")
+    user(conn, tenant, "ben@demo.example", "Ben Lindqvist", "engineer")
+    user(conn, tenant, "owner@demo.example", "Rosa Marín", "owner")
+    user(conn, tenant, "admin@demo.example", "Admin", "administrator")
 
 
 def _machines(conn: Connection[TupleRow], tenant: str, now: datetime) -> dict[str, int]:

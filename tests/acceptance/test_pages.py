@@ -1,0 +1,603 @@
+"""The pages in a real browser, against a real database: what a person sees, and what comes of what they do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import seed
+from playwright.sync_api import Page, expect
+from visiting import DESK, PHONE, Site, Visit, Visitor
+from waiting import until
+
+from dashboard import figures
+
+DASHBOARD = Path(__file__).parents[2] / "dashboard"
+AXE = DASHBOARD / "node_modules/axe-core/axe.min.js"
+LARGEST_HTML_BYTES = 60_000
+FLEET = ["/fleet?view=cards", "/fleet?view=table", "/fleet?q=nobody"]
+PAGES = [*FLEET, "/machines/pump-102", "/machines/compressor-303", "/alarms", "/alarms?state=all", "/tickets"]
+
+
+def chart(page: Page, point: str) -> Any:
+    """What a chart has drawn: its data by column, its span, the width of its buckets."""
+    return page.evaluate(
+        """point => {
+            const { trace } = document.querySelector(`.trace[data-point="${point}"]`);
+            const [time, high, low, mean] = trace.chart.data.map((column) => Array.from(column));
+            const { min, max } = trace.chart.scales.x;
+            return { time, high, low, mean, from: min, to: max, bucket: trace.figure.dataset.bucket };
+        }""",
+        point,
+    )
+
+
+def drawn(page: Page, point: str = "vibration_velocity") -> Any:
+    """The chart, once it has been fetched for what it shows."""
+    page.locator(f".trace[data-point='{point}'][data-bucket]:not([aria-busy])").wait_for()
+    until(lambda: page.evaluate('p => !document.querySelector(`.trace[data-point="${p}"]`).trace.stale', point))
+    return chart(page, point)
+
+
+def values(column: list[float | None]) -> list[float]:
+    return [value for value in column if value is not None]
+
+
+def plot_box(page: Page, point: str = "vibration_velocity") -> Any:
+    return page.locator(f".trace[data-point='{point}'] .u-over").bounding_box()
+
+
+# The door -----------------------------------------------------------------------------------------------------------
+
+
+def test_signing_in_leads_to_where_one_was_going(visitor: Visitor) -> None:
+    with visitor(complains=True) as visit:
+        page = visit.go("/machines/pump-102?span=3600")
+        expect(page).to_have_url(re.compile(r"/login\?next="))
+        page.fill("#login", seed.LOGIN)
+        page.fill("#password", "not the password")
+        page.click("button.main")
+        expect(page.get_by_role("alert")).to_contain_text("wrong")
+        expect(page.locator("#login")).to_have_value(seed.LOGIN)
+        page.fill("#password", seed.PASSWORD)
+        page.click("button.main")
+        expect(page.get_by_role("heading", level=1)).to_have_text("pump-102")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page).to_have_url(re.compile("/login$"))
+        visit.go("/fleet")
+        expect(page).to_have_url(re.compile("/login$"))
+        # A wrong password is answered with 401, which Chromium notes.
+        assert [text for text in visit.complaints if "401" not in text] == []
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "/\\evil.example/"])
+def test_signing_in_never_leads_to_another_site(visitor: Visitor, site: Site, elsewhere: str) -> None:
+    with visitor() as visit:
+        page = visit.page
+        page.goto(f"{site.url}/login")
+        page.evaluate("next => document.querySelector('[name=next]').value = next", elsewhere)
+        page.fill("#login", seed.LOGIN)
+        page.fill("#password", seed.PASSWORD)
+        page.click("button.main")
+        expect(page).to_have_url(f"{site.url}/fleet")
+
+
+def test_a_form_of_another_site_signs_nobody_in(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        answer = visit.context.request.post(
+            f"{site.url}/login",
+            form={"login": seed.LOGIN, "password": seed.PASSWORD},
+            headers={"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+        )
+        assert answer.status == 403
+        assert visit.context.cookies() == []
+
+
+# Fleet --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_fleet_says_how_each_machine_stands(visitor: Visitor) -> None:
+    with visitor() as visit:
+        page = visit.sign_in()
+        for device, status in {
+            "pump-102": "Fault",
+            "gearmotor-202": "Attention",
+            "compressor-303": "Offline",
+            "gearmotor-204": "Learning",
+            "pump-101": "Healthy",
+        }.items():
+            card = page.locator(".card", has=page.get_by_role("link", name=device, exact=True))
+            expect(card.locator(".chip")).to_have_text(status)
+        worst = page.locator(".card").first
+        expect(worst).to_contain_text("pump-102")
+        expect(worst).to_contain_text("Vibration velocity 5.2 mm/s, expected 1.6 to 2.3")
+        expect(worst).to_contain_text("Diagnosing: Bearing wear on pump-102")
+        # The line of the last day is broken where the site's connection was.
+        assert (worst.locator(".spark path").get_attribute("d") or "").count("M") == 2
+        expect(page.locator(".strip a").first).to_contain_text("12")
+
+
+def test_finding_a_machine_keeps_the_place_in_the_field(visitor: Visitor) -> None:
+    with visitor() as visit:
+        page = visit.sign_in()
+        page.locator("#f-q").press_sequentially("compressor", delay=20)
+        expect(page.locator(".card")).to_have_count(3)
+        expect(page.locator("#f-q")).to_be_focused()
+        expect(page).to_have_url(re.compile("q=compressor"))
+        page.select_option("#f-site", "North quay")
+        expect(page.locator(".card")).to_have_count(2)
+        page.get_by_title("Table").click()
+        expect(page.locator("table.fleet tbody tr")).to_have_count(2)
+        visit.go("/fleet")
+        expect(page.locator("table.fleet tbody tr")).to_have_count(12)
+
+
+def test_who_has_no_machine_yet_is_told_how_to_connect_one(visitor: Visitor) -> None:
+    with visitor() as visit:
+        page = visit.sign_in("eve@other.example")
+        expect(page.locator(".empty")).to_contain_text("bellwether/v1/other/pump-1/telemetry")
+        visit.go("/alarms")
+        expect(page.locator(".empty")).to_contain_text("No open alarm")
+        visit.go("/tickets")
+        expect(page.locator(".empty")).to_contain_text("No open ticket")
+
+
+def test_another_tenants_things_are_not_there(visitor: Visitor, site: Site) -> None:
+    with visitor(complains=True) as visit:
+        visit.sign_in("eve@other.example")
+        for address in ("/machines/pump-102", site.ticket("pump-102")):
+            answer = visit.page.goto(site.url + address)
+            assert answer is not None
+            assert answer.status == 404
+            expect(visit.page.get_by_role("heading")).to_have_text("There is nothing here")
+
+
+# Charts -------------------------------------------------------------------------------------------------------------
+
+
+def test_charts_draw_what_was_read(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=21600")
+        shown = drawn(page)
+        assert len(values(shown["mean"])) > 150
+        assert shown["to"] - shown["from"] == pytest.approx(21_600, abs=2)
+        assert 3.5 < min(values(shown["mean"])) < max(values(shown["mean"])) < 6.0
+        assert all(
+            low <= mean <= high
+            for low, mean, high in zip(shown["low"], shown["mean"], shown["high"], strict=True)
+            if mean is not None
+        )
+        # Every point of the machine has a chart with something on it, in the colour of the line.
+        expect(page.locator(".trace")).to_have_count(8)
+        painted = page.evaluate(
+            """() => {
+                const canvas = document.querySelector(".trace canvas");
+                const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                const colours = new Set();
+                for (let i = 0; i < data.length; i += 4) colours.add(data.slice(i, i + 4).join());
+                return colours.size;
+            }"""
+        )
+        assert painted > 20
+
+
+def test_a_gap_is_a_gap(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-101?span=86400")
+        shown = drawn(page)
+        begin, end = ((site.now - timedelta(hours=hours)).timestamp() for hours in (14.5, 12))
+        inside = [m for t, m in zip(shown["time"], shown["mean"], strict=True) if begin + 300 < t < end - 300]
+        assert inside, "where the line breaks stands a point without a value"
+        assert set(inside) == {None}
+        # Nowhere are two readings joined over more than a few buckets.
+        pairs = itertools.pairwise(zip(shown["time"], shown["mean"], strict=True))
+        joined = [b - a for (a, x), (b, y) in pairs if x is not None and y is not None]
+        assert max(joined) < 4 * float(shown["bucket"])
+
+
+def test_zooming_asks_for_what_is_shown_from_a_year_to_a_minute(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=86400")
+        wide = drawn(page)
+        assert float(wide["bucket"]) >= 60
+        box = plot_box(page)
+        middle = box["y"] + box["height"] / 2
+        with page.expect_request(re.compile("/api/v1/readings.*vibration_velocity")) as asked:
+            page.mouse.move(box["x"] + box["width"] * 0.90, middle)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * 0.93, middle, steps=4)
+            page.mouse.move(box["x"] + box["width"] * 0.97, middle, steps=4)
+            page.mouse.up()
+        query = parse_qs(urlsplit(asked.value.url).query)
+        span = datetime.fromisoformat(query["to"][0]) - datetime.fromisoformat(query["from"][0])
+        assert span.total_seconds() == pytest.approx(86_400 * 0.07, rel=0.05)
+        near = drawn(page)
+        assert near["bucket"] == ""  # few enough: the readings themselves
+        # All charts show the same span.
+        other = drawn(page, "flow")
+        assert (other["from"], other["to"]) == (near["from"], near["to"])
+        expect(page.get_by_role("button", name="Live")).to_have_attribute("aria-pressed", "false")
+        expect(page).to_have_url(re.compile("from="))
+
+        page.mouse.dblclick(box["x"] + box["width"] / 2, middle)
+        assert drawn(page)["to"] - drawn(page)["from"] == pytest.approx(86_400, abs=5)
+        page.get_by_role("button", name="1 y", exact=True).click()
+        year = drawn(page)
+        assert year["to"] - year["from"] == pytest.approx(31_536_000, rel=0.001)
+        assert float(year["bucket"]) >= 3600
+        for _ in range(25):
+            page.get_by_role("button", name="Zoom in").click()
+        closest = drawn(page)
+        assert closest["to"] - closest["from"] == pytest.approx(60, abs=1)
+
+
+def test_wheel_and_keys_zoom_a_chart_that_was_clicked_and_nothing_else(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=21600")
+        before = drawn(page)
+        box = plot_box(page)
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.wheel(0, 300)
+        until(lambda: page.evaluate("scrollY") > 0)
+        assert chart(page, "vibration_velocity")["from"] == pytest.approx(before["from"], abs=5)
+        page.evaluate("scrollTo(0, 0)")
+        plot = page.locator(".trace[data-point='vibration_velocity'] .plot")
+        plot.focus()
+        page.keyboard.press("+")
+        until(lambda: chart(page, "flow")["to"] - chart(page, "flow")["from"] < 12_000)
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.wheel(0, -100)
+        until(lambda: chart(page, "flow")["to"] - chart(page, "flow")["from"] < 9_000)
+
+
+def test_two_fingers_zoom_and_one_moves(visitor: Visitor) -> None:
+    with visitor(PHONE) as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=21600")
+        drawn(page)
+        page.locator(".trace .u-over").first.scroll_into_view_if_needed()
+        box = plot_box(page)
+        touch = visit.context.new_cdp_session(page)
+
+        def fingers(kind: str, *places: float) -> None:
+            points = [
+                {"x": box["x"] + box["width"] * place, "y": box["y"] + 60, "id": index}
+                for index, place in enumerate(places)
+            ]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        fingers("touchStart", 0.4)
+        fingers("touchStart", 0.4, 0.6)
+        for wider in (0.05, 0.1, 0.2):
+            fingers("touchMove", 0.4 - wider, 0.6 + wider)
+        fingers("touchEnd")
+        near = until(lambda: (c := drawn(page)) and c["to"] - c["from"] < 10_000 and c)
+        fingers("touchStart", 0.3)
+        for place in (0.4, 0.5, 0.6):
+            fingers("touchMove", place)
+        fingers("touchEnd")
+        moved = until(lambda: (c := chart(page, "vibration_velocity")) and c["from"] < near["from"] - 500 and c)
+        assert moved["to"] - moved["from"] == pytest.approx(near["to"] - near["from"], rel=0.01)
+
+
+def test_a_chart_that_follows_shows_a_new_reading(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-101?span=900")
+        drawn(page)
+        site.change(
+            "INSERT INTO readings (time, stream_id, value) SELECT now(), id, 9.75 FROM streams"
+            " WHERE device = 'pump-101' AND point = 'vibration_velocity'"
+        )
+        until(
+            lambda: (
+                9.75 in values(chart(page, "vibration_velocity")["high"] + chart(page, "vibration_velocity")["mean"])
+            )
+        )
+        expect(page.locator(".trace[data-point='vibration_velocity'] output")).to_contain_text("9.75")
+
+
+def test_cursors_move_together_and_alarms_explain_themselves(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=86400")
+        drawn(page)
+        box = plot_box(page)
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2)
+        left = page.evaluate("[...document.querySelectorAll('.trace')].map(t => t.trace.chart.cursor.left)")
+        assert len(left) == 8
+        assert max(left) - min(left) < 2
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 3)
+        tip = page.locator(".trace[data-point='vibration_velocity'] .mark-tip")
+        expect(tip).to_contain_text("Critical: Vibration velocity 5.2 mm/s")
+
+
+# Alarms -------------------------------------------------------------------------------------------------------------
+
+
+def alarm_row(page: Page, message: str) -> Any:
+    return page.locator(".alarm-list > li", has_text=message)
+
+
+def test_acknowledging_reaches_everyone_who_is_looking(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit, visitor() as other:
+        page = visit.sign_in("ben@demo.example")
+        watching = other.sign_in()
+        expect(watching.locator("[data-link='live']")).to_be_visible()
+        before = int(re.sub(r"\D", "", watching.locator("#count-alarms").inner_text()))
+        visit.go("/alarms")
+        row = alarm_row(page, "Discharge temperature 97")
+        expect(row).to_contain_text("Returned to normal, unacknowledged")
+        row.get_by_role("button", name="Acknowledge").click()
+        expect(row).to_have_count(0)  # it is normal now, and the list shows what is open
+        state = site.rows("SELECT state, acked_by FROM alarms WHERE rule = 'discharge_limit'")
+        assert state == [("normal", "ben@demo.example")]
+        expect(watching.locator("#count-alarms")).to_contain_text(str(before - 1))
+        expect(page.locator("#count-alarms")).to_contain_text(str(before - 1))
+
+
+def test_shelving_needs_a_reason_and_says_until_when(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/alarms")
+        row = alarm_row(page, "Bearing temperature has risen")
+        row.locator("summary").click()
+        expect(row.get_by_label("Reason")).to_be_focused()
+        row.get_by_role("button", name="Shelve").click()
+        assert site.rows("SELECT state FROM alarms WHERE rule = 'temperature_drift' AND device = 'pump-102'") == [
+            ("unacknowledged",)
+        ]
+        row.get_by_label("Reason").fill("Bearing is changed <b>tonight</b>")
+        row.get_by_label("For").select_option("4")
+        row.get_by_role("button", name="Shelve").click()
+        expect(row).to_contain_text("Shelved")
+        expect(row).to_contain_text("Ada Okafor: Bearing is changed <b>tonight</b>")
+        row.get_by_role("button", name="Unshelve").click()
+        expect(row).to_contain_text("Unacknowledged")
+
+
+def test_what_somebody_types_survives_the_news(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/alarms")
+        row = alarm_row(page, "Gearbox oil temperature has risen")
+        row.locator("summary").click()
+        row.get_by_label("Reason").fill("half a sen")
+        with page.expect_response(re.compile("/alarms")):
+            site.change(
+                "INSERT INTO alarm_events (event_id, occurrence_id, tenant, at, kind, state, severity)"
+                " SELECT gen_random_uuid(), id, tenant, now(), 'escalated', state, severity FROM alarms"
+                " WHERE rule = 'silence'"
+            )
+        page.wait_for_timeout(300)
+        expect(row.get_by_label("Reason")).to_have_value("half a sen")
+        expect(row.get_by_label("Reason")).to_be_focused()
+
+
+def test_an_owner_looks_but_does_not_touch(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in("owner@demo.example")
+        page = visit.go("/alarms")
+        expect(page.locator(".alarm-list > li").first).to_be_visible()
+        expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+        alarm = site.rows("SELECT id FROM alarms WHERE rule = 'silence'")[0][0]
+        status = page.evaluate(
+            """id => fetch(`/alarms/${id}/acknowledge`, { method: "POST", headers: { "HX-Request": "true" } })
+                .then((answer) => answer.status)""",
+            str(alarm),
+        )
+        assert status == 403
+        visit.complaints.clear()  # Chromium notes the 403 that was asked for
+
+
+# Tickets ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tickets_evidence_shows_what_when_and_who(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("pump-102"))
+        shown = drawn(page)
+        since = (site.now - timedelta(hours=26)).timestamp()
+        assert shown["from"] < since < shown["to"]
+        trace = page.evaluate(
+            "(({low, high, window}) => ({low, high, window}))(document.querySelector('.trace.tall').trace)"
+        )
+        assert (trace["low"], trace["high"]) == (1.55, 2.31)
+        assert trace["window"][0] == pytest.approx(since, abs=1)
+        expect(page.locator(".verdict")).to_contain_text("2.90 mm/s above")
+        bars = page.locator(".bars li")
+        assert [re.sub(r"\s+", " ", text).strip() for text in bars.all_inner_texts()][:2] == [
+            "Vibration velocity 56 %",
+            "Bearing temperature 27 %",
+        ]
+        widths = [float(rect.get_attribute("width") or 0) for rect in page.locator(".bars .fill").all()]
+        assert widths == pytest.approx([56, 27, 11, 4, 2])
+        expect(page.locator(".trace.low")).to_have_count(4)
+        expect(page.locator("#ticket-rest")).to_contain_text("Bearing temperature has risen")
+
+
+def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in("ben@demo.example")
+        page = visit.go(site.ticket("pump-103"))
+        expect(page.locator("#ticket-head")).to_contain_text("Accepted")
+        page.get_by_role("button", name="Arrived on site").click()
+        expect(page.locator("#ticket-head")).to_contain_text("On site")
+        expect(page.locator("#ticket-story")).to_contain_text("On site")
+        expect(page.locator(".clock-big", has_text="On site")).to_contain_text("met")
+        assert site.rows("SELECT state FROM tickets WHERE device = 'pump-103'") == [("on_site",)]
+        page.get_by_label("Add a comment").fill("Seal faces are <i>scored</i>")
+        page.get_by_role("button", name="Comment").click()
+        expect(page.locator("#ticket-story .said")).to_have_text("Seal faces are <i>scored</i>")
+        expect(page.get_by_label("Add a comment")).to_have_value("")
+        page.get_by_text("Close…").click()
+        page.get_by_label("What was it?").select_option("confirmed")
+        page.get_by_role("button", name="Close", exact=True).click()
+        expect(page.locator("#ticket-head")).to_contain_text("Fault confirmed")
+        expect(page.get_by_text("Reopen…")).to_be_visible()
+
+
+def test_a_dispatcher_sends_somebody(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("gearmotor-202"))
+        expect(page.get_by_text("with nobody yet")).to_be_visible()
+        page.get_by_label("Send").select_option("ben@demo.example")
+        page.get_by_role("button", name="Assign").click()
+        expect(page.locator("#ticket-live")).to_contain_text("with Ben Lindqvist")
+        expect(page.locator("#ticket-head")).to_contain_text("Dispatched")
+        page.get_by_text("Put on hold…").click()
+        page.locator("details[open]").get_by_label("Why?").fill("The customer is away")
+        page.get_by_role("button", name="Put on hold", exact=True).click()
+        expect(page.locator("#ticket-head")).to_contain_text("On hold")
+        expect(page.locator(".clock-big").first).to_contain_text("paused")
+
+
+def test_clocks_count_down_in_the_words_of_the_server(visitor: Visitor, site: Site) -> None:
+    site.change(
+        "UPDATE ticket_clocks SET due_at = now() + interval '65 s', warn_at = now() + interval '3 s'"
+        " WHERE clock = 'response' AND ticket_id = (SELECT id FROM tickets WHERE device = 'compressor-303')"
+    )
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/tickets")
+        clock = page.locator("tr", has_text="compressor-303").locator("[data-clock]").first
+        expect(clock).to_have_class(re.compile("tone-due"), timeout=8000)
+        expect(clock).to_contain_text(re.compile(r"\d\d s left"), timeout=10_000)
+
+
+def test_whoever_has_the_code_follows_the_ticket_and_nothing_else(visitor: Visitor, site: Site) -> None:
+    code = site.rows("SELECT code FROM tickets WHERE device = 'pump-102'")[0][0]
+    with visitor(PHONE, complains=True) as visit:
+        page = visit.go(f"/track/{code}")
+        expect(page.get_by_role("heading")).to_have_text("Bearing wear on pump-102")
+        expect(page.locator("[aria-current='step']")).to_contain_text("Finding the cause")
+        assert page.locator("a").count() == 0
+        answer = page.goto(f"{site.url}/track/NOSUCHCODE234567")
+        assert answer is not None
+        assert answer.status == 404
+
+
+# All of them --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE, (360, 640)], ids=["desk", "phone", "small"])
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_fits_and_can_be_used_by_everyone(
+    visitor: Visitor, site: Site, size: tuple[int, int], colours: str
+) -> None:
+    """No complaint of a script or of the content policy, no page wider than the screen, no violation that axe finds."""
+    if not AXE.is_file():
+        pytest.skip("no axe-core: npm ci in dashboard/")
+    with visitor(size, color_scheme=colours) as visit:
+        page = visit.go("/login")
+        found = {"/login": _violations(visit)}
+        visit.sign_in()
+        code = site.rows("SELECT code FROM tickets WHERE device = 'pump-102'")[0][0]
+        for address in [*PAGES, site.ticket("pump-102"), site.ticket("pump-103"), f"/track/{code}"]:
+            answer = page.goto(site.url + address)
+            assert answer is not None
+            assert len(answer.body()) < LARGEST_HTML_BYTES, address
+            assert "style=" not in answer.text(), address
+            page.locator(".trace").first.wait_for() if "/machines/" in address else None
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{address} is {wide} px wider than the screen"
+            found[address] = _violations(visit)
+    assert {address: what for address, what in found.items() if what} == {}
+
+
+def _violations(visit: Visit) -> list[str]:
+    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
+    results = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{v['id']}: {v['nodes'][0]['html'][:120]} ({len(v['nodes'])})" for v in results["violations"]]
+
+
+def test_a_name_is_only_ever_a_name(visitor: Visitor, site: Site) -> None:
+    """Points and messages come from devices: nothing in them is markup, in the page or in what charts say."""
+    wicked = "<img src=x onerror=alert(1)>\"'`${1}"
+    site.change(
+        "INSERT INTO streams (device_id, tenant, device, point, quantity, unit)"
+        " SELECT id, tenant, device, %s, 'unknown', %s FROM devices WHERE device = 'pump-105'",
+        wicked,
+        "<b>",
+    )
+    site.change("UPDATE devices SET model = %s WHERE device = 'pump-105'", wicked)
+    site.change("UPDATE alarms SET message = %s, point = %s WHERE device = 'pump-105'", wicked, wicked)
+    with visitor() as visit:
+        visit.sign_in()
+        for address in ("/fleet?q=pump-105", "/machines/pump-105", "/alarms"):
+            page = visit.go(address)
+            page.wait_for_load_state("networkidle") if address != "/alarms" else None
+            assert page.locator("img").count() == 0
+            expect(page.locator("main")).to_contain_text(wicked)
+
+
+def test_times_are_the_readers_with_utc_beside(visitor: Visitor, site: Site) -> None:
+    with visitor(timezone_id="Asia/Kathmandu") as visit:
+        page = visit.sign_in()
+        visit.go("/alarms?state=all")
+        time = page.locator("time[data-when]").first
+        at = datetime.fromisoformat(time.get_attribute("datetime") or "")
+        local = at.astimezone(UTC) + timedelta(hours=5, minutes=45)
+        expect(time).to_have_text(f"{local.day} {local:%b %H:%M}")
+        expect(time).to_have_attribute("title", f"{at:%Y-%m-%d %H:%M:%S} UTC")
+        # From now on the server writes it so itself: nothing jumps when the script comes.
+        assert (
+            f">{local.day} {local:%b %H:%M}</time>" in visit.context.request.get(f"{site.url}/alarms?state=all").text()
+        )
+
+
+def test_colours_are_kept(visitor: Visitor) -> None:
+    with visitor(color_scheme="light") as visit:
+        page = visit.sign_in()
+        background = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(background)
+        page.get_by_role("button", name="Colours").click()
+        page.get_by_role("button", name="Colours: light").click()
+        assert page.evaluate(background) != light
+        visit.go("/alarms")
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.evaluate(background) != light
+
+
+def test_a_lost_connection_is_told_and_made_good(visitor: Visitor, site: Site) -> None:
+    with visitor(complains=True) as visit:
+        page = visit.sign_in()
+        expect(page.locator("[data-link='live']")).to_be_visible()
+        visit.context.set_offline(True)
+        expect(page.locator("#trouble")).to_contain_text("Connection lost", timeout=20_000)
+        site.change("UPDATE devices SET model = 'NK 999' WHERE device = 'pump-101'")
+        visit.context.set_offline(False)
+        expect(page.locator("#trouble")).to_be_hidden(timeout=20_000)
+        expect(page.locator(".card", has_text="pump-101")).to_contain_text("NK 999")
+
+
+def test_scripts_and_server_write_numbers_alike(visitor: Visitor) -> None:
+    numbers = [0, 0.0421, -0.5, 1.005, 5.2149, 71.26, 118.4, -1483.6, 12345.678, 9.9e6, 3.2e-5, 4.1e9]
+    seconds = [0, 12.4, 59.6, 60, 3599, 3660, 86_400, 93_600, 200_000]
+    with visitor() as visit:
+        visit.go("/login")
+        said = visit.page.evaluate(
+            "([n, s]) => import('/static/words.js').then(w => [n.map(w.number), s.map(w.duration)])", [numbers, seconds]
+        )
+    assert said[1] == [figures.duration(value) for value in seconds]
+    # Beyond 10^7 and below 10^-4 the two write exponents differently.
+    plain = [index for index, value in enumerate(numbers) if value == 0 or 1e-4 <= abs(value) < 1e7]
+    assert [said[0][i] for i in plain] == [figures.number(numbers[i]) for i in plain]
+
+
+def test_the_lockfile_names_no_registry() -> None:
+    lock = json.loads((DASHBOARD / "package-lock.json").read_text(encoding="utf-8"))
+    assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
+    assert [name for name, package in lock["packages"].items() if name and "integrity" not in package] == []

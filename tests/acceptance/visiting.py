@@ -1,0 +1,136 @@
+"""People at browsers: where they go, what they see, what their browsers complain of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import seed
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page
+from waiting import until
+
+from api.app import ApiSettings, create_app
+from store.connection import Session
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK, PHONE = (1440, 900), (390, 844)
+
+
+class Database(Protocol):
+    """The suite's database, see `tests/conftest.py`."""
+
+    owner_url: str
+
+    def url(self, role: str) -> str: ...
+
+    def owner(self) -> Session: ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """The pages, served. The seeded fleet ends at `now`."""
+
+    url: str
+    database: Database
+    now: datetime
+
+    def rows(self, query: Any, *values: Any) -> list[Any]:
+        """What the database holds, as its owner."""
+        with self.database.owner() as conn:
+            return conn.execute(query, values).fetchall()
+
+    def change(self, query: Any, *values: Any) -> None:
+        with self.database.owner() as conn:
+            conn.execute(query, values)
+
+    def ticket(self, device: str) -> str:
+        """The address of a machine's newest ticket."""
+        found = self.rows("SELECT id FROM tickets WHERE device = %s ORDER BY opened_at DESC LIMIT 1", device)
+        return f"/tickets/{found[0][0]}"
+
+
+@dataclass
+class Visit:
+    """A browser of one person. `complaints` are errors of scripts and of the content policy."""
+
+    site: Site
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> Page:
+        page.on("console", lambda m: self.complaints.append(m.text) if m.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        ours = urlsplit(self.site.url).netloc
+        page.on("request", lambda r: None if urlsplit(r.url).netloc == ours else self.strangers.append(r.url))
+        return page
+
+    def go(self, address: str) -> Page:
+        self.page.goto(self.site.url + address)
+        return self.page
+
+    def sign_in(self, login: str = seed.LOGIN, password: str = seed.PASSWORD) -> Page:
+        page = self.go("/login")
+        page.fill("#login", login)
+        page.fill("#password", password)
+        page.click("button.main")
+        page.wait_for_url("**/fleet")
+        return page
+
+
+Visitor = Callable[..., AbstractContextManager[Visit]]
+
+
+@contextmanager
+def served(database: Database, now: datetime) -> Iterator[Site]:
+    """The pages on a free port of the loopback."""
+    app = create_app(ApiSettings(database.url("api"), "only for the tests, 32 characters!", cookie_secure=False))
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="uvicorn")
+    thread.start()
+    try:
+        until(lambda: server.started or not thread.is_alive())
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Site(f"http://127.0.0.1:{port}", database, now)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def visiting(
+    browser: Browser, site: Site, size: tuple[int, int] = DESK, *, complains: bool = False, **options: Any
+) -> Iterator[Visit]:
+    """A browser of one person. At the end nothing may have complained, and nothing asked another host."""
+    phone = size[0] < 600
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, has_touch=phone, is_mobile=phone, **options
+    )
+    visit = Visit(site, context, context.new_page())
+    visit.listen(visit.page)
+    try:
+        yield visit
+    finally:
+        context.close()
+    assert visit.strangers == []
+    if not complains:
+        assert visit.complaints == []
