@@ -45,9 +45,9 @@ class BodyLimit:
 
         async def noted(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
             # What reads the body may take our refusal for a fault of its own: the answer is ours.
-            if came_bytes <= self._largest_bytes:
+            if started or came_bytes <= self._largest_bytes:
+                started = True
                 await send(message)
 
         with suppress(TooLarge):
