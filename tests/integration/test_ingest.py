@@ -362,14 +362,16 @@ def test_a_second_ingest_waits_until_the_first_has_gone(
     def wait_as_the_second() -> None:
         with ingesting(database, broker, "second"):
             until(lambda: "another ingest works on this database" in [getattr(r, "reason", "") for r in caplog.records])
-            device.send(column(60, [1]))
-            until_stored(database, 1)
+            device.send(column(50, [2]))
+            until_stored(database, 2)
 
     with Device(broker) as device, ingesting(database, broker):
+        device.send(column(60, [1]))
+        until_stored(database, 1)
         with pytest.raises(Unavailable, match="another ingest"):
             wait_as_the_second()
-        device.send(column(50, [2]))
-        until_stored(database, 2)
+        device.send(column(40, [3]))
+        until_stored(database, 3)
 
 
 # Nothing stops it -----------------------------------------------------------------------------------------------------
