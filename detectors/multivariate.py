@@ -26,8 +26,11 @@ _FAST_ROWS = 6.0
 _BASE_ROWS = 150.0
 # So many rows tell as much as one: they are averages over the same readings.
 _ALIKE_ROWS = 2 * _FAST_ROWS
-# Correlations are drawn this far towards none: with few rows the smallest directions are mostly chance.
-_SHRINKAGE = 0.1
+# Correlations are drawn towards none, for with few rows to a channel the smallest directions are mostly chance: by so
+# much for each channel to a row, and by at least and at most so much.
+_SHRINKAGE_PER_CHANNEL = 5.0
+_LEAST_SHRINKAGE = 0.05
+_MOST_SHRINKAGE = 0.1
 # The share of the learning rows after which the first model stands; the others are scored by it to find the limit.
 _FIT_SHARE = 0.5
 # The model is fitted anew when it has seen so many times more rows.
@@ -416,8 +419,10 @@ class Multivariate:
         variance = np.diagonal(covariance, axis1=1, axis2=2)
         spread = np.sqrt(variance)
         scale = np.where(spread > 0, spread, 1.0)
-        correlation = covariance / scale[:, :, None] / scale[:, None, :] * (1 - _SHRINKAGE)
         points = np.arange(covariance.shape[1])
+        rows = np.minimum(memory["seen"][row], self._memory_rows)
+        drawn = np.clip(_SHRINKAGE_PER_CHANNEL * len(points) / rows, _LEAST_SHRINKAGE, _MOST_SHRINKAGE)
+        correlation = covariance / scale[:, :, None] / scale[:, None, :] * (1.0 - drawn[:, None, None])
         correlation[:, points, points] = 1.0
         memory["spread"][row] = spread
         memory["inverse"][row] = np.linalg.inv(correlation)

@@ -125,7 +125,7 @@ def parse_times(text: pd.Series[str]) -> Times:
         largest = np.nanmax(np.abs(numbers))
         unit_us = 1e6 if largest < _MILLISECONDS_FROM else 1e3 if largest < _MICROSECONDS_FROM else 1.0
         return np.where(np.isfinite(numbers), np.round(np.nan_to_num(numbers) * unit_us), -1).astype(np.int64)
-    best, fewest = np.full(len(text), -1, np.int64), len(text) // 2
+    best, fewest = np.full(len(text), -1, np.int64), len(text) // 2 + 1
     for form in _TIME_FORMATS:
         parsed = pd.to_datetime(text, format=form, errors="coerce", utc=True)
         known = parsed.notna().to_numpy()

@@ -45,6 +45,7 @@ _HABIT_AFTER = 3
 _HABIT_REACH = 1.5
 # No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.
 _ACCEPT_SPANS = 120
+# A sum of a million of these still is a finite number.
 _HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
@@ -177,7 +178,7 @@ class Shift:
         total = np.where(carries, memory["sum"][group_row], 0.0)
         count = np.where(carries, memory["count"][group_row], 0)
         # An unbuffered sum in order: the same to the last bit however the readings were cut into batches.
-        np.add.at(total, group, np.clip(batch.value[item], -_HUGE, _HUGE) / 1e3)
+        np.add.at(total, group, np.clip(batch.value[item], -_HUGE, _HUGE))
         np.add.at(count, group, 1)
 
         closes_carried = leads & ~carries & (memory["count"][group_row] > 0)

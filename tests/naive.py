@@ -101,15 +101,18 @@ def _learnt(scale: float, n: int, seen: float) -> tuple[float, int]:
     return scale + (seen - scale) / n, n
 
 
-def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25, shrinkage: float = 0.1) -> list[float]:
-    """Distance of each row (N, C) of a healthy machine on a regular grid while it learns, NaN before the first fit."""
+def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25) -> list[float]:
+    """Distance of each row (N, C) of a healthy machine on a regular grid while it learns, NaN before the first fit.
+
+    The first row only makes its channels known.
+    """
     channels = rows.shape[1]
-    fast, base = rows[0].copy(), rows[0].copy()
-    products: list[np.ndarray] = []
+    fast, base = rows[1].copy(), rows[1].copy()
+    products = [np.zeros((channels, channels))]
     inverse = spread = None
     fitted = 0
     distances = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(rows[1:], start=1):
         fast = row.copy() if number == 1 else fast + (row - fast) / min(number, 6)
         away = fast - base if number > 6 else np.zeros(channels)
         if inverse is None or spread is None:
@@ -119,10 +122,11 @@ def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25, shri
             distances.append(math.sqrt(z @ inverse @ z))
         base = base + (fast - base) / min(number, 150)
         products.append(np.outer(away, away))
-        if number >= max(fit_rows, refit * fitted):
+        if len(products) >= max(fit_rows, refit * fitted):
             covariance = np.mean(products, axis=0)
+            shrinkage = min(max(5 * channels / len(products), 0.05), 0.1)
             spread = np.sqrt(np.diag(covariance))
             correlation = (1 - shrinkage) * covariance / np.outer(spread, spread)
             np.fill_diagonal(correlation, 1.0)
-            inverse, fitted = np.linalg.inv(correlation), number
+            inverse, fitted = np.linalg.inv(correlation), len(products)
     return distances

@@ -1,0 +1,178 @@
+"""A machine's points together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from naive import machine_distances
+
+from detectors import Multivariate, Scores
+from detectors.multivariate import _t_quantile
+from telemetry import Batch, Stream
+
+START_US = 1_763_740_800_000_000
+POINTS = 4
+STREAMS = [Stream(i, 1, "acme", "pump", f"point-{i}", "unknown", "") for i in range(POINTS)]
+
+
+def machine(rows: int, seed: int = 0, own: float = 0.2) -> np.ndarray:
+    """Four points driven by one load."""
+    rng = np.random.default_rng(seed)
+    load = rng.normal(size=(rows, 1))
+    return load * np.array([1.0, 2.0, -1.0, 0.5]) + rng.normal(size=(rows, POINTS)) * own
+
+
+def batch_of(values: np.ndarray, times_s: np.ndarray | None = None) -> Batch:
+    """Readings of a table (N, C), NaN for none; the points' times are the row's."""
+    seconds = np.arange(len(values)) if times_s is None else times_s
+    point, row = np.nonzero(~np.isnan(values).T)
+    times = START_US + np.round(seconds[row] * 1e6).astype(np.int64)
+    return Batch.of(times, point, values[row, point])
+
+
+def scored(detector: Multivariate, values: np.ndarray, times_s: np.ndarray | None = None) -> Scores:
+    detector.watch(STREAMS)
+    return detector.score(batch_of(values, times_s), 0)
+
+
+def second(scores: Scores) -> np.ndarray:
+    return (scores.time_us - START_US) / 1e6
+
+
+def test_distances_are_those_of_the_slow_version() -> None:
+    values = machine(318)
+    detector = Multivariate(learn_rows=300)
+    scored(detector, values)
+    logs = np.log([d for d in machine_distances(values[18:], 150) if d > 0])
+    memory = detector.snapshot()
+    assert memory["4/rows"][0] == 300
+    assert memory["4/log_n"][0] == len(logs)
+    assert memory["4/log_mean"][0] == pytest.approx(logs.mean(), rel=1e-6)
+    assert memory["4/log_variance"][0] == pytest.approx(logs.var(), rel=1e-6)
+
+
+def test_health_is_within_the_rate_asked_for() -> None:
+    said = []
+    for seed in range(4):
+        scores = scored(Multivariate(false_alarm_rate=0.01), machine(6000, seed)).score
+        said.append(scores[~np.isnan(scores)])
+    share = np.mean(np.concatenate(said) >= 1.0)
+    assert 0.0005 < share <= 0.015
+
+
+def test_a_broken_correlation_is_seen_though_each_point_stays_in_its_range() -> None:
+    values = machine(1200, own=0.05)
+    values[1000:, 1] *= -1.0
+    scores = scored(Multivariate(), values)
+    after = scores.score[(second(scores) >= 1010) & (second(scores) < 1200)]
+    assert np.mean(after >= 1.0) > 0.3
+    assert not (scores.score[second(scores) < 1000] >= 1.0).any()
+
+
+def test_a_shifted_point_leads() -> None:
+    for point in range(POINTS):
+        values = machine(1500)
+        values[1000:, point] += 5.0
+        detector = Multivariate()
+        scores = scored(detector, values)
+        assert (scores.score[second(scores) >= 1040] >= 1.0).all()
+        evidence = detector.explain(1)
+        assert evidence.point == f"point-{point}"
+        assert evidence.low < evidence.expected < evidence.high < evidence.observed
+        assert 1000 <= (evidence.since_us - START_US) / 1e6 < 1040
+
+
+def test_drift_of_all_points_together_is_followed() -> None:
+    values = machine(8000) + np.linspace(0, 15, 8000)[:, None]
+    scores = scored(Multivariate(), values)
+    assert np.mean(scores.score[~np.isnan(scores.score)] >= 1.0) < 0.01
+
+
+def test_a_fault_is_not_learnt_away_and_a_new_normal_is() -> None:
+    values = machine(5000)
+    values[1000:, 2] += 3.0
+    held = scored(Multivariate(), values)
+    assert (held.score[second(held) >= 1040] >= 1.0).all()
+    accepting = scored(Multivariate(accept_s=2000.0), values)
+    assert np.mean(accepting.score[second(accepting) >= 3200] >= 1.0) < 0.02
+
+
+def test_rows_are_scored_at_once_when_every_point_has_reported() -> None:
+    values = machine(400)
+    detector = Multivariate()
+    detector.watch(STREAMS)
+    batch = batch_of(values)
+    for row in range(399):
+        at_us = START_US + row * 1_000_000
+        scores = detector.score(batch.where(batch.time_us == at_us), at_us)
+        if row > 25:
+            assert scores.time_us.tolist() == [at_us]
+
+
+def test_points_with_clocks_of_their_own_are_brought_together() -> None:
+    rng = np.random.default_rng(1)
+    values = machine(1500)
+    values[1000:, 3] += 4.0
+    parts = []
+    for point in range(POINTS):
+        times_s = np.arange(1500) + 0.21 * point + rng.uniform(-0.02, 0.02, 1500)
+        kept = rng.random(1500) > 0.05
+        times = START_US + np.round(times_s[kept] * 1e6).astype(np.int64)
+        parts.append(Batch.of(times, np.full(kept.sum(), point), values[kept, point]))
+    detector = Multivariate()
+    detector.watch(STREAMS)
+    scores = detector.score(Batch.concat(parts), 0)
+    assert not (scores.score[second(scores) < 1000] >= 1.0).any()
+    assert np.mean(scores.score[second(scores) >= 1050] >= 1.0) > 0.95
+    assert detector.explain(1).point == "point-3"
+
+
+def test_a_point_that_falls_silent_is_left_out() -> None:
+    values = machine(3000)
+    values[1000:, 1] = np.nan
+    values[2000:, 0] += 3.0
+    scores = scored(Multivariate(), values)
+    silent = (second(scores) >= 1000) & (second(scores) < 2000)
+    assert np.mean(scores.score[silent] >= 1.0) < 0.01
+    assert (scores.score[second(scores) >= 2040] >= 1.0).mean() > 0.9
+
+
+def test_a_machine_that_gains_a_point_is_learnt_afresh() -> None:
+    detector = Multivariate()
+    values = machine(1500)
+    detector.watch(STREAMS[:3])
+    batch = batch_of(values)
+    three = batch.where((batch.stream < 3) & (batch.time_us < START_US + 700_000_000))
+    assert not np.isnan(detector.score(three, 0).score[-1])
+    detector.watch(STREAMS)
+    scores = detector.score(batch.where(batch.time_us >= START_US + 700_000_000), 0)
+    assert np.isnan(scores.score[:380]).all()
+    assert not np.isnan(scores.score[-1])
+
+
+def test_a_machine_of_one_point_gets_no_opinion() -> None:
+    detector = Multivariate()
+    detector.watch(STREAMS[:1])
+    batch = batch_of(machine(1000)[:, :1])
+    assert np.isnan(detector.score(batch, 0).score).all()
+
+
+def test_learning_can_be_given_an_end() -> None:
+    scores = scored(Multivariate(learn_rows=280, learn_until_us=START_US + 299_000_000), machine(400))
+    np.testing.assert_array_equal(np.isnan(scores.score), second(scores) <= 299)
+
+
+def test_memory_stays_small() -> None:
+    detector = Multivariate()
+    detector.watch([Stream(i, 1, "acme", "pump", f"point-{i}", "unknown", "") for i in range(8)])
+    rng = np.random.default_rng(0)
+    detector.score(batch_of(rng.normal(size=(500, 8))), 0)
+    assert sum(column.nbytes for column in detector.snapshot().values()) < 8_000
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(3.0, 4.541), (5.0, 3.365), (10.0, 2.764), (30.0, 2.457), (1000.0, 2.330)]
+)
+def test_students_t_at_99_percent(freedom: float, quantile: float) -> None:
+    """The table's values."""
+    assert _t_quantile(2.3263, np.array([freedom]))[0] == pytest.approx(quantile, rel=0.04)

@@ -1,0 +1,139 @@
+"""Lasting shifts of one stream."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import shift_scores, spans
+
+from detectors import Shift
+from telemetry import Batch, Stream
+
+START_US = 1_763_740_800_000_000
+STREAM = Stream(1, 1, "acme", "pump", "flow", "flow", "m3/h")
+
+
+def scored(detector: Shift, values: np.ndarray, times_s: np.ndarray | None = None) -> np.ndarray:
+    detector.watch([STREAM])
+    seconds = np.arange(len(values)) if times_s is None else times_s
+    times = START_US + np.round(seconds * 1e6).astype(np.int64)
+    return detector.score(Batch.of(times, np.ones(len(values), int), values), 0).score
+
+
+def noise(rows: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=rows)
+
+
+@given(seed=st.integers(0, 10_000), step=st.floats(-4, 4), at=st.integers(450, 800))
+@settings(max_examples=25, deadline=None)
+def test_scores_are_those_of_the_slow_version(seed: int, step: float, at: int) -> None:
+    values = noise(1000, seed)
+    values[at : at + 60] += step
+    got = scored(Shift(), values)
+    means = list(spans([(START_US + row * 1_000_000, float(values[row])) for row in range(15, 1000)], 5_000_000))
+    expected = np.array(shift_scores(means, 75, 7.5, 1.5, 5.0))
+    spoken = expected[~np.isnan(expected)]
+    changes = got[np.concatenate(([True], got[1:] != got[:-1])) & ~np.isnan(got)]
+    np.testing.assert_allclose(changes, spoken[np.concatenate(([True], np.diff(spoken) != 0))], rtol=1e-9)
+
+
+def test_health_is_quiet() -> None:
+    worst = [np.nanmax(scored(Shift(), noise(20_000, seed))) for seed in range(5)]
+    assert max(worst) < 1.0
+
+
+def test_a_lasting_step_is_seen_within_half_a_minute_and_stays() -> None:
+    values = noise(3000)
+    values[1000:] += 3.0
+    score = scored(Shift(), values)
+    first = np.flatnonzero(score >= 1.0)[0]
+    assert 1000 < first <= 1035
+    assert (score[first + 30 :] >= 1.0).all()
+
+
+def test_it_ends_when_the_level_returns() -> None:
+    values = noise(3000)
+    values[1000:2000] += 3.0
+    assert np.nanmax(scored(Shift(), values)[2040:]) < 1.0
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_a_spike_is_no_shift(width: int) -> None:
+    values = noise(2000)
+    values[1000 : 1000 + width] += 500.0
+    assert np.nanmax(scored(Shift(), values)) < 1.0
+
+
+def test_a_gap_is_no_shift() -> None:
+    times_s = np.arange(2000.0)
+    times_s[1000:] += 3600
+    assert np.nanmax(scored(Shift(), noise(2000), times_s)) < 1.0
+
+
+def test_slow_drift_is_no_shift() -> None:
+    values = noise(20_000) * 0.1 + np.arange(20_000) * 0.001
+    assert np.nanmax(scored(Shift(), values)) < 1.0
+
+
+def test_stronger_scatter_is_seen() -> None:
+    values = noise(2000)
+    values[1000:1600] *= 12.0
+    score = scored(Shift(), values)
+    assert np.flatnonzero(score >= 1.0)[0] < 1060
+
+
+def test_a_start_up_within_learning_is_learnt_afresh() -> None:
+    values = noise(3000)
+    values[:200] += 50.0
+    score = scored(Shift(), values)
+    assert np.isnan(score[:500]).all()
+    assert not np.isnan(score[700:]).any()
+    assert np.nanmax(score) < 1.0
+
+
+def test_a_new_normal_is_accepted_after_a_long_time() -> None:
+    values = noise(6000)
+    values[1000:] += 5.0
+    score = scored(Shift(accept_s=3000.0), values)
+    assert (score[1050:3900] >= 1.0).all()
+    assert np.nanmax(score[4200:]) < 1.0
+
+
+def test_what_comes_and_goes_is_a_habit_after_some_times() -> None:
+    values = noise(8000)
+    for begin in range(1000, 8000, 1000):
+        values[begin : begin + 200] += 6.0
+    score = scored(Shift(), values)
+    for begin in (1000, 2000, 3000):
+        assert np.nanmax(score[begin : begin + 250]) >= 1.0
+    assert np.nanmax(score[4000:]) < 1.0
+
+
+@pytest.mark.parametrize("interval_s", [0.1, 1.0, 60.0, 3600.0])
+def test_windows_follow_the_streams_own_interval(interval_s: float) -> None:
+    rows = 12_000 if interval_s < 1 else 1500
+    values = noise(rows)
+    values[2 * rows // 3 :] += 4.0
+    score = scored(Shift(), values, np.arange(rows) * interval_s)
+    first = np.flatnonzero(score >= 1.0)[0]
+    assert 2 * rows // 3 < first < 2 * rows // 3 + max(36, 36 / interval_s)
+
+
+def test_a_stream_that_has_never_varied_gets_no_opinion() -> None:
+    values = np.full(1000, 32.0)
+    values[900:] = 35.0
+    assert np.isnan(scored(Shift(), values)[:900]).all()
+
+
+def test_evidence_gives_level_baseline_and_beginning() -> None:
+    values = noise(1500) + 100.0
+    values[1000:] += 5.0
+    detector = Shift()
+    scored(detector, values)
+    evidence = detector.explain(1)
+    assert evidence.observed == pytest.approx(105.0, abs=0.7)
+    assert evidence.expected == pytest.approx(100.0, abs=0.7)
+    assert evidence.low < evidence.expected < evidence.high < evidence.observed
+    assert 1000 < (evidence.since_us - START_US) / 1e6 < 1036
