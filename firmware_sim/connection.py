@@ -1,11 +1,6 @@
-"""Where the broker is and what goes wrong on the way to it. The one place that reads an MQTT URL."""
+"""What goes wrong on the way to a broker."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
-
-_DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 
 
 class Unreachable(ConnectionError):
@@ -14,42 +9,3 @@ class Unreachable(ConnectionError):
 
 class Refused(ConnectionError):
     """The broker answers, and says no: wrong credentials, or a topic that these credentials may not write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """A broker and the credentials for it."""
-
-    host: str
-    port: int
-    tls: bool = False
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-    @classmethod
-    def parse(cls, url: str, username: str | None = None, password: str | None = None) -> Broker:
-        """Read `mqtt://[user[:password]@]host[:port]`, or `mqtts://` for TLS. What is given apart wins over the URL.
-
-        Raises
-        ------
-        ValueError
-            If it is no such URL; the text never holds the password.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORT or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError("an MQTT URL looks like mqtt://host:1883 or mqtts://user:password@host:8883")
-        try:
-            port = parts.port
-        except ValueError:
-            raise ValueError("the port of an MQTT URL is a number from 1 to 65535") from None
-        return cls(
-            parts.hostname,
-            port or _DEFAULT_PORT[parts.scheme],
-            parts.scheme == "mqtts",
-            username or (unquote(parts.username) if parts.username else None),
-            password or (unquote(parts.password) if parts.password else None),
-        )
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"

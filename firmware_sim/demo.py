@@ -17,12 +17,12 @@ from pathlib import Path
 
 import orjson
 
-from firmware_sim.connection import Broker
 from firmware_sim.device import Sampling
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.fleet import FleetEvent, FleetReport, Happening, Past, Plan, fleet_of, run
 from firmware_sim.machine import MachineSpec
 from firmware_sim.scenario import Scenario
+from telemetry import Broker
 
 SEED = 2024
 MACHINES = 12

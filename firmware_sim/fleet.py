@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from firmware_sim.connection import Broker
 from firmware_sim.device import Device, Sampling
 from firmware_sim.encoding import Form
 from firmware_sim.faults import Fault
@@ -21,7 +20,7 @@ from firmware_sim.link import MAX_IN_FLIGHT, Network
 from firmware_sim.machine import Machine, MachineSpec
 from firmware_sim.scenario import Clock, Outage, Scenario
 from firmware_sim.truth import Truth
-from telemetry import is_name
+from telemetry import Broker, is_name
 
 # Twelve machines of a small plant; larger fleets repeat the pattern.
 _PATTERN = (

@@ -21,9 +21,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from firmware_sim.connection import Broker, Refused, Unreachable
+from firmware_sim.connection import Refused, Unreachable
 from firmware_sim.outbox import Outbox
-from telemetry import Topic
+from telemetry import Broker, Topic
 
 KEEPALIVE_S = 20
 CONNECT_TIMEOUT_S = 3.0

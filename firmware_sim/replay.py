@@ -17,12 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from firmware_sim.connection import Broker
 from firmware_sim.encoding import sample
 from firmware_sim.link import Link, Network
 from firmware_sim.outbox import Outbox
 from firmware_sim.recording import Recording
-from telemetry import is_name, quantity_of
+from telemetry import Broker, is_name, quantity_of
 
 # Half of what Mosquitto queues by default for a subscriber that is slow: what is ahead of the store stays below it.
 WINDOW = 500

@@ -20,7 +20,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bellwether.stack import packages, port
-from firmware_sim.connection import Broker, Refused, Unreachable
+from firmware_sim.connection import Refused, Unreachable
 from firmware_sim.demo import HISTORY, DemoState, run_demo
 from firmware_sim.device import Sampling
 from firmware_sim.encoding import Form
@@ -30,6 +30,7 @@ from firmware_sim.machine import Machine
 from firmware_sim.outbox import Outbox
 from firmware_sim.replay import replay
 from firmware_sim.scenario import Scenario
+from telemetry import Broker
 
 START_WITHIN_S = 10.0
 

@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from firmware_sim.connection import Broker
 from firmware_sim.encoding import Block, Form, encode, rfc3339, sample, stamp, status
+from telemetry import Broker
 
 BLOCK = Block(1_763_740_800_000, 500, {"flow": [80.1, 79.9, 80.0], "speed": [2900.0, 2901.5, 2899.0]})
 
