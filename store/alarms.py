@@ -123,17 +123,21 @@ def shelve(conn: Transaction, alarm_id: UUID, *, who: str, reason: str, until: d
 
 def unshelve(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> Alarm:
     """Bring it back as what it has become meanwhile. NotFound, or `alarms.states.NotAllowed`."""
-    state = _change(conn, alarm_id, None, "unshelved", who=who, note=note, now=now)
-    conn.execute(_SQL["unshelved"], {"id": alarm_id, "state": state})
+    _unshelve(conn, alarm_id, who=who, note=note, now=now)
     return alarm(conn, alarm_id)
 
 
 def unshelve_due(conn: Transaction, now: datetime) -> int:
-    """Bring back what has been on the shelf for its time; returns how many. For a role that sees every tenant."""
+    """Bring back what has been on the shelf for its time; returns how many. For `ingest`."""
     due = conn.execute(_SQL["shelf_times_up"], {"now": now}).fetchall()
     for (alarm_id,) in due:
-        unshelve(conn, alarm_id, who="bellwether", note="its time on the shelf is over", now=now)
+        _unshelve(conn, alarm_id, who="bellwether", note="its time on the shelf is over", now=now)
     return len(due)
+
+
+def _unshelve(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> None:
+    state = _change(conn, alarm_id, None, "unshelved", who=who, note=note, now=now)
+    conn.execute(_SQL["unshelved"], {"id": alarm_id, "state": state})
 
 
 def _change(
