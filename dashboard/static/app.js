@@ -79,8 +79,9 @@ document.addEventListener("toggle", (event) => {
   const pop = event.target;
   if (!pop.matches?.("details[data-pop]") || !pop.open) return;
   const form = pop.querySelector("form");
-  pop.classList.remove("leftward");
-  if (form.getBoundingClientRect().left < 8) pop.classList.add("leftward");
+  pop.classList.remove("turned");
+  const { left, right } = form.getBoundingClientRect();
+  if (left < 8 || right > innerWidth - 8) pop.classList.add("turned");
   pop.querySelector("input:not([type=hidden]), textarea, select")?.focus({ preventScroll: true });
 }, true);
 

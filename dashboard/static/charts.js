@@ -45,7 +45,8 @@ function timeLabels(_, splits, __, ___, incr) {
 }
 
 function valueLabels(_, splits, __, ___, incr) {
-  const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(incr) + 1e-9)));
+  let digits = 0;
+  while (digits < 6 && Math.abs(incr * 10 ** digits - Math.round(incr * 10 ** digits)) > 1e-6) digits++;
   return splits.map((v) => {
     const [whole, part] = v.toFixed(digits).split(".");
     const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u202f").replace("-", "−");
@@ -151,7 +152,12 @@ class Trace {
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false, dist: 4 },
-        points: { size: 7, width: 1.5, stroke: () => colours.trace, fill: () => colours.surface },
+        points: {
+          size: (_, index) => (index === 3 ? 7 : 0),
+          width: 1.5,
+          stroke: (_, index) => (index === 3 ? colours.trace : "transparent"),
+          fill: (_, index) => (index === 3 ? colours.surface : "transparent"),
+        },
         sync: { key: "bellwether", scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
         bind: {
           dblclick: () => () => this.view.back(),

@@ -1,0 +1,105 @@
+"""Numbers, durations, small lines and clocks as the pages write them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import Pages, clocks, figures, words, zone_of
+
+NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "\N{EN DASH}"),
+        (math.nan, "\N{EN DASH}"),
+        (math.inf, "\N{EN DASH}"),
+        (0, "0"),
+        (0.0421, "0.042"),
+        (5.214, "5.21"),
+        (71.26, "71.3"),
+        (-118.4, "\N{MINUS SIGN}118"),
+        (1483.6, "1\N{NARROW NO-BREAK SPACE}484"),
+        (4.1e9, "4.10e+09"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_size_deserves(value: float | None, text: str) -> None:
+    assert figures.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (3599, "59 min"), (3660, "1 h 1 min"), (93_600, "1 d 2 h")],
+)
+def test_a_duration_has_its_two_largest_parts(seconds: float, text: str) -> None:
+    assert figures.duration(seconds) == text
+
+
+@given(st.lists(st.none() | st.floats(-1e12, 1e12), max_size=60))
+def test_a_small_line_stays_in_its_box_and_breaks_where_nothing_was_read(values: list[float | None]) -> None:
+    drawn = figures.spark(values)
+    if sum(value is not None for value in values) < 2:
+        assert drawn is None
+        return
+    assert drawn is not None
+    places = [place.split() for place in str(drawn["path"]).replace("M", " M").replace("L", " L").split("  ") if place]
+    numbers = [float(part.lstrip("ML")) for place in places for part in place]
+    xs, ys = numbers[::2], numbers[1::2]
+    assert all(0 <= x <= figures.SPARK_WIDTH for x in xs)
+    assert all(0 <= y <= figures.SPARK_HEIGHT for y in ys)
+    pieces = sum(value is not None and (index == 0 or values[index - 1] is None) for index, value in enumerate(values))
+    assert str(drawn["path"]).count("M") == pieces
+
+
+@dataclass(frozen=True)
+class Promise:
+    started_at: datetime = NOW - timedelta(hours=3)
+    due_at: datetime = NOW + timedelta(hours=1)
+    warn_at: datetime = NOW + timedelta(minutes=12)
+    paused_at: datetime | None = None
+    stopped_at: datetime | None = None
+
+
+@pytest.mark.parametrize(
+    ("promise", "now", "tone", "text"),
+    [
+        (Promise(), NOW, "running", "1 h left"),
+        (Promise(), NOW + timedelta(minutes=30), "due", "30 min left"),
+        (Promise(), NOW + timedelta(minutes=65), "breached", "overdue by 5 min"),
+        (Promise(paused_at=NOW), NOW + timedelta(days=3), "paused", "paused, 1 h left"),
+        (Promise(stopped_at=NOW), NOW + timedelta(days=3), "met", "met"),
+        (Promise(stopped_at=NOW + timedelta(hours=3)), NOW + timedelta(days=3), "breached", "missed by 2 h"),
+    ],
+)
+def test_a_clock_says_how_much_is_left(promise: Promise, now: datetime, tone: str, text: str) -> None:
+    face = clocks.face("response", promise, now)
+    assert (face.tone, face.words) == (tone, text)
+    assert 0 <= face.part <= 1
+
+
+def test_terms_that_nobody_has_put_into_words_are_still_readable() -> None:
+    assert words.point("bearing_temperature") == "Bearing temperature"
+    assert words.point("Accelerometer1RMS") == "Accelerometer1RMS"
+    assert words.unit("degC") == "°C"
+    assert words.plain("awaiting_parts") == "Awaiting parts"
+    assert words.ticket_move("some_new_state") == "Some new state"
+
+
+@pytest.mark.parametrize("name", [None, "", "../../etc/passwd", "Mars/Olympus"])
+def test_a_zone_that_is_none_is_utc(name: str | None) -> None:
+    assert zone_of(name) is UTC
+
+
+def test_a_page_escapes_what_it_is_given() -> None:
+    values = {"now": NOW, "zone": UTC, "theme": "auto", "status": 404, "heading": "<script>", "advice": '"&'}
+    page = Pages().render("error.html", {**values, "onward": '/x"onclick="y', "onward_text": "Back"})
+    assert "<script>" not in page.replace('<script src="/static', "")
+    assert "&lt;script&gt;" in page
+    assert 'onclick="' not in page
