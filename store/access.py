@@ -196,8 +196,3 @@ def earlier_answer(conn: Transaction, tenant: str, key: str, *, route: str, requ
 def keep_answer(conn: Transaction, tenant: str, key: str, status: int, body: Mapping[str, Any]) -> None:
     """Keep the answer for whoever asks again, in the transaction of what was done."""
     conn.execute(_SQL["keep_answer"], {"tenant": tenant, "key": key, "status": status, "body": Jsonb(body)})
-
-
-def forget_answers(conn: Transaction, before: datetime) -> int:
-    """Forget answers from before then; returns how many. For the role that keeps the house."""
-    return conn.execute(_SQL["forget_answers"], {"before": before}).rowcount

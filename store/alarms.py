@@ -128,7 +128,7 @@ def unshelve(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: dat
 
 
 def unshelve_due(conn: Transaction, now: datetime) -> int:
-    """Bring back what has been on the shelf for its time; returns how many. For `ingest`."""
+    """Bring back what has been on the shelf for its time; returns how many. For `notify`."""
     due = conn.execute(_SQL["shelf_times_up"], {"now": now}).fetchall()
     for (alarm_id,) in due:
         _unshelve(conn, alarm_id, who="bellwether", note="its time on the shelf is over", now=now)

@@ -74,11 +74,6 @@ def is_kept(conn: Transaction, tenant: str, place: Place) -> bool:
     return bool(conn.execute(_SQL["is_kept"], {"tenant": tenant, **place._asdict()}).fetchall()[0][0])
 
 
-def forget(conn: Transaction, before: datetime) -> int:
-    """Forget what was told before then; returns how many. For the role that keeps the house."""
-    return conn.execute(_SQL["forget"], {"before": before}).rowcount
-
-
 class Bell:
     """Rings when something was told to some tenant: one connection, however many listen behind it.
 

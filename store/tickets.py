@@ -372,14 +372,6 @@ def comment(conn: Transaction, tenant: str, ticket_id: UUID, note: str, *, who: 
     return ticket(conn, ticket_id)
 
 
-def ring_clocks(conn: Transaction, now: datetime) -> int:
-    """Warn of clocks that fall due and mark those that did, each once. For a role that sees every tenant.
-
-    Returns how many rang.
-    """
-    return sum(conn.execute(_SQL[name], {"now": now}).rowcount for name in ("ring_warnings", "ring_breaches"))
-
-
 # How it is done ----------------------------------------------------------------------------------------------------
 
 

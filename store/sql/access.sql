@@ -92,7 +92,3 @@ SELECT route, request_hash, status, body FROM idempotency WHERE tenant = %(tenan
 -- name: keep_answer
 -- For whoever asks again.
 UPDATE idempotency SET status = %(status)s, body = %(body)s WHERE tenant = %(tenant)s AND key = %(key)s
-
--- name: forget_answers
--- Nobody asks again after so long.
-DELETE FROM idempotency WHERE created_at < %(before)s

@@ -18,7 +18,3 @@ LIMIT %(limit)s
 SELECT EXISTS (
     SELECT FROM live_events WHERE tenant = %(tenant)s AND (xid, id) <= (%(xid)s::text::xid8, %(id)s)
 ) AND %(xid)s::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
-
--- name: forget
--- What no page has waited for so long.
-DELETE FROM live_events WHERE at < %(before)s

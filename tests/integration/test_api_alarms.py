@@ -94,7 +94,7 @@ def test_what_has_been_on_the_shelf_for_its_time_comes_back_once(api: RunningApi
     ok(act(api, not_due, "shelve", reason="x", until=until(3)))
 
     def bring_back(_: int) -> int:
-        with psycopg.connect(api.database.url("ingest")) as conn:
+        with psycopg.connect(api.database.url("notify")) as conn:
             return store.unshelve_due(conn, datetime.now(UTC) + timedelta(days=2))
 
     with ThreadPoolExecutor(4) as threads:
