@@ -1,8 +1,8 @@
 """Recordings scored by the very detectors that run live, with the same defaults: `bellwether detect`.
 
 Causal: the score of a row rests on that row and earlier ones. Readings reach the detectors row by row, as they would
-have live; a row out of time order is kept in the output with the score known by then. What can't be read as a number is
-no reading, so gaps in a table are gaps in the stream.
+have live; a row without a time of its own is kept in the output with the score known by then. What can't be read as a
+number is no reading, so gaps in a table are gaps in the stream.
 """
 
 from __future__ import annotations
@@ -235,9 +235,22 @@ def _numbers(text: pd.Series[str]) -> Floats:
 
 
 def _in_order(time_us: Times) -> Times:
-    """The times, -1 where a row has none or is not later than one before it."""
-    before = np.maximum.accumulate(np.concatenate(([-1], time_us[:-1])))
-    return np.where(time_us > before, time_us, -1)
+    """Times that only grow; -1 where a row has none, or the same as the row before.
+
+    A clock that was put back goes on from where it was, by the step before; one that runs ahead leaves a gap.
+    """
+    known = np.flatnonzero(time_us >= 0)
+    if not len(known):
+        return time_us
+    step_us = np.diff(time_us[known])
+    last_good = np.maximum.accumulate(np.where(step_us > 0, np.arange(len(step_us)), -1))
+    before_us = np.where(last_good >= 0, step_us[last_good], 1_000_000)
+    grown_us = np.concatenate(([0], np.where(step_us < 0, before_us, step_us)))
+    ordered = np.full(len(time_us), -1, np.int64)
+    kept = grown_us > 0
+    kept[0] = True
+    ordered[known[kept]] = (time_us[known[0]] + np.cumsum(grown_us))[kept]
+    return ordered
 
 
 def _trained(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:

@@ -109,8 +109,8 @@ class Shift:
                 "unsettled": np.int64(0),
                 "restarts": np.int64(0),
                 "away": np.int64(0),
-                "peak": 0.0,
-                "habit": 0.0,
+                "peak": np.zeros(2),
+                "habit": np.zeros(2),
                 "habits": np.int64(0),
                 "departed_us": np.int64(-1),
                 "score": np.nan,
@@ -140,7 +140,7 @@ class Shift:
     def explain(self, subject: int) -> Evidence:
         memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
         base = float(memory["base"][row])
-        margin = float(self._margin(np.array([row]))[0])
+        margin = float(self._margins(np.array([row]))[0][0])
         fast = memory["fast"][row]
         return Evidence(
             point=point,
@@ -227,34 +227,35 @@ class Shift:
         level = (ordered[:, _FAST // 2 - 1] + ordered[:, _FAST // 2]) / 2
         move = np.abs(level - memory["base"][row])
         steps = np.sort(np.abs(np.diff(fast, axis=1)), axis=1)[:, (_FAST - 1) // 2]
-        margin = self._margin(row)
-        rough_limit = self._scatter_limit * memory["rough"][row]
+        margin = self._margins(row)
         opinion = full & (spans >= self._learn_spans) & (memory["rough"][row] > 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            worst = np.minimum(np.fmax(move / margin, steps / rough_limit), _HUGE)
+            worst = np.minimum(np.fmax(move / margin[0], steps / margin[1]), _HUGE)
         score = np.where(opinion, worst, np.nan)
 
         self._adapt(row, np.abs(mean - before), move, departed)
         self._restart(row, level, spans, worst)
-        self._turn(row, score, level, move, now_us, departed)
+        self._turn(row, score, level, np.stack((move, steps), axis=1), now_us, departed)
         memory["score"][row] = score
         return score
 
-    def _margin(self, row: Rows) -> Floats:
-        """How far the level may be from the baseline: as far as it has often been before."""
+    def _margins(self, row: Rows) -> tuple[Floats, Floats]:
+        """How far the level may be from the baseline, and how rough the stream may be: as has often been before."""
         memory = self._memory
-        margin = np.maximum(self._limit * memory["move"][row], self._least_steps * memory["rough"][row])
-        habit = np.where(memory["habits"][row] >= _HABIT_AFTER, _HABIT_REACH * memory["habit"][row], 0.0)
-        return np.maximum(margin, habit)
+        frequent = (memory["habits"][row] >= _HABIT_AFTER)[:, None]
+        habit = np.where(frequent, _HABIT_REACH * memory["habit"][row], 0.0)
+        level = np.maximum(self._limit * memory["move"][row], self._least_steps * memory["rough"][row])
+        return np.maximum(level, habit[:, 0]), np.maximum(self._scatter_limit * memory["rough"][row], habit[:, 1])
 
     def _turn(
-        self, row: Rows, score: Floats, level: Floats, move: Floats, now_us: npt.NDArray[np.int64], departed: Mask
+        self, row: Rows, score: Floats, level: Floats, size: Floats, now_us: npt.NDArray[np.int64], departed: Mask
     ) -> None:
         """Begin, end or accept a departure."""
         memory = self._memory
         began = ~departed & (score >= 1.0)
         memory["departed_us"][row[began]] = now_us[began]
-        memory["peak"][row] = np.where(departed, np.fmax(memory["peak"][row], move), np.where(began, move, 0.0))
+        peak = np.where(began[:, None], size, np.fmax(memory["peak"][row], size))
+        memory["peak"][row] = np.where((departed | began)[:, None], peak, 0.0)
         ended = departed & ~(score >= _RETURNED)
         self._learn_habit(row[ended])
         memory["departed_us"][row[ended]] = -1
@@ -269,7 +270,7 @@ class Shift:
         memory = self._memory
         memory["habits"][row] += 1
         n = np.minimum(memory["habits"][row], _HABIT_AFTER)
-        memory["habit"][row] += (memory["peak"][row] - memory["habit"][row]) / n
+        memory["habit"][row] += (memory["peak"][row] - memory["habit"][row]) / n[:, None]
 
     def _settle(self, row: Rows, leaving: Floats, departed: Mask) -> None:
         """Let the baseline follow the span that leaves the fast window, no faster than the level normally moves."""

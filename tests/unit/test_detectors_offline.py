@@ -67,12 +67,20 @@ def test_names_units_and_times_do_not_matter() -> None:
     assert np.mean(one.alarm != two.alarm) < 0.01
 
 
-def test_rows_out_of_order_keep_the_score_known_by_then() -> None:
+def test_rows_without_a_time_of_their_own_keep_the_score_known_by_then() -> None:
     given = recording()
     times = given.time_us.copy()
-    times[700], times[701] = times[100], -1
+    times[700], times[701] = times[699], -1
     detection = detect(Recording(times, given.time_text, given.channels, given.values), train_rows=400)
     assert detection.score[700] == detection.score[701] == detection.score[699]
+
+
+def test_a_clock_put_back_does_not_stop_the_scores() -> None:
+    given = recording()
+    times = given.time_us.copy()
+    times[500:] -= 3_600_000_000
+    back = Recording(times, given.time_text, given.channels, given.values)
+    same(detect(back, train_rows=400), detect(given, train_rows=400), ROWS)
 
 
 def test_without_training_rows_it_learns_as_it_does_live() -> None:
