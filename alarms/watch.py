@@ -27,6 +27,8 @@ from telemetry import Batch, Quality, Stream
 SLICE_READINGS = 32
 # A delay ends by the clock, without a further reading, only where the stream lives in the present.
 _PRESENT_US = 120_000_000
+# The detector whose first opinion of a machine says that its normal is known.
+_LEARNER = "multivariate"
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
 _LAYOUT = 2
 _NEVER = np.iinfo(np.int64).min
@@ -65,6 +67,7 @@ class Watch:
         self._subjects: dict[tuple[str, int], tuple[Stream, Rule | None]] = {}  # by detector; None: not watched
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in detectors}
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
+        self._learnt: set[int] = set()
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """Take streams under watch. Those known already are taken again, as their rules may have changed."""
@@ -102,12 +105,19 @@ class Watch:
         events: list[AlarmEvent] = []
         for part in _slices(batch):
             for name, detector in self._detectors.items():
-                events += self._edges(name, detector, detector.score(part, now_us), now_us)
+                scores = detector.score(part, now_us)
+                events += self._edges(name, detector, scores, now_us)
+                if name == _LEARNER:
+                    self._learnt.update(np.unique(scores.subject[~np.isnan(scores.score)]).tolist())
             starts = part.starts()
             if len(starts):
                 ends = np.append(starts[1:], len(part)) - 1
                 self._last_us[part.stream[ends]] = part.time_us[ends]
         return sorted(events, key=lambda event: event.at_us)
+
+    def learnt(self) -> set[int]:
+        """The machines whose normal is known, as far as they were heard of since the start."""
+        return set(self._learnt)
 
     def snapshot(self) -> dict[str, Snapshot]:
         """All memory: a snapshot by detector, and the watch's own under `watch`."""

@@ -68,6 +68,7 @@ class Ingest:
         self._directory = Directory()
         self._rules: dict[str, list[Rule]] = {}
         self._watch = Watch({}, {})
+        self._learnt: set[int] = set()  # machines noted as such
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._counts: Counter[str] = Counter()
@@ -259,6 +260,10 @@ class Ingest:
         detail: dict[str, object] = {"connected": self._source.connected, **self._counts}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh_tenants)
+        learnt = self._watch.learnt() - self._learnt
+        if learnt:
+            self._transact(lambda conn: rows.note_learnt(conn, learnt))
+            self._learnt |= learnt
         rules = self._transact(_rules)
         if rules != self._rules:
             log.info("rules changed")

@@ -22,7 +22,7 @@ HEARD_WITHIN = timedelta(days=31)
 # Without a word for so long a machine is offline, whatever its rhythm. Sooner, the silence detector knows better: it
 # has learnt how often each stream speaks.
 OFFLINE_AFTER = timedelta(days=1)
-# A machine is said to be learning for its first day: until then nobody has seen a whole day of it, nights included.
+# A machine that the detectors do not know after a day is one they cannot learn, such as one with a single point.
 LEARNING_FOR = timedelta(days=1)
 
 STATUSES = ("fault", "attention", "offline", "learning", "healthy")
@@ -47,6 +47,7 @@ class Glance:
     online: bool | None
     online_at: datetime | None
     first_seen_at: datetime
+    learnt_at: datetime | None
     alarms: int
     severity: str | None
     detector: str | None
@@ -69,7 +70,8 @@ class Glance:
             return "offline"
         if self.severity is not None or self.ticket_id is not None:
             return "attention"
-        return "learning" if now - self.first_seen_at < LEARNING_FOR else "healthy"
+        learning = self.learnt_at is None and now - self.first_seen_at < LEARNING_FOR
+        return "learning" if learning else "healthy"
 
 
 @dataclass(frozen=True, slots=True)

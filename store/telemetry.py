@@ -6,7 +6,7 @@ batch with readings stored before takes the slower way through a stage, and says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -200,6 +200,11 @@ def note_status(conn: Session, statuses: Iterable[Status]) -> None:
             [_aware(s.at_us) for s in rows],
         ],
     )
+
+
+def note_learnt(conn: Session, machines: Collection[int]) -> None:
+    """The detectors know these machines' normal now."""
+    conn.execute(queries("telemetry")["note_learnt"], [list(machines)])
 
 
 def tenants_known(conn: Session) -> set[str]:

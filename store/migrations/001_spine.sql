@@ -71,6 +71,7 @@ CREATE TABLE devices (
     online        boolean,                       -- NULL: the device never said
     online_at     timestamptz,
     first_seen_at timestamptz NOT NULL DEFAULT now(),
+    learnt_at     timestamptz,                   -- NULL: the detectors do not know its normal yet
     UNIQUE (tenant, device)
 );
 
@@ -395,6 +396,19 @@ CREATE VIEW tenant_rejects WITH (security_barrier) AS
     SELECT r.at, r.tenant, r.device, r.topic, r.payload, r.bytes, r.reason
     FROM rejects r
     WHERE r.tenant = current_setting('bellwether.tenant', true);
+
+-- The latest reading of a stream of the tenant's, by one probe of an index: through the view, whose barrier no ORDER BY
+-- passes, it would be read out of all of the stream's readings. Not LANGUAGE sql: there it would be planned for each call.
+CREATE FUNCTION latest_reading(stream integer, since timestamptz) RETURNS TABLE ("time" timestamptz, value double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM streams s WHERE s.id = stream AND s.tenant = current_setting('bellwether.tenant', true)) THEN
+        RETURN QUERY SELECT r.time, r.value FROM readings r WHERE r.stream_id = stream AND r.time > since
+                     ORDER BY r.time DESC LIMIT 1;
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION latest_reading(integer, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION latest_reading(integer, timestamptz) TO bellwether_api;
 
 -- Least rights: who may do what --------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 -- Every machine with the worst alarm and the most urgent ticket that stand against it, the point that leads, and when
 -- it was last heard. The point that leads is the alarm's, else the ticket's, else the one that says most of a machine's
 -- health: vibration before temperature before the rest.
-SELECT d.id, d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at,
+SELECT d.id, d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at, d.learnt_at,
        coalesce(a.alarms, 0) AS alarms, a.severity, a.detector, a.message,
        t.id AS ticket_id, t.title AS ticket_title, t.state AS ticket_state, t.priority,
        lead.id AS stream_id, lead.point, lead.unit, heard.at AS heard_at

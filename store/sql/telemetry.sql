@@ -87,6 +87,10 @@ ON CONFLICT (tenant, device) DO UPDATE SET
     online = excluded.online,
     online_at = excluded.online_at
 
+-- name: note_learnt
+-- Machines whose normal is known from now on.
+UPDATE devices SET learnt_at = now() WHERE id = ANY(%s) AND learnt_at IS NULL
+
 -- name: beat
 -- A role says that it lives, and how it fares.
 INSERT INTO heartbeats (role, at, detail) VALUES (%s, now(), %s)
