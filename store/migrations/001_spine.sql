@@ -397,19 +397,6 @@ CREATE VIEW tenant_rejects WITH (security_barrier) AS
     FROM rejects r
     WHERE r.tenant = current_setting('bellwether.tenant', true);
 
--- The latest reading of a stream of the tenant's, by one probe of an index: through the view, whose barrier no ORDER BY
--- passes, it would be read out of all of the stream's readings. Not LANGUAGE sql: there it would be planned for each call.
-CREATE FUNCTION latest_reading(stream integer, since timestamptz) RETURNS TABLE ("time" timestamptz, value double precision)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    IF EXISTS (SELECT FROM streams s WHERE s.id = stream AND s.tenant = current_setting('bellwether.tenant', true)) THEN
-        RETURN QUERY SELECT r.time, r.value FROM readings r WHERE r.stream_id = stream AND r.time > since
-                     ORDER BY r.time DESC LIMIT 1;
-    END IF;
-END $$;
-REVOKE ALL ON FUNCTION latest_reading(integer, timestamptz) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION latest_reading(integer, timestamptz) TO bellwether_api;
-
 -- Least rights: who may do what --------------------------------------------------------------------------------------
 
 GRANT SELECT ON tenants, rules TO bellwether_ingest;

@@ -6,15 +6,11 @@ WHERE device = %(device)s
 RETURNING device
 
 -- name: streams
--- A page of streams, each with its latest reading. The tenant's view and the lateral join make that one index probe a
--- stream in each of the chunks since `heard_since`.
+-- A page of streams, each with its latest reading: one index probe a stream where it has just spoken, one more for each
+-- day that it has been silent.
 SELECT s.id, s.device, s.point, s.quantity, s.unit, latest.time AS latest_at, latest.value AS latest_value
 FROM streams s
-LEFT JOIN LATERAL (
-    SELECT r.time, r.value FROM tenant_readings r
-    WHERE r.stream_id = s.id AND r.time > %(heard_since)s
-    ORDER BY r.time DESC LIMIT 1
-) latest ON true
+LEFT JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest ON true
 WHERE (%(device)s::text IS NULL OR s.device = %(device)s)
   AND (%(after_device)s::text IS NULL OR (s.device, s.point) > (%(after_device)s, %(after_point)s))
 ORDER BY s.device, s.point
@@ -49,11 +45,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT max(latest.time) AS at, count(*) AS streams
     FROM streams s
-    LEFT JOIN LATERAL (
-        SELECT r.time FROM tenant_readings r
-        WHERE r.stream_id = s.id AND r.time > %(heard_since)s
-        ORDER BY r.time DESC LIMIT 1
-    ) latest ON true
+    LEFT JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest ON true
     WHERE s.device_id = d.id
 ) heard ON true
 WHERE (%(after)s::text IS NULL OR d.device > %(after)s)
