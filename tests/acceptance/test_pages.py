@@ -5,18 +5,24 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 import seed
-from playwright.sync_api import Page, expect
-from visiting import DESK, PHONE, Site, Visit, Visitor
+from playwright.sync_api import Browser, Page, expect
+from visiting import DESK, PHONE, SECRET, Site, Visit, Visitor, served, visiting
 from waiting import until
 
+from api.auth import COOKIE
+from api.tokens import issue
 from dashboard import figures
+from store.connection import Session
+from tickets.roles import Role
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 AXE = DASHBOARD / "node_modules/axe-core/axe.min.js"
@@ -601,3 +607,27 @@ def test_the_lockfile_names_no_registry() -> None:
     lock = json.loads((DASHBOARD / "package-lock.json").read_text(encoding="utf-8"))
     assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
     assert [name for name, package in lock["packages"].items() if name and "integrity" not in package] == []
+
+
+@dataclass(frozen=True)
+class Away:
+    """A database that nobody answers for."""
+
+    owner_url: str = "postgresql://nobody@127.0.0.1:1/none"
+
+    def url(self, role: str) -> str:
+        return self.owner_url
+
+    def owner(self) -> Session:
+        raise AssertionError("nobody owns it")
+
+
+def test_a_page_says_that_the_database_is_away(browser: Browser) -> None:
+    with served(Away(), datetime.now(UTC)) as site, visiting(browser, site, complains=True) as visit:
+        token = issue(SECRET, f"user:{UUID(int=1)}", "demo", Role.ENGINEER, 600, "ben")
+        visit.context.add_cookies([{"name": COOKIE, "value": token, "url": site.url}])
+        answer = visit.page.goto(f"{site.url}/fleet")
+        assert answer is not None
+        assert answer.status == 503
+        expect(visit.page.get_by_role("heading")).to_have_text("The database cannot be reached")
+        expect(visit.page.get_by_role("link", name="Try again")).to_have_attribute("href", "/fleet")

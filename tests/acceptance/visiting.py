@@ -30,13 +30,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SECRET = "only for the tests, 32 characters and more"
 DESK, PHONE = (1440, 900), (390, 844)
 
 
 class Database(Protocol):
     """The suite's database, see `tests/conftest.py`."""
 
-    owner_url: str
+    @property
+    def owner_url(self) -> str: ...
 
     def url(self, role: str) -> str: ...
 
@@ -102,7 +104,7 @@ Visitor = Callable[..., AbstractContextManager[Visit]]
 @contextmanager
 def served(database: Database, now: datetime) -> Iterator[Site]:
     """The pages on a free port of the loopback."""
-    app = create_app(ApiSettings(database.url("api"), "only for the tests, 32 characters!", cookie_secure=False))
+    app = create_app(ApiSettings(database.url("api"), SECRET, cookie_secure=False))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="uvicorn")
