@@ -1,25 +1,36 @@
--- name: describe_device
--- What its owner says of a device; NULL leaves what was said before.
-UPDATE devices
-SET kind = coalesce(%(kind)s, kind), model = coalesce(%(model)s, model), site = coalesce(%(site)s, site)
-WHERE device = %(device)s
-RETURNING device
-
 -- name: streams
--- A page of streams, each with its latest reading: one index probe a stream where it has just spoken, one more for each
--- day that it has been silent.
-SELECT s.id, s.device, s.point, s.quantity, s.unit, latest.time AS latest_at, latest.value AS latest_value
-FROM streams s
-LEFT JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest ON true
-WHERE (%(device)s::text IS NULL OR s.device = %(device)s)
-  AND (%(after_device)s::text IS NULL OR (s.device, s.point) > (%(after_device)s, %(after_point)s))
-ORDER BY s.device, s.point
-LIMIT %(limit)s
+-- A page of streams, each with its latest reading.
+WITH page AS (
+    SELECT id, device, point, quantity, unit FROM streams
+    WHERE (%(device)s::text IS NULL OR device = %(device)s)
+      AND (%(after_device)s::text IS NULL OR (device, point) > (%(after_device)s, %(after_point)s))
+    ORDER BY device, point
+    LIMIT %(limit)s
+)
+SELECT page.*, latest.time AS latest_at, latest.value AS latest_value
+FROM page
+LEFT JOIN latest_readings((SELECT array_agg(id) FROM page), %(heard_since)s) latest ON latest.stream = page.id
+ORDER BY page.device, page.point
 
 -- name: devices
--- Every device at a glance: what stands against it and when it was last heard.
-SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at,
-       d.first_seen_at,
+-- A page of devices at a glance: what stands against each and when it was last heard.
+WITH page AS (
+    SELECT id, device, kind, model, site, firmware, online, online_at, first_seen_at FROM devices
+    WHERE (%(after)s::text IS NULL OR device > %(after)s)
+      AND (%(device)s::text IS NULL OR device = %(device)s)
+      AND (%(site)s::text IS NULL OR site = %(site)s)
+      AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+    ORDER BY device
+    LIMIT %(limit)s
+), points AS (
+    SELECT id, device_id FROM streams WHERE device_id IN (SELECT id FROM page)
+), heard AS (
+    SELECT points.device_id, max(latest.time) AS at, count(*) AS streams
+    FROM points
+    LEFT JOIN latest_readings((SELECT array_agg(id) FROM points), %(heard_since)s) latest ON latest.stream = points.id
+    GROUP BY points.device_id
+)
+SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at,
        coalesce(a.active, 0) AS active_alarms,
        coalesce(a.unacknowledged, 0) AS unacknowledged_alarms,
        a.worst AS worst_severity,
@@ -27,33 +38,29 @@ SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at,
        t.worst AS worst_priority,
        heard.at AS heard_at,
        coalesce(heard.streams, 0) AS streams
-FROM devices d
+FROM page d
+LEFT JOIN heard ON heard.device_id = d.id
 LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE active) AS active,
            count(*) FILTER (WHERE state IN ('unacknowledged', 'returned_unacknowledged')) AS unacknowledged,
            (array_agg(severity ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], severity))
                 FILTER (WHERE active))[1] AS worst
     FROM alarms
-    WHERE device_id = d.id AND (active OR state = 'returned_unacknowledged')
-      AND state NOT IN ('shelved', 'suppressed', 'out_of_service')
+    WHERE device_id = d.id AND state <> 'normal' AND state NOT IN ('shelved', 'suppressed', 'out_of_service')
 ) a ON true
 LEFT JOIN LATERAL (
     SELECT count(*) AS open,
            (array_agg(priority ORDER BY array_position(ARRAY['urgent', 'high', 'medium', 'low'], priority)))[1] AS worst
     FROM tickets WHERE device_id = d.id AND state NOT IN ('closed', 'cancelled')
 ) t ON true
-LEFT JOIN LATERAL (
-    SELECT max(latest.time) AS at, count(*) AS streams
-    FROM streams s
-    LEFT JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest ON true
-    WHERE s.device_id = d.id
-) heard ON true
-WHERE (%(after)s::text IS NULL OR d.device > %(after)s)
-  AND (%(device)s::text IS NULL OR d.device = %(device)s)
-  AND (%(site)s::text IS NULL OR d.site = %(site)s)
-  AND (%(kind)s::text IS NULL OR d.kind = %(kind)s)
 ORDER BY d.device
-LIMIT %(limit)s
+
+-- name: describe_device
+-- What its owner says of a device; NULL leaves what was said before.
+UPDATE devices
+SET kind = coalesce(%(kind)s, kind), model = coalesce(%(model)s, model), site = coalesce(%(site)s, site)
+WHERE device = %(device)s
+RETURNING device
 
 -- name: rejects
 -- A page of what could not be taken, newest first. One transaction gives all its rows the same time: within it the
