@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from running import RunningStack, running_stack
 from servers import Database, RunningBroker, fresh_database, running_broker, served_folder
 
 from bellwether.stack import packages, port
@@ -81,6 +82,13 @@ def broker(programs: packages.Programs, account: Account) -> Iterator[RunningBro
     """A Mosquitto for one test, with nothing retained and no session. Killed, it comes back."""
     with running_broker(programs, account) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """The whole stack, as `bellwether up` runs it. Tests share it, each with machines of its own."""
+    with running_stack() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
