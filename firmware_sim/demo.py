@@ -37,12 +37,8 @@ _GROWTH_S = 90.0
 _REPAIRED_AFTER_S = 1800.0
 _HORIZON_S = 24 * 3600.0
 
-# What shows within seconds, and what takes the thermal mass of the machine to show: by kind, in turn.
-_SUDDEN = {
-    "pump": (FaultKind.BEARING_WEAR, FaultKind.CAVITATION, FaultKind.IMBALANCE, FaultKind.LEAK),
-    "gearmotor": (FaultKind.IMBALANCE, FaultKind.BEARING_WEAR),
-    "compressor": (FaultKind.BEARING_WEAR, FaultKind.IMBALANCE),
-}
+# What shows at once, in every kind of machine, and what takes its time to show: by kind, in turn.
+_SUDDEN = (FaultKind.BEARING_WEAR, FaultKind.IMBALANCE)
 _GROWING = {
     "pump": (FaultKind.BLOCKED_FILTER, FaultKind.LEAK, FaultKind.CAVITATION, FaultKind.OVERHEATING),
     "gearmotor": (FaultKind.OVERHEATING, FaultKind.BEARING_WEAR, FaultKind.LEAK),
@@ -167,7 +163,7 @@ def _faults(machines: tuple[MachineSpec, ...], episode: int) -> tuple[Fault, ...
         number = episode + place
         spec = machines[number * _STRIDE % len(machines)]
         sudden = place == 0
-        kinds = (_SUDDEN if sudden else _GROWING)[spec.kind]
+        kinds = _SUDDEN if sudden else _GROWING[spec.kind]
         kind = kinds[(number + number // len(machines)) % len(kinds)]
         growth_s = FIRST_GROWTH_S if sudden else _GROWTH_S
         faults.append(Fault(spec.device, kind, onset_s, growth_s, lasts_s=_REPAIRED_AFTER_S))

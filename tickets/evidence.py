@@ -67,9 +67,10 @@ def _departure(report: Report) -> str:
         return report.message
     difference = finding.observed - normal
     side = "above" if difference > 0 else "below"
+    measure = "its limit" if report.detector == "limits" else "normal"
     if finding.unit in _INTERVAL_UNITS or abs(normal) < abs(difference) / 10:
-        return f"{point} {abs(difference):.3g} {_spoken(finding.unit)}".rstrip() + f" {side} normal"
-    return f"{point} {abs(difference / normal):.0%} {side} normal".replace("%", " %")
+        return f"{point} {abs(difference):.3g} {_spoken(finding.unit)}".rstrip() + f" {side} {measure}"
+    return f"{point} {abs(difference / normal):.0%} {side} {measure}".replace("%", " %")
 
 
 def _nearest_normal(finding: Finding) -> float:

@@ -69,3 +69,8 @@ def test_any_numbers_make_one_line(
     text = title(report(Finding("flow", "bar", observed, expected, low, high, shares)))
     assert text.startswith("pump-01: ")
     assert "nan" not in text
+
+
+def test_a_limit_that_somebody_set_is_called_a_limit() -> None:
+    finding = Finding("vibration_velocity", "mm/s", observed=4.5, expected=1.8, high=1.8)
+    assert title(report(finding, detector="limits")) == "pump-01: vibration velocity 150 % above its limit"
