@@ -165,7 +165,6 @@ def acknowledge(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Acknowledg
         return once.answer(
             caller,
             conn,
-            asked,
             lambda: (200, _shown(alarms.acknowledge(conn, alarm_id, who=who, note=asked.note, now=_now()))),
         )
 
@@ -181,7 +180,7 @@ def shelve(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Shelving) -> JS
                 raise BadValue("body.until", f"a time to come, at most {LONGEST_SHELF.days} days from now")
             return 200, _shown(alarms.shelve(conn, alarm_id, who=who, reason=asked.reason, until=asked.until, now=now))
 
-        return once.answer(caller, conn, asked, do)
+        return once.answer(caller, conn, do)
 
 
 @router.post("/{alarm_id}/unshelve", response_model=AlarmOut, summary="Unshelve an alarm")
@@ -192,7 +191,6 @@ def unshelve(caller: Staff, once: OnceOnly, alarm_id: UUID, asked: Unshelving) -
         return once.answer(
             caller,
             conn,
-            asked,
             lambda: (200, _shown(alarms.unshelve(conn, alarm_id, who=who, note=asked.note, now=_now()))),
         )
 

@@ -70,7 +70,7 @@ def create_key(caller: Administrator, once: OnceOnly, asked: KeyIn) -> JSONRespo
             )
             return 201, NewKeyOut(**KeyOut.model_validate(made).model_dump(), key=key)
 
-        return once.answer(caller, conn, asked, do, keep=_without_secret)
+        return once.answer(caller, conn, do, keep=_without_secret)
 
 
 @router.get("", summary="API keys")

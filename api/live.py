@@ -129,9 +129,9 @@ class Feed:
                         _log.info("live events are back")
                     away, wait_s = False, _RECONNECT_S[0]
                     self._follow(bell)
-            except Unavailable:
+            except Exception as error:  # whatever it is must not end every stream of the process for good
                 if not away:
-                    _log.warning("live events have stopped: the database cannot be reached")
+                    _log.warning("live events have stopped", exc_info=None if isinstance(error, Unavailable) else error)
                 away = True
                 self._stopping.wait(wait_s * _JITTER.uniform(0.5, 1.0))
                 wait_s = min(wait_s * 2, _RECONNECT_S[1])

@@ -7,6 +7,8 @@ its answer; if the first fails, the second is the first. Without a key a request
 from __future__ import annotations
 
 import hashlib
+import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,6 +18,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from api.auth import Caller
+from api.service import service
 from store import access
 from store.transactions import Transaction
 
@@ -32,16 +35,20 @@ _KEY = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """What makes this request the same as another."""
+    """What makes this request the same as another.
+
+    `fingerprint` is of what was sent, under our secret: a body may hold a password, which a plain hash would give to
+    whoever reads the table.
+    """
 
     key: str | None
     route: str
+    fingerprint: bytes
 
     def answer(
         self,
         caller: Caller,
         conn: Transaction,
-        asked: BaseModel | None,
         do: Callable[[], tuple[int, BaseModel]],
         keep: Callable[[BaseModel], BaseModel] = lambda answered: answered,
     ) -> JSONResponse:
@@ -50,8 +57,7 @@ class Once:
             status, answered = do()
             return JSONResponse(answered.model_dump(mode="json"), status)
         tenant = caller.principal.tenant
-        request_hash = hashlib.sha256(asked.model_dump_json().encode() if asked else b"").digest()
-        earlier = access.earlier_answer(conn, tenant, self.key, route=self.route, request_hash=request_hash)
+        earlier = access.earlier_answer(conn, tenant, self.key, route=self.route, request_hash=self.fingerprint)
         if earlier is not None:
             return JSONResponse(earlier.body, earlier.status, {"Idempotency-Replayed": "true"})
         status, answered = do()
@@ -59,8 +65,11 @@ class Once:
         return JSONResponse(answered.model_dump(mode="json"), status)
 
 
-def _once(request: Request, key: _KEY = None) -> Once:
-    return Once(key, f"{request.method} {request.url.path}")
+async def _once(request: Request, key: _KEY = None) -> Once:
+    body = await request.body()
+    plain = json.dumps(json.loads(body), sort_keys=True).encode() if key and body else b""
+    secret = service(request).settings.secret.encode()
+    return Once(key, f"{request.method} {request.url.path}", hmac.digest(secret, plain, hashlib.sha256))
 
 
 OnceOnly = Annotated[Once, Depends(_once)]

@@ -22,6 +22,7 @@ from api.models import (
     DeviceName,
     Instant,
     Line,
+    Message,
     Name,
     PointName,
     Prose,
@@ -40,8 +41,8 @@ from tickets.priority import Level, Priority
 from tickets.roles import Role
 from tickets.states import State, Verdict, moves_from
 
-# A machine with more points than this sends the leading ones.
-MOST_CONTRIBUTIONS = 500
+# More than any machine has points: an alarm that is refused here would be lost.
+MOST_CONTRIBUTIONS = 5000
 
 router = APIRouter(prefix=f"{ROOT}/tickets", tags=["tickets"])
 
@@ -230,7 +231,7 @@ class AlarmIn(Asked):
     since: Instant
     at: Instant
     score: float | None
-    message: Line | Literal[""]
+    message: Message
     evidence: EvidenceIn
 
 
@@ -368,7 +369,7 @@ def open_ticket(
     """
     with caller.transaction() as conn:
         if isinstance(asked, TicketFromPerson):
-            return once.answer(caller, conn, asked, lambda: _open_by_person(caller, conn, asked))
+            return once.answer(caller, conn, lambda: _open_by_person(caller, conn, asked))
         if caller.principal.role is not Role.SERVICE:
             raise NotForYou("alarm events come from programs: this is for the role service")
         taken: list[Outcome] = []
@@ -381,7 +382,7 @@ def open_ticket(
                 taken.append(opening.outcome)
             return 201 if opening.outcome is Outcome.OPENED else 200, _shown(conn, opening.ticket)
 
-        answer = once.answer(caller, conn, asked, do)
+        answer = once.answer(caller, conn, do)
     for outcome in taken:
         service(request).figures.alarm_events.labels(outcome.value).inc()
     return answer
@@ -452,7 +453,6 @@ def comment(caller: Person, once: OnceOnly, ticket_id: UUID, asked: Comment) -> 
         return once.answer(
             caller,
             conn,
-            asked,
             lambda: (
                 201,
                 _shown(conn, tickets.comment(conn, who.tenant, ticket_id, asked.note, who=who.name, now=_now())),
@@ -481,7 +481,7 @@ def move(caller: Person, once: OnceOnly, ticket_id: UUID, asked: MoveTo) -> JSON
             )
             return 200, _shown(conn, moved)
 
-        return once.answer(caller, conn, asked, do)
+        return once.answer(caller, conn, do)
 
 
 @router.post("/{ticket_id}/assign", response_model=TicketOut, summary="Assign a ticket")
@@ -496,7 +496,7 @@ def assign(caller: Desk, once: OnceOnly, ticket_id: UUID, asked: Assignment) -> 
             )
             return 200, _shown(conn, assigned)
 
-        return once.answer(caller, conn, asked, do)
+        return once.answer(caller, conn, do)
 
 
 def _open_by_person(caller: Caller, conn: Transaction, asked: TicketFromPerson) -> tuple[int, TicketOut]:

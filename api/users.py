@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from api import ROOT
-from api.auth import Administrator, Anyone, Person, sign_in
+from api.auth import Administrator, Anyone, Person, Staff, sign_in
 from api.errors import BadValue, NotForYou
 from api.models import Answered, Asked, Instant, Name, example
 from api.once import OnceOnly
@@ -95,7 +95,7 @@ class NewOwnPassword(Asked):
 
 
 @router.get("", summary="Users")
-def list_users(caller: Anyone, limit: Limit = 50, cursor: Cursor = None) -> Page[UserOut]:
+def list_users(caller: Staff, limit: Limit = 50, cursor: Cursor = None) -> Page[UserOut]:
     """Users by login, disabled ones too."""
     with caller.transaction() as conn:
         rows = access.users(conn, limit=limit + 1, after=after_text(cursor))
@@ -118,7 +118,6 @@ def create_user(caller: Administrator, once: OnceOnly, asked: UserIn) -> JSONRes
         return once.answer(
             caller,
             conn,
-            asked,
             lambda: (
                 201,
                 UserOut.model_validate(

@@ -31,7 +31,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
     "GET /metrics": OPEN,
-    "GET /api/v1/users": ANYONE,
+    "GET /api/v1/users": STAFF,
     "GET /api/v1/users/me": ANYONE,
     "POST /api/v1/users": ADMINISTRATOR,
     "POST /api/v1/users/me/password": PEOPLE,

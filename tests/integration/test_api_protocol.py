@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -262,6 +263,21 @@ def test_the_same_request_with_the_same_key_is_done_once(api: RunningApi) -> Non
     refused(client.post(comments, json={"note": "x"}, headers=headers), 422)
 
 
+def test_a_secret_in_a_body_counts_and_is_not_kept(own_api: RunningApi) -> None:
+    client, headers = own_api.client(), {"Idempotency-Key": "once"}
+    body = {"login": "jo", "name": "Jo", "role": "engineer", "password": "long enough, surely"}
+    made = ok(client.post("/api/v1/users", json=body, headers=headers), 201)
+    spaced = json.dumps(body, indent=4).encode()
+    again = client.post("/api/v1/users", content=spaced, headers={**headers, "Content-Type": "application/json"})
+    assert ok(again, 201) == made
+    refused(client.post("/api/v1/users", json={**body, "password": "another long one"}, headers=headers), 422)
+    plain = json.dumps(body, sort_keys=True).encode()
+    with own_api.database.owner() as conn:
+        (kept,) = conn.execute("SELECT request_hash FROM idempotency").fetchall()
+    assert kept[0] != hashlib.sha256(plain).digest()
+    assert len(kept[0]) == 32
+
+
 def test_the_same_request_from_many_sides_at_once_is_done_once(api: RunningApi) -> None:
     client, body = api.client(), report(api)
     headers = {"Idempotency-Key": str(uuid4())}
@@ -448,9 +464,13 @@ def test_while_the_database_is_away_the_answer_says_so_and_it_heals_by_itself(ow
 
 
 def test_an_api_that_starts_before_its_database_serves_once_it_is_there(database: Database) -> None:
-    with away(database), served(database) as early:
-        assert early.client().get("/readyz").status_code == 503
-        assert ok(early.client().get("/healthz"))
+    with ExitStack() as stack:
+        with away(database):
+            early = stack.enter_context(served(database))
+            assert ok(early.client(None).get("/healthz"))
+            assert early.client(None).get("/readyz").status_code == 503
+        until(lambda: early.client(None).get("/readyz").status_code == 200, within_s=8)
+        ok(early.client().get("/api/v1/devices"))
 
 
 def test_a_schema_that_is_not_ours_is_not_ready(empty_database: Database) -> None:
