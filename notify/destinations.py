@@ -13,7 +13,8 @@ from store.outbox import Parcel
 
 # A ticket is opened in milliseconds; an API that needs longer is in trouble and is left alone for a while.
 REQUEST_TIMEOUT_S = 10.0
-_MISUNDERSTOOD = frozenset({400, 404, 405, 410, 413, 422})
+# 409: the same event was told of another fault before.
+_MISUNDERSTOOD = frozenset({400, 404, 405, 409, 410, 413, 422})
 
 
 class Fate(StrEnum):

@@ -26,6 +26,10 @@ CONNECT_TIMEOUT_S = 5
 # heavy requests hold every connection.
 STATEMENT_TIMEOUT_S = 15
 
+# A pool doubles its wait after each failure: after an hour's outage it would sleep for another. One that gives up soon
+# is woken by the next request instead.
+GIVE_UP_AFTER_S = 5.0
+
 _HEALS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
@@ -62,8 +66,7 @@ def connect(database_url: str, role: str) -> Session:
 def pool(database_url: str, role: str, size: int) -> ConnectionPool[Session]:
     """A pool of at most `size` connections, tested before they are lent; closed until its `open` is called.
 
-    A pool gives up a server that stays away for `reconnect_timeout` and never tries again by itself: here it tries on
-    for ever, since a server that comes back after an hour must find us waiting.
+    While the server is away the pool gives up after `GIVE_UP_AFTER_S`, and the next request wakes it.
     """
     return ConnectionPool(
         database_url,
@@ -72,7 +75,7 @@ def pool(database_url: str, role: str, size: int) -> ConnectionPool[Session]:
         open=False,
         timeout=CONNECT_TIMEOUT_S,
         max_waiting=8 * size,
-        reconnect_timeout=float("inf"),
+        reconnect_timeout=GIVE_UP_AFTER_S,
         check=ConnectionPool.check_connection,
         kwargs={
             "connect_timeout": CONNECT_TIMEOUT_S,

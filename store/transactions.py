@@ -14,17 +14,11 @@ from store.connection import Session, act_for, pool, unavailable
 Transaction = Session
 
 
-# A pool doubles its wait after each failure: after an hour's outage it would sleep for another. One that gives up soon
-# is woken by the next request instead.
-GIVE_UP_AFTER_S = 5.0
-
-
 class Transactions:
     """Where they come from. Closed until `open`; `open` does not wait for the server."""
 
     def __init__(self, database_url: str, size: int) -> None:
         self._pool = pool(database_url, "api", size)
-        self._pool.reconnect_timeout = GIVE_UP_AFTER_S
 
     def open(self) -> None:
         self._pool.open()

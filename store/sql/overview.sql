@@ -30,12 +30,13 @@ LEFT JOIN LATERAL (
                             s.quantity) NULLS LAST, s.point
     LIMIT 1
 ) lead ON true
-LEFT JOIN LATERAL (
-    SELECT max(latest.time) AS at
-    FROM streams s
-    CROSS JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest
-    WHERE s.device_id = d.id
-) heard ON true
+LEFT JOIN (
+    SELECT s.device_id, max(latest.time) AS at
+    FROM latest_readings((SELECT array_agg(id) FROM streams WHERE %(device)s::text IS NULL OR device = %(device)s),
+                         %(heard_since)s) latest
+    JOIN streams s ON s.id = latest.stream
+    GROUP BY s.device_id
+) heard ON heard.device_id = d.id
 WHERE %(device)s::text IS NULL OR d.device = %(device)s
 ORDER BY d.site, d.device
 
@@ -47,7 +48,8 @@ SELECT stream, step, value FROM sampled_readings(%(streams)s::int[], %(start)s, 
 -- A machine's points with their latest readings.
 SELECT s.id, s.point, s.quantity, s.unit, latest.time AS latest_at, latest.value AS latest_value
 FROM streams s
-LEFT JOIN LATERAL latest_reading(s.id, %(heard_since)s) latest ON true
+LEFT JOIN latest_readings((SELECT array_agg(id) FROM streams WHERE device = %(device)s), %(heard_since)s) latest
+       ON latest.stream = s.id
 WHERE s.device = %(device)s
 ORDER BY array_position(ARRAY['vibration_velocity', 'vibration_acceleration', 'temperature', 'pressure', 'flow', 'current',
                               'power', 'speed'], s.quantity) NULLS LAST, s.point
