@@ -33,7 +33,9 @@ log = logging.getLogger("bellwether.ingest.mqtt")
 # all, of up to a megabyte each. Must not be below `BATCH_MESSAGES`, or a batch would wait for what never comes.
 WINDOW_MESSAGES = 4000
 BATCH_MESSAGES = 2000
-BATCH_BYTES = 16 << 20
+# A delivery ends with the message that reaches this. Too low: small commits of large messages. Too high: a backlog of
+# columns becomes one transaction of millions of rows, and its alarms come only after all of it.
+BATCH_BYTES = 1 << 20
 # How long a message waits for company. Too low: a commit for every message. Too high: alarms come that much later.
 LINGER_S = 0.02
 # A broker forgets our session, and what it holds for us, when we stay away for longer than this.
@@ -62,7 +64,8 @@ class MqttSource:
         self._broker = broker
         self._client_id = client_id
         self._filters = filters
-        self._arrived: queue.SimpleQueue[tuple[MQTTMessage, int]] = queue.SimpleQueue()
+        # Not the library's own messages: each drags sixty containers along, which the garbage collector would walk.
+        self._arrived: queue.SimpleQueue[tuple[Message, int, int]] = queue.SimpleQueue()  # with packet id and epoch
         self._epoch = 0  # of the connection: packet ids of an earlier one mean nothing in this one
         self._closed = threading.Event()
         self._refusal: str | None = None
@@ -104,7 +107,7 @@ class MqttSource:
 
     def _next(self, wait_s: float) -> Delivery:
         """What has arrived, after at most `wait_s` for the first and `LINGER_S` for company."""
-        arrived: list[tuple[MQTTMessage, int]] = []
+        arrived: list[tuple[Message, int, int]] = []
         size = 0
         deadline = time.monotonic() + wait_s
         try:
@@ -121,11 +124,11 @@ class MqttSource:
         client = self._client
 
         def ack() -> None:
-            for message, epoch in arrived:
-                if epoch == self._epoch:
-                    client.ack(message.mid, message.qos)
+            for _, packet_id, epoch in arrived:
+                if packet_id and epoch == self._epoch:
+                    client.ack(packet_id, 1)
 
-        return Delivery([Message(message.topic, bytes(message.payload)) for message, _ in arrived], ack)
+        return Delivery([message for message, _, _ in arrived], ack)
 
     # The connection -------------------------------------------------------------------------------------------------
 
@@ -220,7 +223,12 @@ class MqttSource:
             self._refusal = f"{refused[0]} (subscribing to {', '.join(self._filters)})"
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        self._arrived.put((message, self._epoch))
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""  # a broker that lets such a topic pass is broken; the message is rejected like any of no topic
+        # QoS 0 has no packet id, and 2 was not subscribed to.
+        self._arrived.put((Message(topic, bytes(message.payload)), message.mid, self._epoch))
 
 
 def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:
