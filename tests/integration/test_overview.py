@@ -95,7 +95,7 @@ def test_one_tenant_never_reads_anothers_streams(plant: Session, as_api: Session
     theirs = _streams(plant, "other")
     lines = overview.samples(as_api, theirs, NOW - timedelta(hours=24), timedelta(minutes=30), 48)
     assert lines == {stream: [None] * 48 for stream in theirs}
-    found = as_api.execute("SELECT count(*) FROM latest_reading(%s, '-infinity')", [theirs[0]]).fetchone()
+    found = as_api.execute("SELECT count(*) FROM latest_readings(ARRAY[%s], '-infinity')", [theirs[0]]).fetchone()
     assert found == (0,)
 
 

@@ -313,7 +313,7 @@ SEEN_BY_TENANT = {
     "readings": "SELECT s.tenant FROM tenant_readings r JOIN streams s ON s.id = r.stream_id",
     "minutes": "SELECT s.tenant FROM tenant_readings_1m r JOIN streams s ON s.id = r.stream_id",
     "hours": "SELECT s.tenant FROM tenant_readings_1h r JOIN streams s ON s.id = r.stream_id",
-    "latest": "SELECT s.tenant FROM generate_series(1, 9) n, latest_reading(n, '-infinity'), streams s WHERE s.id = n",
+    "latest": "SELECT s.tenant FROM latest_readings('{1,2,3,4,5,6}', '-infinity') l JOIN streams s ON s.id = l.stream",
 }
 
 
