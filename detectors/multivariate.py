@@ -20,6 +20,8 @@ from detectors.rounds import departed_since, lengths, rounds
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
+# One point alone has nothing to move together with: it is left to `shift`.
+_FEWEST_POINTS = 2
 # Memory of the smoothed row and of the baseline, in rows. Six rows see a change that lasts without the noise of single
 # readings; 150 follow a daily temperature sampled every ten minutes, and not a valve that closes within two.
 _FAST_ROWS = 6.0
@@ -132,6 +134,8 @@ class Multivariate:
         size = self._place["size"][place]
         parts: list[_Taken] = []
         for points in np.unique(size):
+            if points < _FEWEST_POINTS:
+                continue
             chosen = size == points
             readings = batch.where(np.repeat(chosen, counts))
             parts.append(self._score_size(self._memories[int(points)], readings, place[chosen]))
