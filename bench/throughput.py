@@ -37,7 +37,8 @@ ROOT = Path(__file__).parents[1]
 # A device of ten points that sends ten seconds at 10 Hz in a message.
 DEVICES, POINTS, VALUES = 20, 10, 100
 COLUMN_MESSAGES = 1500
-SINGLE_MESSAGES = 60_000
+# Sensors that send a reading at a time are many.
+SINGLE_DEVICES, SINGLE_MESSAGES = 200, 60_000
 # As many rows in a transaction as ingest's own deliveries hold, the messages of `LINGER_S` in columns.
 COPY_ROWS = 50_000
 # The ends of a run are not its rate: the first commit begins the clock.

@@ -89,15 +89,15 @@ def decode(messages: Iterable[tuple[Topic, Message]], numbers: Numbers, arrived_
     numbers
         The streams known. Streams seen first are given negative numbers in it; the caller replaces those.
     arrived_us
-        The time of arrival, which stands where a message has no time of its own.
+        The time of arrival of the first, which stands where a message has no time of its own; each message after it
+        counts as a microsecond later, so that what came together stays apart.
     """
     columns = _Columns()
     unknown: list[StreamKey] = []
     rejects: list[Reject] = []
-    arrived_ms = arrived_us / 1000
-    for topic, message in messages:
+    for number, (topic, message) in enumerate(messages):
         points = numbers.get((topic.tenant, topic.device), {})
-        reader = _Reader(topic, points, unknown, columns, arrived_ms)
+        reader = _Reader(topic, points, unknown, columns, arrived_us + number)
         try:
             reader.read(message.payload)
         except BadMessage as reason:
@@ -120,16 +120,17 @@ def decode(messages: Iterable[tuple[Topic, Message]], numbers: Numbers, arrived_
 class _Reader:
     """Reads one message of one device into the columns."""
 
-    __slots__ = ("_arrived_ms", "_columns", "_points", "_topic", "_unknown", "reasons")
+    __slots__ = ("_arrived_ms", "_arrived_us", "_columns", "_points", "_topic", "_unknown", "reasons")
 
     def __init__(
-        self, topic: Topic, points: dict[str, int], unknown: list[StreamKey], columns: _Columns, arrived_ms: float
+        self, topic: Topic, points: dict[str, int], unknown: list[StreamKey], columns: _Columns, arrived_us: int
     ) -> None:
         self._topic = topic
         self._points = points
         self._unknown = unknown
         self._columns = columns
-        self._arrived_ms = arrived_ms
+        self._arrived_us = arrived_us
+        self._arrived_ms = arrived_us / 1000
         self.reasons: list[str] = []
 
     def read(self, payload: bytes) -> None:
@@ -229,7 +230,7 @@ class _Reader:
     def _time(self, stamp: Any) -> tuple[int, int]:
         """µs since 1970 and the quality that follows from the stamp."""
         if stamp is None:
-            return int(self._arrived_ms * 1000), Quality.ARRIVAL_TIME
+            return self._arrived_us, Quality.ARRIVAL_TIME
         kind = type(stamp)
         if kind is int or kind is float:
             ms: float = stamp

@@ -1,9 +1,10 @@
 """Messages from an MQTT 5 broker, each acknowledged only when the loop says so.
 
 Under pressure the broker is slowed: it sends no more than the window (`Receive Maximum`) of messages that are not
-acknowledged, and the callback does nothing but put a message into a queue. Lost connections heal by themselves, with
-the session that the broker kept. Two deaths that the library does not notice are watched for: a network thread that
-has ended, and a connection that stays open but no longer answers.
+acknowledged, and the callback does nothing but put a message into a queue; only where large messages fill `HELD_BYTES`
+does it wait, and the socket is not read meanwhile. Lost connections heal by themselves, with the session that the
+broker kept. Two deaths that the library does not notice are watched for: a network thread that has ended, and a
+connection that stays open but no longer answers.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ from telemetry import STATUS_FILTER, TELEMETRY_FILTER, Broker
 
 log = logging.getLogger("bellwether.ingest.mqtt")
 
-# Messages sent to us and not acknowledged: too low and each commit holds few readings, too high and memory holds them
-# all, of up to a megabyte each. Must not be below `BATCH_MESSAGES`, or a batch would wait for what never comes.
-WINDOW_MESSAGES = 4000
+# Messages sent to us and not acknowledged. Too low: the network waits for the database, and the database for the
+# network (measured: 4000 takes a fifth of the rate). Too high: so many are sent again after a lost connection. Must not
+# be below `BATCH_MESSAGES`, or a batch would wait for what never comes.
+WINDOW_MESSAGES = 8000
+# What may wait in memory: a window of large messages would be gigabytes. Too low: they come one by one.
+HELD_BYTES = 64 << 20
 BATCH_MESSAGES = 2000
 # A delivery ends with the message that reaches this. Too low: small commits of large messages. Too high: a backlog of
 # columns becomes one transaction of millions of rows, and its alarms come only after all of it.
@@ -66,6 +70,11 @@ class MqttSource:
         self._filters = filters
         # Not the library's own messages: each drags sixty containers along, which the garbage collector would walk.
         self._arrived: queue.SimpleQueue[tuple[Message, int, int]] = queue.SimpleQueue()  # with packet id and epoch
+        # Each counted by one thread alone: their difference is what waits.
+        self._arrived_bytes = 0
+        self._taken_bytes = 0
+        self._room = threading.Condition()
+        self._leaving = False
         self._epoch = 0  # of the connection: packet ids of an earlier one mean nothing in this one
         self._closed = threading.Event()
         self._refusal: str | None = None
@@ -121,6 +130,9 @@ class MqttSource:
             pass
         if arrived:
             self._heard_at = time.monotonic()
+        with self._room:
+            self._taken_bytes += size
+            self._room.notify_all()
         client = self._client
 
         def ack() -> None:
@@ -133,6 +145,7 @@ class MqttSource:
     # The connection -------------------------------------------------------------------------------------------------
 
     def _start(self) -> Client:
+        self._leaving = False
         client = Client(
             callback_api_version=CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -158,6 +171,9 @@ class MqttSource:
 
     def _stop(self, client: Client) -> None:
         """Send what waits to be sent, then leave; the broker keeps the session."""
+        with self._room:
+            self._leaving = True
+            self._room.notify_all()
         deadline = time.monotonic() + 5.0
         while client.is_connected() and client.want_write() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -223,12 +239,19 @@ class MqttSource:
             self._refusal = f"{refused[0]} (subscribing to {', '.join(self._filters)})"
 
     def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
+        if not self._has_room():
+            with self._room:
+                self._room.wait_for(self._has_room)
+        self._arrived_bytes += len(message.payload)
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # a broker that lets such a topic pass is broken; the message is rejected like any of no topic
         # QoS 0 has no packet id, and 2 was not subscribed to.
         self._arrived.put((Message(topic, bytes(message.payload)), message.mid, self._epoch))
+
+    def _has_room(self) -> bool:
+        return self._leaving or self._arrived_bytes - self._taken_bytes < HELD_BYTES
 
 
 def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:

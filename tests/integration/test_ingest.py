@@ -271,6 +271,23 @@ def test_the_window_bounds_what_is_held(
         until_stored(database, 2000)
 
 
+def test_large_messages_wait_in_the_socket_rather_than_in_memory(
+    database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest.mqtt, "HELD_BYTES", 100_000)
+    with ingesting(database, broker) as running, Device(broker) as device:
+        held = TableHeld(database)
+        device.begin(column(4000 - number * 10, [number] * 10, "x" * 100) for number in range(40))
+        held.until_ingest_waits()
+        device.begin([b'{"flow": 1}' + b" " * 30_000] * 30)
+        device.finish()
+        until(lambda: not running.source._has_room())
+        assert running.source._arrived_bytes - running.source._taken_bytes < 2 * 100_000
+        held.release()
+        until_stored(database, 430)
+        assert running.source._has_room()
+
+
 def test_killed_again_and_again_it_stores_each_reading_once_and_says_what_an_unbroken_run_says(
     database: Database, broker: RunningBroker, tmp_path: Path
 ) -> None:

@@ -63,6 +63,15 @@ def test_streams_known_keep_their_numbers_and_new_ones_count_down() -> None:
     assert result.unknown == [StreamKey("demo", "pump-1", "speed"), StreamKey("demo", "pump-1", "level")]
 
 
+def test_readings_without_a_time_that_come_together_stay_apart() -> None:
+    result = decoded('{"flow": 1}', '{"flow": 2}', '[{"flow": 3}]')
+    assert [(time_us - ARRIVED_MS * 1000, value) for _, time_us, value, _ in readings(result)] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+    ]
+
+
 def test_who_sends_nothing_but_rubbish_is_not_remembered() -> None:
     numbers: Numbers = {}
     decoded("rubbish", "[]", '{"flow": "text"}', numbers=numbers)
