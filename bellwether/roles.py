@@ -51,8 +51,8 @@ def run_notify(settings: Settings) -> None:
 def run_api(settings: Settings) -> None:
     """The API and the pages."""
     import uvicorn
-    from api.app import create_app
 
+    from api.app import create_app
     from api.settings import ApiSettings
 
     app = create_app(
