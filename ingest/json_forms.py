@@ -102,6 +102,8 @@ def decode(messages: Iterable[tuple[Topic, Message]], numbers: Numbers, arrived_
             reader.read(message.payload)
         except BadMessage as reason:
             reader.reasons.append(str(reason))
+        except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
+            reader.reasons.append(f"could not be read: {type(error).__name__}: {error}"[:300])
         if points:  # who has sent nothing but rubbish stays unknown
             numbers[topic.tenant, topic.device] = points
         rejects += [
