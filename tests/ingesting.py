@@ -121,6 +121,7 @@ class IngestProcess:
         to = broker.of("bellwether")
         self._log = log
         with log.open("ab") as output:
+            self._log_begins = output.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "bellwether", "ingest"],
                 cwd=ROOT,
@@ -137,7 +138,12 @@ class IngestProcess:
 
     def until_awake(self) -> None:
         """Wait until it has scored what was missed, and listens."""
-        until(lambda: self.process.poll() is not None or "broker connected" in self._log.read_text(), within_s=60)
+
+        def awake() -> bool:
+            said = self._log.read_text()[self._log_begins :]
+            return "broker connected" in said and "ingest: awake" in said
+
+        until(lambda: self.process.poll() is not None or awake(), within_s=60)
         assert self.process.poll() is None, self._log.read_text()
 
     def kill(self) -> None:

@@ -177,6 +177,7 @@ def test_killed_before_the_commit_everything_comes_again(
             held.release()
         assert count_of(database) == 0
         with IngestProcess(database, broker, log) as ingest:
+            ingest.until_awake()
             until_stored(database, 500)
             assert ingest.stop() == 0
     assert ledger(database)["duplicates"] == 0
@@ -578,6 +579,7 @@ def kills_until_stored(database: Database, broker: RunningBroker, folder: Path, 
                 process.kill()
         device.finish()
         with IngestProcess(database, broker, log) as process:
+            process.until_awake()
             until_stored(database, sum(len(known) for known in values.values()), within_s=60)
             assert process.stop() == 0
     with database.owner() as conn:
