@@ -286,7 +286,7 @@ def main() -> None:
         app()
     except Misconfigured as error:
         _end(2, error)
-    except (Unavailable, StackError) as error:
+    except (Unavailable, StackError, OSError) as error:
         _end(1, error)
 
 

@@ -22,7 +22,7 @@ from bellwether.stack.port import choose
 from bellwether.stack.postgres import Postgres
 from bellwether.stack.supervisor import Role, Supervisor
 from store.connection import as_role, connect, unavailable
-from store.errors import Unavailable
+from store.errors import Misconfigured, Unavailable
 from store.fleet import heartbeats
 from store.migrate import LOGIN_ROLES, migrate
 from telemetry import Broker
@@ -46,8 +46,6 @@ class Wishes:
     pg_port: int | None = None
     database_url: str | None = None
     mqtt_url: str | None = None
-    mqtt_username: str | None = None
-    mqtt_password: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,10 @@ def _start_postgres(folder: StackFolder, supervisor: Supervisor, wishes: Wishes,
 def _broker(folder: StackFolder, supervisor: Supervisor, wishes: Wishes, say: Say) -> tuple[Broker, Broker, Broker]:
     """The broker as ingest, a device and an operator reach it."""
     if wishes.mqtt_url is not None:
-        broker = Broker.parse(wishes.mqtt_url, wishes.mqtt_username, wishes.mqtt_password)
+        try:
+            broker = Broker.parse(wishes.mqtt_url)
+        except ValueError as error:
+            raise Misconfigured(f"--mqtt-url: {error}") from error
         return broker, broker, broker
     account = server_account()
     programs = ensure(say)
