@@ -63,7 +63,7 @@ def _departure(report: Report) -> str:
     finding = report.finding
     point = finding.point.replace("_", " ")
     normal = _nearest_normal(finding)
-    if report.detector in {"silence", "flatline"} or not point or not math.isfinite(normal):
+    if report.detector in {"silence", "flatline"} or not point or not math.isfinite(finding.observed - normal):
         return report.message
     difference = finding.observed - normal
     side = "above" if difference > 0 else "below"
