@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ import orjson
 
 from ingest.messages import Message
 from store.telemetry import Reject
-from telemetry import Batch, Quality, StreamKey, Topic
+from telemetry import Batch, Quality, StreamKey, Topic, microseconds
 
 # A device that has more to say says it in several messages. Too low cuts a device's hourly upload into many; too high
 # lets one message hold the loop up.
@@ -38,8 +38,6 @@ FUTURE_TOLERANCE_MS = 300_000
 # Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
 MAX_REJECTS = 20
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NOT_POINTS = frozenset({"ts", "seq", "boot"})
 
 
@@ -291,7 +289,7 @@ def _rfc3339_us(stamp: str) -> int:
         raise BadMessage("ts: not RFC 3339") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    return microseconds(moment)
 
 
 def _what(value: Any) -> str:

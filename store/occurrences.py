@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from zipfile import BadZipFile
 
@@ -21,8 +20,8 @@ from alarms.states import MOVES, Action, State
 from detectors.scores import Scope, Snapshot
 from store.connection import Session
 from store.queries import queries
+from telemetry import instant
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What the chart of an alarm shows before the departure and after the edge: as much as lies between, and at least this.
 _MARGIN_LEAST_US = 120_000_000
 _ACTIONS = {Kind.RAISED: Action.RAISE, Kind.RETURNED: Action.RETURN}
@@ -106,8 +105,8 @@ def _apply_one(conn: Session, event: AlarmEvent) -> bool:
         "fault": event.fault,
         "severity": event.severity.value,
         "state": State.UNACKNOWLEDGED.value,
-        "since": _aware(event.since_us),
-        "at": _aware(event.at_us),
+        "since": instant(event.since_us),
+        "at": instant(event.at_us),
         "kind": event.kind.value,
         "score": _finite(event.score) or 0.0,
         "message": event.message,
@@ -153,9 +152,5 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _aware(time_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=time_us)
-
-
 def _rfc3339(time_us: int) -> str:
-    return _aware(time_us).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(time_us).isoformat(timespec="milliseconds").replace("+00:00", "Z")

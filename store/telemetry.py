@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from store.connection import Session
 from store.queries import queries
-from telemetry import Batch, Quality, Stream, StreamKey, quantity_of
+from telemetry import Batch, Quality, Stream, StreamKey, instant, quantity_of
 
 # A row of COPY's binary format: the number of fields, then each field's length and its big-endian bytes.
 _ROW = np.dtype([
@@ -36,7 +35,6 @@ _EPOCH_US = 946_684_800_000_000
 REJECT_BYTES = 4096
 # Readings at once on the way back to the detectors after a crash.
 CATCH_UP_READINGS = 200_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ def add_rejects(conn: Session, rejects: Sequence[Reject], at_us: int) -> None:
     """Store rejects with the first bytes of what was sent."""
     if not rejects:
         return
-    at = _aware(at_us)
+    at = instant(at_us)
     with conn.cursor() as cursor, cursor.copy(queries("telemetry")["copy_rejects"]) as copy:
         copy.set_types(["timestamptz", "text", "text", "text", "bytea", "int4", "text"])
         for reject in rejects:
@@ -160,7 +158,7 @@ def count_messages(conn: Session, tallies: Sequence[Tally], at_us: int) -> None:
     conn.execute(
         queries("telemetry")["count_messages"],
         [
-            _aware(at_us),
+            instant(at_us),
             [t.tenant for t in rows],
             [t.device for t in rows],
             [t.messages for t in rows],
@@ -197,7 +195,7 @@ def note_status(conn: Session, statuses: Iterable[Status]) -> None:
             [s.site for s in rows],
             [s.firmware for s in rows],
             [s.online for s in rows],
-            [_aware(s.at_us) for s in rows],
+            [instant(s.at_us) for s in rows],
         ],
     )
 
@@ -236,7 +234,7 @@ def readings_after(conn: Session, last_us: dict[int, int], unscored: int) -> Bat
     """
     rows = conn.execute(
         queries("telemetry")["readings_after"],
-        [list(last_us), [_aware(us) for us in last_us.values()], unscored, CATCH_UP_READINGS],
+        [list(last_us), [instant(us) for us in last_us.values()], unscored, CATCH_UP_READINGS],
     ).fetchall()
     if not rows:
         return Batch.empty()
@@ -266,10 +264,6 @@ def hold_ingest(conn: Session) -> bool:
 def _copy(conn: Session, statement: str, rows: memoryview) -> None:
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(rows)
-
-
-def _aware(time_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=time_us)
 
 
 def _storable(text: str) -> str:

@@ -5,6 +5,7 @@ Pure: nothing here reads the clock, the network or the database.
 
 from telemetry.batch import Batch
 from telemetry.broker import Broker
+from telemetry.instants import instant, microseconds
 from telemetry.quality import Quality
 from telemetry.quantities import QUANTITIES, Quantity, quantity_of
 from telemetry.streams import Stream, StreamKey
@@ -22,6 +23,8 @@ __all__ = [
     "Stream",
     "StreamKey",
     "Topic",
+    "instant",
     "is_name",
+    "microseconds",
     "quantity_of",
 ]

@@ -58,10 +58,6 @@ class Clock:
     def running(self) -> bool:
         return self.stopped_at is None and self.paused_at is None
 
-    def warned_by(self, now: datetime) -> bool:
-        """Whether a running clock has come to its warning."""
-        return self.running and now >= self.warn_at
-
     def breached_by(self, now: datetime) -> bool:
         """Whether a running clock is past its due time."""
         return self.running and now > self.due_at
