@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as it came."""
+class Message(NamedTuple):  # made by the ten thousand a second: a frozen dataclass takes three times as long
+    """One message as it came; `content_type` is empty where its sender named none, `again` MQTT's DUP flag."""
 
     topic: str
     payload: bytes
+    content_type: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +40,13 @@ class Source(Protocol):
 
         At least once: a message comes again, in another delivery, until it is acknowledged. Memory is bounded by the
         source's window: while deliveries wait for their acknowledgement the sender is slowed, nothing is dropped.
+        """
+        ...
+
+    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Publish at QoS 1, from the thread that takes the deliveries. Never waits.
+
+        Not sent, without a word, while the source is not connected or too much waits to be sent already: who must know
+        that it arrived asks for an answer.
         """
         ...

@@ -44,6 +44,9 @@ BATCH_BYTES = 1 << 20
 LINGER_S = 0.02
 # A broker forgets our session, and what it holds for us, when we stay away for longer than this.
 SESSION_EXPIRY_S = 7 * 86_400
+# What may wait to be sent to devices. Too low: answers to a fleet that reports at once are not sent. Too high: that
+# many come late, and in memory.
+UNSENT_MESSAGES = 10_000
 KEEPALIVE_S = 15
 TICK_S = 1.0
 # When nothing at all has come for so long, ask the broker whether it still hears us.
@@ -108,6 +111,11 @@ class MqttSource:
         """Let `deliveries` end after what has arrived."""
         self._closed.set()
 
+    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """See `Source`."""
+        if self.connected:
+            self._client.publish(topic, payload, qos=1, retain=retain)
+
     @property
     def connected(self) -> bool:
         return self._subscribed and self._client.is_connected()
@@ -160,6 +168,7 @@ class MqttSource:
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.reconnect_delay_set(1, 30)
+        client.max_queued_messages_set(UNSENT_MESSAGES)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_EXPIRY_S
         properties.ReceiveMaximum = WINDOW_MESSAGES
@@ -247,8 +256,10 @@ class MqttSource:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""  # a broker that lets such a topic pass is broken; the message is rejected like any of no topic
+        content_type = getattr(message.properties, "ContentType", "")
+        arrived = Message(topic, bytes(message.payload), content_type, message.dup)
         # QoS 0 has no packet id, and 2 was not subscribed to.
-        self._arrived.put((Message(topic, bytes(message.payload)), message.mid, self._epoch))
+        self._arrived.put((arrived, message.mid, self._epoch))
 
     def _has_room(self) -> bool:
         return self._leaving or self._arrived_bytes - self._taken_bytes < HELD_BYTES
