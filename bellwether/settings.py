@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     http_secure: bool = False
     """Whether browsers reach the pages over TLS: the session cookie is then kept off plain HTTP."""
     api_docs: bool = False
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where `ingest` shows its figures to Prometheus; nowhere unless told."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None
