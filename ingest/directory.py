@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 import store.telemetry as rows
-from ingest.json_forms import Decoded, Numbers
+from ingest.forms import Decoded
+from ingest.reading import Numbers
 from store.connection import Session
 from telemetry import QUANTITIES, Batch, Stream, StreamKey, Topic
 
@@ -42,14 +43,14 @@ class Directory:
     def refresh_tenants(self, conn: Session) -> None:
         self._tenants = rows.tenants_known(conn)
 
-    def turned_away(self, topic: Topic) -> str | None:
-        """Why a device's telemetry is not taken; None where it is."""
+    def turned_away(self, topic: Topic) -> tuple[str, str] | None:
+        """Why a device's messages are not taken, with the tenant who may know of it, if any; None where they are."""
         if (topic.tenant, topic.device) in self.numbers:
             return None
         if topic.tenant not in self._tenants:
-            return "no such tenant"
+            return "", "no such tenant"
         if self._devices[topic.tenant] >= MAX_DEVICES_PER_TENANT:
-            return f"the tenant has {MAX_DEVICES_PER_TENANT} devices already"
+            return topic.tenant, f"the tenant has {MAX_DEVICES_PER_TENANT} devices already"
         return None
 
     def resolve(self, conn: Session, decoded: Decoded) -> tuple[npt.NDArray[np.int32], list[Stream]]:
@@ -61,7 +62,7 @@ class Directory:
         stream = decoded.batch.stream
         if not decoded.unknown:
             return stream, []
-        new = rows.add_streams(conn, decoded.unknown)
+        new = rows.add_streams(conn, decoded.unknown, decoded.units)
         self._learn(new)
         number = np.array([self.numbers[key.tenant, key.device][key.point] for key in decoded.unknown], np.int32)
         return np.where(stream < 0, number[-1 - np.minimum(stream, -1)], stream), new

@@ -26,7 +26,7 @@ from alarms.events import AlarmEvent
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json
 from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
-from ingest import json_forms, status
+from ingest import forms
 from ingest.detectors import detectors_for
 from ingest.directory import Directory
 from ingest.messages import Message, Source
@@ -124,8 +124,7 @@ class Ingest:
 
     def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> Batch:
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
-        telemetry, statuses, rejects = self._sort(messages)
-        decoded = json_forms.decode(telemetry, self._directory.numbers, arrived_us)
+        decoded = forms.decode(messages, self._directory.numbers, arrived_us, self._directory.turned_away)
         columns = decoded.batch
         stream, new = self._directory.resolve(conn, decoded)
         self._watch.watch(new)
@@ -133,32 +132,12 @@ class Ingest:
         batch = batch.flagged(Quality.LATE, self._watch.late(batch))
         batch = batch.flagged(Quality.IMPOSSIBLE, self._directory.impossible(batch))
         appended = rows.append(conn, batch)
-        said, unsaid = status.decode(statuses, arrived_us)
-        rows.note_status(conn, said)
-        rejects += decoded.rejects + unsaid
+        rows.note_status(conn, decoded.statuses)
+        rejects = decoded.rejects
         rows.add_rejects(conn, rejects, arrived_us)
         rows.count_messages(conn, self._tally(messages, stream, appended, rejects), arrived_us)
         self._counts.update(messages=len(messages), readings=appended.readings, rejects=len(rejects))
         return batch
-
-    def _sort(
-        self, messages: Sequence[Message]
-    ) -> tuple[list[tuple[Topic, Message]], list[tuple[Topic, Message]], list[Reject]]:
-        """Messages by what they are: telemetry, status, and what is neither or comes from nobody we know."""
-        telemetry: list[tuple[Topic, Message]] = []
-        statuses: list[tuple[Topic, Message]] = []
-        rejects: list[Reject] = []
-        for message in messages:
-            topic = Topic.parse(message.topic)
-            if topic is None:
-                rejects.append(Reject(message.topic, message.payload, "not a topic of ours"))
-            elif reason := self._directory.turned_away(topic):
-                rejects.append(Reject(message.topic, message.payload, reason))
-            elif topic.kind == "telemetry":
-                telemetry.append((topic, message))
-            elif topic.kind == "status":
-                statuses.append((topic, message))
-        return telemetry, statuses, rejects
 
     def _tally(
         self,

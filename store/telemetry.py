@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from store.connection import Session
 from store.queries import queries
 from telemetry import Batch, Quality, Stream, StreamKey, instant, quantity_of
+from telemetry.units import MAX_UNIT_LENGTH, canonical
 
 # A row of COPY's binary format: the number of fields, then each field's length and its big-endian bytes.
 _ROW = np.dtype([
@@ -215,15 +216,19 @@ def streams_known(conn: Session) -> list[Stream]:
     return [Stream(*row) for row in conn.execute(queries("telemetry")["streams_known"])]
 
 
-def add_streams(conn: Session, keys: Sequence[StreamKey]) -> list[Stream]:
-    """Streams on first sight, and their devices with them; those there already are found."""
+def add_streams(conn: Session, keys: Sequence[StreamKey], units: Sequence[str] = ()) -> list[Stream]:
+    """Streams on first sight, and their devices with them; those there already are found.
+
+    A stream's quantity is what its unit says, else what its point's name says; a unit not known stays as given.
+    """
     sql = queries("telemetry")
-    keys = sorted(keys)
+    wanted = sorted(zip(keys, units or [""] * len(keys), strict=True))
+    keys = [key for key, _ in wanted]
     devices = sorted({(key.tenant, key.device) for key in keys})
     conn.execute(sql["add_devices"], [[tenant for tenant, _ in devices], [device for _, device in devices]])
     names = [[key.tenant for key in keys], [key.device for key in keys], [key.point for key in keys]]
-    quantities = [quantity_of(key.point) for key in keys]
-    conn.execute(sql["add_streams"], [*names, [q.name for q in quantities], [q.unit for q in quantities]])
+    measured = [_measured(key.point, unit) for key, unit in wanted]
+    conn.execute(sql["add_streams"], [*names, [quantity for quantity, _ in measured], [unit for _, unit in measured]])
     return [Stream(*row) for row in conn.execute(sql["streams_of"], names)]
 
 
@@ -264,6 +269,14 @@ def hold_ingest(conn: Session) -> bool:
 def _copy(conn: Session, statement: str, rows: memoryview) -> None:
     with conn.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(rows)
+
+
+def _measured(point: str, unit: str) -> tuple[str, str]:
+    """Quantity and canonical unit of a point."""
+    if known := canonical(unit, point):
+        return known.quantity, known.unit
+    named = quantity_of(point)
+    return (named.name, named.unit) if not unit else ("unknown", unit[:MAX_UNIT_LENGTH])
 
 
 def _storable(text: str) -> str:

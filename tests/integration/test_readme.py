@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import RunningBroker
 from waiting import until
 
-from ingest.json_forms import decode
+from ingest.forms import decode
 from ingest.messages import Message
 from telemetry import StreamKey, Topic
 
@@ -57,7 +57,7 @@ def test_the_five_lines_send_a_reading_that_ingest_understands(broker: RunningBr
         client.disconnect()
     topic = Topic.parse(received[0].topic)
     assert topic is not None
-    decoded = decode([(topic, received[0])], {}, arrived_us=1_763_740_800_000_000)
+    decoded = decode(received[:1], {}, arrived_us=1_763_740_800_000_000)
     assert not decoded.rejects
     assert decoded.unknown == [
         StreamKey("demo", "pump-7", "bearing_temperature"),

@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_sim import encoding
-from ingest import json_forms
-from ingest.json_forms import MAX_PAYLOAD_BYTES, MAX_POINT_LENGTH, MAX_POINTS, Numbers, decode
+from ingest.forms import Decoded, decode
 from ingest.messages import Message
+from ingest.reading import MAX_AHEAD_MS, MAX_PAYLOAD_BYTES, MAX_POINT_LENGTH, MAX_POINTS, Numbers
 from telemetry import Quality, StreamKey, Topic
 
 TOPIC = Topic("demo", "pump-1", "telemetry")
@@ -21,14 +21,12 @@ ARRIVED_MS = 1_782_907_200_000
 GOLDEN = sorted((Path(__file__).parents[1] / "golden/json").glob("*.json"))
 
 
-def decoded(*payloads: bytes | str, numbers: Numbers | None = None) -> json_forms.Decoded:
-    messages = [
-        (TOPIC, Message(str(TOPIC), payload.encode() if isinstance(payload, str) else payload)) for payload in payloads
-    ]
+def decoded(*payloads: bytes | str, numbers: Numbers | None = None) -> Decoded:
+    messages = [Message(str(TOPIC), p.encode() if isinstance(p, str) else p) for p in payloads]
     return decode(messages, {} if numbers is None else numbers, ARRIVED_MS * 1000)
 
 
-def readings(result: json_forms.Decoded) -> list[tuple[str, int, float, str]]:
+def readings(result: Decoded) -> list[tuple[str, int, float, str]]:
     """What a device said, in words: point, µs, value, quality."""
     batch = result.batch
     return [
@@ -135,7 +133,7 @@ def test_whatever_comes_becomes_readings_or_rejects(payload: bytes) -> None:
     assert len(batch.time_us) == len(batch.stream) == len(batch.value) == len(batch.quality)
     assert (batch.stream >= -len(result.unknown)).all()
     assert (batch.stream < 0).all()
-    assert (batch.time_us <= (ARRIVED_MS + json_forms.MAX_AHEAD_MS) * 1000).all()
+    assert (batch.time_us <= (ARRIVED_MS + MAX_AHEAD_MS) * 1000).all()
     assert ("after", 1.0) in [(point, value) for point, _, value, _ in readings(result)]
     for reject in result.rejects:
         assert reject.reason

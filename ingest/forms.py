@@ -1,0 +1,161 @@
+"""From the messages of a delivery to columns: which form each has, and what became of it.
+
+All messages of a delivery are decoded together. A part that cannot be read rejects that part and keeps the rest; a
+message that is no telemetry at all is one reject. Nothing raises, whatever the bytes: a device cannot stop the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest import json_forms, status
+from ingest.messages import Message
+from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
+from store.telemetry import Reject, Status
+from telemetry import Batch, StreamKey, Topic
+
+Decoder = Callable[[Reader, bytes], None]
+DECODERS: dict[str, Decoder] = {
+    "json": json_forms.read,
+}
+
+# Who sent a message that nobody of ours has sent, or nobody that we know: one name for all, so that inventing names
+# fills no table.
+NOBODY = ""
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a delivery of M messages holds, N readings of it in columns.
+
+    Attributes
+    ----------
+    batch
+        Readings in the order of arrival, not sorted: those of streams not known yet have a negative number, -1 - the
+        index in `unknown`.
+    message : int32 (N,)
+        The index of the message that each reading came in.
+    unknown, units
+        Streams that have no number yet, and the unit that the device gave for each, or none.
+    party : int32 (M,)
+        Whose each message is, as an index in `parties`.
+    parties
+        Tenant and device.
+    rejected : list of (index of the message, Reject)
+        What could not be decoded, and why.
+    counted : list of (index of the message, tenant, device, boot, seq)
+        Sequence numbers that were spent.
+    statuses
+        What devices said of themselves.
+    """
+
+    batch: Batch
+    message: npt.NDArray[np.int32]
+    unknown: list[StreamKey]
+    units: list[str]
+    party: npt.NDArray[np.int32]
+    parties: list[tuple[str, str]]
+    rejected: list[tuple[int, Reject]]
+    counted: list[tuple[int, str, str, int, int]]
+    statuses: list[Status]
+
+    @property
+    def rejects(self) -> list[Reject]:
+        return [reject for _, reject in self.rejected]
+
+
+def decode(
+    messages: Sequence[Message],
+    numbers: Numbers,
+    arrived_us: int,
+    turned_away: Callable[[Topic], tuple[str, str] | None] = lambda _: None,
+) -> Decoded:
+    """Decode a delivery.
+
+    Parameters
+    ----------
+    numbers
+        The streams known. Streams seen first are given negative numbers in it; the caller replaces those.
+    arrived_us
+        The time of arrival, which stands where a reading has no time of its own.
+    turned_away
+        Why a device's messages are not taken, with the tenant who may know of it; None where they are.
+    """
+    columns = Columns(numbers, arrived_us, arrived_us)
+    party: list[int] = []
+    parties: dict[tuple[str, str], int] = {}
+    scalars: list[int] = []  # single readings by message
+    rejected: list[tuple[int, Reject]] = []
+    statuses: list[Status] = []
+    for index, message in enumerate(messages):
+        read = len(columns.value)
+        topic = Topic.parse(message.topic)
+        if topic is None:
+            whose = (NOBODY, NOBODY)
+            rejected.append((index, Reject(message.topic, message.payload, "not a topic of ours")))
+        elif refusal := turned_away(topic):
+            tenant, reason = refusal
+            whose = (tenant, NOBODY)
+            rejected.append((index, Reject(message.topic, message.payload, reason, tenant or None, None)))
+        else:
+            whose = (topic.tenant, topic.device)
+            if topic.kind == "status":
+                said, unsaid = status.decode([(topic, message)], arrived_us)
+                statuses += said
+                rejected += [(index, reject) for reject in unsaid]
+            elif topic.kind == "telemetry":
+                reader = Reader(topic, columns, index)
+                _read(reader, message)
+                rejected += [
+                    (index, Reject(message.topic, message.payload, reason, topic.tenant, topic.device))
+                    for reason in told(reader.reasons)
+                ]
+        party.append(parties.setdefault(whose, len(parties)))
+        scalars.append(len(columns.value) - read)
+    batch, of_message = _gather(columns, scalars)
+    return Decoded(
+        batch=batch,
+        message=of_message,
+        unknown=columns.unknown,
+        units=columns.units,
+        party=np.array(party, np.int32),
+        parties=list(parties),
+        rejected=rejected,
+        counted=columns.counted,
+        statuses=statuses,
+    )
+
+
+def form_of(message: Message) -> str:
+    """The form of a telemetry message: by its content type where it has one, else by its first bytes."""
+    return "json"
+
+
+def _read(reader: Reader, message: Message) -> None:
+    try:
+        if len(message.payload) > MAX_PAYLOAD_BYTES:
+            raise BadMessage(f"larger than {MAX_PAYLOAD_BYTES} bytes")
+        DECODERS[form_of(message)](reader, message.payload)
+    except BadMessage as reason:
+        reader.reasons.append(str(reason))
+    except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
+        reader.reasons.append(f"could not be read: {type(error).__name__}: {error}"[:300])
+
+
+def _gather(columns: Columns, scalars: list[int]) -> tuple[Batch, npt.NDArray[np.int32]]:
+    """Single readings, then the arrays; and the message that each came in."""
+    arrays = [batch for _, batch in columns.arrays]
+    time_us = [np.array(columns.time_us, np.int64), *(batch.time_us for batch in arrays)]
+    stream = [np.array(columns.stream, np.int32), *(batch.stream for batch in arrays)]
+    value = [np.array(columns.value, np.float64), *(batch.value for batch in arrays)]
+    quality = [np.array(columns.quality, np.uint8), *(batch.quality for batch in arrays)]
+    single = np.repeat(np.arange(len(scalars), dtype=np.int32), scalars)
+    of_array = np.repeat(
+        np.array([index for index, _ in columns.arrays], np.int32), np.array([len(b) for b in arrays], np.int64)
+    )
+    batch = Batch(np.concatenate(time_us), np.concatenate(stream), np.concatenate(value), np.concatenate(quality))
+    return batch, np.concatenate([single, of_array])

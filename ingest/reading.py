@@ -1,0 +1,314 @@
+"""What all decoders write to: the columns of a delivery, through one reader a message.
+
+A reader checks what comes from outside - times, names, numbers, limits - so that a decoder knows its format and nothing
+else. A part that is refused becomes a reason, and the rest is kept; a message that is no telemetry at all raises
+`BadMessage`, which `ingest.forms` catches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from telemetry import Batch, Quality, StreamKey, Topic, microseconds
+from telemetry.units import canonical
+
+# A device that has more to say says it in several messages. Too low cuts a device's hourly upload into many; too high
+# lets one message hold the loop up.
+MAX_PAYLOAD_BYTES = 1 << 20
+MAX_POINTS = 1000
+MAX_POINT_LENGTH = 128
+# A clock that shows an earlier year was never set. One that runs ahead by more than a day is no clock to store by: such
+# rows would lie in chunks of their own for years.
+EARLIEST_MS = 946_684_800_000
+MAX_AHEAD_MS = 86_400_000
+# Devices' clocks wander by seconds; readings from further ahead are kept but would hide all that comes after.
+FUTURE_TOLERANCE_MS = 300_000
+# Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
+MAX_REJECTS = 20
+# Numbers beyond have no place in a bigint, in which sequence numbers and boots are kept.
+MAX_COUNT = (1 << 63) - 1
+
+_WHAT = {
+    str: "a text",
+    bytes: "a string of bytes",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+    bool: "true or false",
+}
+
+Numbers = dict[tuple[str, str], dict[str, int]]
+"""The number of each stream, by tenant and device, then by point."""
+
+
+class BadMessage(ValueError):
+    """Why a message, or a part of it, cannot be stored: the text is the reason. Caught in `ingest.forms`."""
+
+
+@dataclass(slots=True)
+class Columns:
+    """Where the readers of a delivery leave what they read: single readings one by one, arrays as they are.
+
+    Attributes
+    ----------
+    numbers
+        The streams known. Streams seen first are given negative numbers in it: -1 - their index in `unknown`.
+    moment_us
+        The time that stands for the next reading without one: a microsecond later each, so that what came together
+        stays apart.
+    """
+
+    numbers: Numbers
+    arrived_us: int
+    moment_us: int
+    time_us: list[int] = field(default_factory=list)
+    stream: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    quality: list[int] = field(default_factory=list)
+    arrays: list[tuple[int, Batch]] = field(default_factory=list)  # with the index of the message
+    unknown: list[StreamKey] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)  # that the device gave, by unknown stream
+    counted: list[tuple[int, str, str, int, int]] = field(default_factory=list)
+
+
+class Reader:
+    """One message of one device.
+
+    Attributes
+    ----------
+    topic
+        Whose it is.
+    arrived_us
+        When its delivery arrived.
+    reasons
+        The parts that were refused, and why.
+    """
+
+    __slots__ = ("_columns", "_index", "_points", "arrived_us", "reasons", "topic")
+
+    def __init__(self, topic: Topic, columns: Columns, index: int) -> None:
+        self.topic = topic
+        self.arrived_us = columns.arrived_us
+        self.reasons: list[str] = []
+        self._columns = columns
+        self._index = index
+        self._points = columns.numbers.get((topic.tenant, topic.device), {})
+
+    # Time -----------------------------------------------------------------------------------------------------------
+
+    def time_ms(self, stamp: Any) -> tuple[int, int]:
+        """µs since 1970, and the quality that follows, from milliseconds or RFC 3339; without a stamp, the arrival.
+
+        Raises
+        ------
+        BadMessage
+            It is no time, or one that cannot be.
+        """
+        if stamp is None:
+            moment_us = self._columns.moment_us
+            self._columns.moment_us = moment_us + 1
+            return moment_us, Quality.ARRIVAL_TIME
+        kind = type(stamp)
+        if kind is int or kind is float:
+            quality = self._quality(stamp)
+            return round(stamp * 1000), quality
+        if kind is str:
+            return self.time_us(_rfc3339_us(stamp))
+        raise BadMessage(f"ts: {what(stamp)} is no time")
+
+    def time_us(self, us: int) -> tuple[int, int]:
+        """The same from µs since 1970."""
+        return us, self._quality(us / 1000)
+
+    # Readings -------------------------------------------------------------------------------------------------------
+
+    def one(self, point: str, value: Any, time_us: int, quality: int, unit: str = "") -> None:
+        """One reading in `unit`; what is no number becomes a reason."""
+        kind = type(value)
+        if not ((kind is float or kind is int or kind is bool) and -1.7e308 < value < 1.7e308):
+            self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {what(value)} is no number")
+            return
+        if unit and (known := canonical(unit, point)):
+            value = known.convert(float(value))
+            if not math.isfinite(value):
+                self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: a value beyond what a number can hold")
+                return
+        number = self._points.get(point)
+        if number is None:
+            try:
+                number = self._number(point, unit)
+            except BadMessage as reason:
+                self.reasons.append(str(reason))
+                return
+        columns = self._columns
+        columns.stream.append(number)
+        columns.value.append(value)
+        columns.time_us.append(time_us)
+        columns.quality.append(quality)
+
+    def many(self, values: Mapping[str, Any], time_us: int, quality: int, leave_out: frozenset[str]) -> bool:
+        """Readings of one moment by point, in units that are not said; null is a value that is missing.
+
+        Returns
+        -------
+        bool
+            Whether there was anything at all: a reading, a refused part, or a null.
+
+        Raises
+        ------
+        BadMessage
+            Too many of them.
+        """
+        if len(values) > MAX_POINTS + len(leave_out):
+            raise BadMessage(f"more than {MAX_POINTS} points")
+        columns, points = self._columns, self._points
+        anything = False
+        for point, value in values.items():
+            if point in leave_out:
+                continue
+            anything = True
+            kind = type(value)
+            if (kind is float or kind is int or kind is bool) and -1.7e308 < value < 1.7e308:
+                number = points.get(point)
+                if number is None:
+                    try:
+                        number = self._number(point, "")
+                    except BadMessage as reason:
+                        self.reasons.append(str(reason))
+                        continue
+                columns.stream.append(number)
+                columns.value.append(value)
+                columns.time_us.append(time_us)
+                columns.quality.append(quality)
+            elif value is not None:
+                self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {what(value)} is no number")
+        return anything
+
+    def column(
+        self,
+        point: str,
+        values: Sequence[Any] | npt.NDArray[Any],
+        t0_us: int,
+        dt_us: float,
+        quality: int,
+        unit: str = "",
+    ) -> None:
+        """Readings of one point, `dt_us` apart from `t0_us` on; null, and nothing else, is a value that is missing."""
+        try:
+            self._column(point, values, t0_us, dt_us, quality, unit)
+        except BadMessage as reason:
+            self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {reason}")
+
+    def counted(self, boot: Any, seq: Any) -> None:
+        """The message spends the sequence number `seq` of the run `boot`; what are no such numbers counts nothing.
+
+        Without a `boot` (None) the run is unknown: gaps show, and nothing is acknowledged.
+        """
+        if type(seq) is not int or not 0 <= seq <= MAX_COUNT:
+            return
+        if boot is None:
+            boot = -1
+        elif type(boot) is not int or not 0 <= boot <= MAX_COUNT:
+            return
+        self._columns.counted.append((self._index, self.topic.tenant, self.topic.device, boot, seq))
+
+    def _quality(self, ms: float) -> int:
+        if not ms >= EARLIEST_MS:
+            raise BadMessage("ts: before the year 2000; milliseconds since 1970 are wanted")
+        ahead_ms = ms - self.arrived_us / 1000
+        if ahead_ms > MAX_AHEAD_MS:
+            raise BadMessage("ts: more than a day ahead of the server's clock")
+        return Quality.FUTURE if ahead_ms > FUTURE_TOLERANCE_MS else Quality.GOOD
+
+    def _column(
+        self, point: str, column: Sequence[Any] | npt.NDArray[Any], t0_us: int, dt_us: float, quality: int, unit: str
+    ) -> None:
+        value, present, bad = _numbers(column)
+        if unit and (known := canonical(unit, point)):
+            with np.errstate(over="ignore"):
+                value = known.convert(value)
+            bad += int(np.count_nonzero(present & ~np.isfinite(value)))
+            present &= np.isfinite(value)
+        if bad:
+            self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {bad} of {len(column)} values are no numbers")
+        if not present.any():
+            return
+        time_us = t0_us + np.rint(np.arange(len(column)) * dt_us).astype(np.int64)
+        if time_us[-1] > self.arrived_us + MAX_AHEAD_MS * 1000:
+            raise BadMessage("times more than a day ahead")
+        flags = np.full(len(column), quality, np.uint8)
+        flags[time_us > self.arrived_us + FUTURE_TOLERANCE_MS * 1000] |= np.uint8(Quality.FUTURE)
+        number = self._points.get(point)
+        stream = np.full(len(column), self._number(point, unit) if number is None else number, np.int32)
+        self._columns.arrays.append((self._index, Batch(time_us, stream, value, flags).where(present)))
+
+    def _number(self, point: str, unit: str) -> int:
+        """The number of a point's stream; a new negative one where it has none."""
+        number = self._points.get(point)
+        if number is not None:
+            return number
+        if not point or len(point) > MAX_POINT_LENGTH or not point.isprintable():
+            raise BadMessage(f"a point's name is 1 to {MAX_POINT_LENGTH} printable characters")
+        if len(self._points) >= MAX_POINTS:
+            raise BadMessage(f"{point}: the device has {MAX_POINTS} points already")
+        columns, (tenant, device, _) = self._columns, self.topic
+        columns.unknown.append(StreamKey(tenant, device, point))
+        columns.units.append(unit)
+        # Remembered with its first point, not before: who sends nothing but rubbish stays unknown.
+        columns.numbers[tenant, device] = self._points
+        self._points[point] = -len(columns.unknown)
+        return -len(columns.unknown)
+
+
+def _numbers(column: Sequence[Any] | npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], int]:
+    """The values of a column, where there are any, and how many are no numbers. null is a value that is missing."""
+    if len(column) == 0:
+        raise BadMessage("an empty list")
+    # The types first: NumPy makes a column of texts as wide as its longest, which are gigabytes from a small message.
+    if isinstance(column, np.ndarray) or {*map(type, column)} <= {float, int, bool}:
+        values = np.array(column, np.float64)
+        present = np.isfinite(values)
+        return values, present, int(np.count_nonzero(~present))
+    values = np.array([_finite(value) for value in column])
+    present = ~np.isnan(values)
+    missing = sum(value is None for value in column)
+    return values, present, int(np.count_nonzero(~present)) - missing
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, int | float) and -1.7e308 < value < 1.7e308:
+        return float(value)
+    return math.nan
+
+
+def _rfc3339_us(stamp: str) -> int:
+    if len(stamp) > 40:
+        raise BadMessage("ts: not RFC 3339")
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError as error:
+        raise BadMessage("ts: not RFC 3339") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return microseconds(moment)
+
+
+def what(value: Any) -> str:
+    """What a value is, in a reason's words."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return "a number" if math.isfinite(_finite(value)) else "a value beyond what a number can hold"
+    return _WHAT.get(type(value), "something else")
+
+
+def told(reasons: list[str]) -> list[str]:
+    """The reasons worth a row each; of too many, the first and how many more."""
+    if len(reasons) <= MAX_REJECTS:
+        return reasons
+    return [*reasons[: MAX_REJECTS - 1], f"and {len(reasons) - MAX_REJECTS + 1} more, the like"]
