@@ -10,6 +10,7 @@ from telemetry.quality import Quality
 from telemetry.quantities import QUANTITIES, Quantity, quantity_of
 from telemetry.streams import Stream, StreamKey
 from telemetry.topics import KINDS, STATUS_FILTER, TELEMETRY_FILTER, Topic, is_name
+from telemetry.units import Unit, canonical
 
 __all__ = [
     "KINDS",
@@ -23,6 +24,8 @@ __all__ = [
     "Stream",
     "StreamKey",
     "Topic",
+    "Unit",
+    "canonical",
     "instant",
     "is_name",
     "microseconds",

@@ -1,7 +1,7 @@
 """Physical quantities, their canonical units and what is physically possible.
 
-A stream's quantity is read off the name of its point until somebody says better: field names are the field's own
-words (`bearing_temperature`, `Accelerometer1RMS`, `discharge pressure`).
+A stream's quantity is read off its unit where a message says one (`telemetry.units`), else off the name of its point:
+field names are the field's own words (`bearing_temperature`, `Accelerometer1RMS`, `discharge pressure`).
 """
 
 from __future__ import annotations
@@ -21,37 +21,82 @@ class Quantity:
     highest: float = math.inf
 
 
+# Bounded only by what nature forbids, not by what is unusual: a level of 103 % is an overfull tank, and a pressure is
+# negative where it is measured against the air around.
 QUANTITIES: dict[str, Quantity] = {
     q.name: q
     for q in (
         Quantity("temperature", "degC", -273.15, 3000.0),
-        Quantity("pressure", "bar"),
+        Quantity("temperature_difference", "K"),
+        Quantity("pressure", "bar"),  # against what is not known: neither of the next two may be taken for it
+        Quantity("absolute_pressure", "bar(a)", 0.0),
+        Quantity("gauge_pressure", "bar(g)"),
         Quantity("vibration_velocity", "mm/s"),
         Quantity("vibration_acceleration", "g"),
+        Quantity("displacement", "um"),
         Quantity("flow", "m3/h"),
+        Quantity("mass_flow", "kg/h"),
         Quantity("speed", "rpm"),
+        Quantity("velocity", "m/s"),
+        Quantity("frequency", "Hz", 0.0),
         Quantity("current", "A"),
         Quantity("voltage", "V"),
         Quantity("power", "kW"),
+        Quantity("apparent_power", "kVA"),
+        Quantity("reactive_power", "kvar"),
+        Quantity("power_factor", "", -1.0, 1.0),
+        Quantity("energy", "kWh"),
+        Quantity("torque", "Nm"),
+        Quantity("force", "N"),
+        Quantity("mass", "kg"),
+        Quantity("length", "mm"),
+        Quantity("volume", "m3"),
+        Quantity("angle", "deg"),
+        Quantity("duration", "s"),
         Quantity("level", "%"),
         Quantity("humidity", "%", 0.0, 100.0),
+        Quantity("ratio", "%"),
+        Quantity("concentration", "ppm", 0.0, 1e6),
+        Quantity("resistance", "Ohm", 0.0),
+        Quantity("capacitance", "F", 0.0),
+        Quantity("conductivity", "uS/cm", 0.0),
+        Quantity("illuminance", "lx", 0.0),
+        Quantity("irradiance", "W/m2"),
+        Quantity("signal_strength", "dBm"),
         Quantity("unknown", ""),
     )
 }
 
-# In this order: "flow temperature" is a temperature, "vibration velocity" is not a speed.
+# In this order: "flow temperature" is a temperature, "vibration velocity" is not a speed, "power factor" no power.
 _WORDS: tuple[tuple[str, str], ...] = (
+    ("temperature_difference", r"temp\w* (difference|delta|rise)|delta (t\b|temp)|superheat|subcool"),
     ("temperature", r"temp|thermocouple|\bt\d+\b"),
+    ("displacement", r"displacement"),
     ("vibration_acceleration", r"accelerometer|acceleration|\bacc\b"),
     ("vibration_velocity", r"vibration|velocity|\bvib\b|mm_?s"),
+    ("absolute_pressure", r"abs\w* press|press\w* abs|bar(omet(er|ric)|o) "),
+    ("gauge_pressure", r"gauge press|press\w* gauge"),
     ("pressure", r"press|\bbar\b"),
+    ("mass_flow", r"mass flow"),
     ("flow", r"flow"),
+    ("frequency", r"frequency|\bfreq\b"),
     ("current", r"current|amps?\b"),
     ("voltage", r"volt"),
+    ("power_factor", r"power factor|cos ?phi"),
+    ("apparent_power", r"apparent ?power"),
+    ("reactive_power", r"reactive ?power"),
+    ("energy", r"energy|kwh\b"),
     ("power", r"power|kw\b"),
+    ("torque", r"torque"),
     ("speed", r"speed|rpm|rotat"),
     ("level", r"level"),
     ("humidity", r"humidity"),
+    ("mass", r"\bmass\b|weight"),
+    ("capacitance", r"capacitance"),
+    ("conductivity", r"conductivity"),
+    ("illuminance", r"illuminance"),
+    ("signal_strength", r"\brssi\b"),
+    ("ratio", r"percent|\bpct\b|duty|battery|\bsoc\b"),
 )
 _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _WORDS)
 
