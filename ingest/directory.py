@@ -1,6 +1,7 @@
 """Which devices and streams there are, as ingest knows them: numbers by name, grown on first sight.
 
-Limits what comes from outside: tenants are those that exist, and each has room for so many devices.
+Limits what comes from outside: tenants are those that exist, each admits whom its policy says, and has room for so many
+devices. A change of policy, a device registered or retired, is in force within seconds.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+import store.devices
 import store.telemetry as rows
 from ingest.forms import Decoded
 from ingest.reading import Numbers
 from store.connection import Session
+from store.devices import Doorkeeping
 from telemetry import QUANTITIES, Batch, Stream, StreamKey, Topic
 
 # Too low turns a growing fleet away; too high lets one leaked credential fill the database with invented devices.
@@ -30,6 +33,7 @@ class Directory:
         self.names: dict[int, tuple[str, str]] = {}  # tenant and device, by machine
         self.streams: list[Stream] = []
         self._tenants: set[str] = set()
+        self._door = Doorkeeping()
         self._devices: Counter[str] = Counter()
         self._unconfirmed: list[StreamKey] = []
 
@@ -42,13 +46,19 @@ class Directory:
 
     def refresh_tenants(self, conn: Session) -> None:
         self._tenants = rows.tenants_known(conn)
+        self._door = store.devices.doorkeeping(conn)
 
     def turned_away(self, topic: Topic) -> tuple[str, str] | None:
         """Why a device's messages are not taken, with the tenant who may know of it, if any; None where they are."""
-        if (topic.tenant, topic.device) in self.numbers:
+        device = (topic.tenant, topic.device)
+        if device in self._door.retired:
+            return topic.tenant, "the device is retired"
+        if device in self.numbers:
             return None
         if topic.tenant not in self._tenants:
             return "", "no such tenant"
+        if topic.tenant in self._door.strict and device not in self._door.expected:
+            return topic.tenant, "not a registered device"
         if self._devices[topic.tenant] >= MAX_DEVICES_PER_TENANT:
             return topic.tenant, f"the tenant has {MAX_DEVICES_PER_TENANT} devices already"
         return None
