@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ingest import json_forms, status
+from ingest import cbor_forms, content, json_forms, senml, status
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
 from store.telemetry import Reject, Status
@@ -20,7 +20,10 @@ from telemetry import Batch, StreamKey, Topic
 
 Decoder = Callable[[Reader, bytes], None]
 DECODERS: dict[str, Decoder] = {
-    "json": json_forms.read,
+    content.JSON: json_forms.read,
+    content.CBOR: cbor_forms.read,
+    content.SENML_JSON: senml.read_json,
+    content.SENML_CBOR: senml.read_cbor,
 }
 
 # Who sent a message that nobody of ours has sent, or nobody that we know: one name for all, so that inventing names
@@ -130,16 +133,11 @@ def decode(
     )
 
 
-def form_of(message: Message) -> str:
-    """The form of a telemetry message: by its content type where it has one, else by its first bytes."""
-    return "json"
-
-
 def _read(reader: Reader, message: Message) -> None:
     try:
         if len(message.payload) > MAX_PAYLOAD_BYTES:
             raise BadMessage(f"larger than {MAX_PAYLOAD_BYTES} bytes")
-        DECODERS[form_of(message)](reader, message.payload)
+        DECODERS[content.form_of(message.content_type, message.payload)](reader, message.payload)
     except BadMessage as reason:
         reader.reasons.append(str(reason))
     except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever

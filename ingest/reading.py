@@ -42,6 +42,7 @@ _WHAT = {
     list: "a list",
     type(None): "null",
     bool: "true or false",
+    np.ndarray: "a list",
 }
 
 Numbers = dict[tuple[str, str], dict[str, int]]
@@ -50,6 +51,13 @@ Numbers = dict[tuple[str, str], dict[str, int]]
 
 class BadMessage(ValueError):
     """Why a message, or a part of it, cannot be stored: the text is the reason. Caught in `ingest.forms`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unread:
+    """A value that its format can say and nobody here reads; `what` it is, in a reason's words."""
+
+    what: str
 
 
 @dataclass(slots=True)
@@ -304,6 +312,8 @@ def what(value: Any) -> str:
     """What a value is, in a reason's words."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "a number" if math.isfinite(_finite(value)) else "a value beyond what a number can hold"
+    if isinstance(value, Unread):
+        return value.what
     return _WHAT.get(type(value), "something else")
 
 
