@@ -130,3 +130,28 @@ def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25) -> l
             np.fill_diagonal(correlation, 1.0)
             inverse, fitted = np.linalg.inv(correlation), len(products)
     return distances
+
+
+def velocity_rms_of_tones(tones: Sequence[tuple[float, float, float]], rate_hz: float, n: int) -> float:
+    """RMS velocity of a sum of (amplitude, Hz, phase), integrated step by step at ten times the rate."""
+    fine_hz = 10 * rate_hz
+    t = np.arange(10 * n) / fine_hz
+    acceleration = sum(a * np.sin(2 * np.pi * f * t + phase) for a, f, phase in tones)
+    velocity = np.cumsum(acceleration) / fine_hz
+    return float(np.std(velocity))
+
+
+def band_rms(signal: Sequence[float], rate_hz: float, low_hz: float, high_hz: float) -> float:
+    """RMS of low to high, both included, through a Hann window, sine by sine."""
+    n = len(signal)
+    mean = statistics.fmean(signal)
+    window = [math.sin(math.pi * i / n) ** 2 for i in range(n)]
+    power = sum(w * w for w in window)
+    total = 0.0
+    for k in range(1, (n + 1) // 2):
+        if low_hz <= k * rate_hz / n <= high_hz:
+            turns = [2 * math.pi * k * i / n for i in range(n)]
+            c = sum((x - mean) * w * math.cos(a) for x, w, a in zip(signal, window, turns, strict=True))
+            s = sum((x - mean) * w * math.sin(a) for x, w, a in zip(signal, window, turns, strict=True))
+            total += 2 * (c * c + s * s) / (n * power)
+    return math.sqrt(total)
