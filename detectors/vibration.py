@@ -59,8 +59,11 @@ class PowerSpectrum:
         return np.arange(len(self.power), dtype=np.float64) * self.step_hz
 
     def rms(self, low_hz: float, high_hz: float) -> float:
-        """Root mean square of what lies from `low_hz` to `high_hz`, both included; of a tone on an edge about 90 %."""
-        first, last = math.ceil(low_hz / self.step_hz - _ROUNDING), math.floor(high_hz / self.step_hz + _ROUNDING)
+        """Root mean square of what lies from `low_hz` to `high_hz`; of a tone on an edge nine tenths or more.
+
+        An edge between two lines takes the outer one.
+        """
+        first, last = math.floor(low_hz / self.step_hz + _ROUNDING), math.ceil(high_hz / self.step_hz - _ROUNDING)
         return math.sqrt(self.power[first : last + 1].sum())
 
     def integrated(self) -> PowerSpectrum:

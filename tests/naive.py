@@ -142,7 +142,7 @@ def velocity_rms_of_tones(tones: Sequence[tuple[float, float, float]], rate_hz: 
 
 
 def band_rms(signal: Sequence[float], rate_hz: float, low_hz: float, high_hz: float) -> float:
-    """RMS of low to high, both included, through a Hann window, sine by sine."""
+    """RMS from low to high, whole lines both, through a Hann window, sine by sine."""
     n = len(signal)
     mean = statistics.fmean(signal)
     window = [math.sin(math.pi * i / n) ** 2 for i in range(n)]
