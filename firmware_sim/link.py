@@ -138,7 +138,7 @@ class Link:
         self._boot = boot
         self._describe = describe
         self._client_id = f"{tenant}:{device}"
-        self._telemetry = str(Topic(tenant, device, "telemetry"))
+        self._data = {kind: str(Topic(tenant, device, kind)) for kind in ("telemetry", "waveform")}
         self._status = str(Topic(tenant, device, "status"))
         self._ack = str(Topic(tenant, device, "ack"))
         self._client: mqtt.Client | None = None
@@ -166,7 +166,7 @@ class Link:
             held = self.outbox.take()
             if held is None:
                 return
-            info = client.publish(self._telemetry, held.payload, qos=1)
+            info = client.publish(self._data[held.kind], held.payload, qos=1)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return
             self.outbox.sent(info.mid)

@@ -25,6 +25,7 @@ class Held:
     first_seq: int
     last_seq: int
     payload: bytes
+    kind: str = "telemetry"
     state: State = State.WAITING
     delivered_at_s: float = 0.0
 
@@ -81,11 +82,11 @@ class Outbox:
         """Whether the broker has taken all messages below `seq`, or they were given up."""
         return all(held.last_seq >= seq for held in (*self._waiting, *self._in_flight.values()))
 
-    def put(self, last_seq: int, payload: bytes) -> None:
-        """Take a message that spends the numbers from `next_seq` to `last_seq`."""
+    def put(self, last_seq: int, payload: bytes, kind: str = "telemetry") -> None:
+        """Take a message that spends the numbers from `next_seq` to `last_seq`; `kind` is the last part of its topic."""
         if len(self._held) >= self._capacity:
             self._give_up_oldest()
-        held = self._held[last_seq] = Held(self.next_seq, last_seq, payload)
+        held = self._held[last_seq] = Held(self.next_seq, last_seq, payload, kind)
         self.next_seq = last_seq + 1
         self._waiting.append(held)
 
