@@ -20,6 +20,7 @@ from api import (
     pages,
     readings,
     rejects,
+    retention,
     rules,
     sessions,
     tickets,
@@ -39,7 +40,7 @@ from store.transactions import Transactions
 
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
-_RESOURCES = (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, events)
+_RESOURCES = (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, retention, events)
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""
 

@@ -37,6 +37,7 @@ def run_notify(settings: Settings) -> None:
     from api.tokens import issue
     from notify.destinations import TicketsApi
     from notify.loop import Notify
+    from notify.storage import StorageCare
 
     secret = settings.need_secret()
 
@@ -44,8 +45,20 @@ def run_notify(settings: Settings) -> None:
         return issue(secret, subject="notify", tenant=tenant, role="service", lifetime_s=SERVICE_TOKEN_S)
 
     notify = Notify(settings.need_database_url(), {"tickets": TicketsApi(settings.need_api_url(), token_for)})
-    _on_stop(notify.stop)
-    notify.run()
+    care = StorageCare(settings.need_database_url())
+    caretaker = threading.Thread(target=care.run, name="storage")
+
+    def stop() -> None:
+        care.stop()
+        notify.stop()
+
+    _on_stop(stop)
+    caretaker.start()
+    try:
+        notify.run()
+    finally:
+        care.stop()
+        caretaker.join()
 
 
 def run_api(settings: Settings) -> None:

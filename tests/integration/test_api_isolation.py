@@ -61,6 +61,8 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "PUT /api/v1/rules/{rule_id}": MANAGERS,
     "GET /api/v1/rejects": STAFF,
     "GET /api/v1/ledger": ANYONE,
+    "GET /api/v1/retention": STAFF,
+    "PUT /api/v1/retention": ADMINISTRATOR,
     "GET /api/v1/events": ANYONE,
 }
 RULE: JSON = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]]}
@@ -80,6 +82,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/{ticket_id}/assign": {"assignee": "jo"},
     "PUT /api/v1/rules/{rule_id}": {"rule": RULE, "version": 7},
+    "PUT /api/v1/retention": {"keep_days": {"raw": 365}},
 }
 ROUTES = sorted(
     f"{method} {route.path}"

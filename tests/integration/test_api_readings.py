@@ -31,8 +31,8 @@ def device(api: RunningApi) -> str:
             [START, stream, DAYS * 17280 - 1, START, GAP[0], START, GAP[1]],
         )
         if conn.execute("SELECT current_setting('timescaledb.license')").fetchall() == [("timescale",)]:
-            conn.execute("CALL refresh_continuous_aggregate('readings_1m', NULL, NULL)")
-            conn.execute("CALL refresh_continuous_aggregate('readings_1h', NULL, NULL)")
+            conn.execute("CALL refresh_continuous_aggregate('rollup_1m', NULL, NULL)")
+            conn.execute("CALL refresh_continuous_aggregate('rollup_1h', NULL, NULL)")
     return name
 
 

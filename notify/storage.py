@@ -1,0 +1,85 @@
+"""Storage care by the clock: what is over is removed, and the chunks to come are as wide as the rate asks for.
+
+On a thread and a connection of its own: removing a year of readings takes hours, and no ticket waits for it. Each step
+is short, and is followed by a rest as long as itself, so that at most half of the database's time goes into it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+
+from store import retention
+from store.connection import Session, connect, unavailable
+from store.errors import Unavailable
+
+log = logging.getLogger("bellwether.notify.storage")
+
+ROUND_EVERY_S = 3600.0
+# Readings that came after their time was over are looked for again so often.
+AFRESH_EVERY_S = 7 * 86_400.0
+# A step is made larger or smaller to take about as long. Too low: a step's own cost counts. Too high: what it writes
+# comes in bursts that everybody else waits behind.
+STEP_S = 2.0
+_FIRST_STREAMS, _MOST_STREAMS = 20, 5000
+_AWAY_S = 30.0
+
+
+class StorageCare:
+    """One caretaker of one database."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._stopping = threading.Event()
+        self._streams_at_once = _FIRST_STREAMS
+        self._looked_afresh_at = time.monotonic()
+
+    def run(self) -> None:
+        """A round an hour until `stop`. Whatever fails is said, and tried again in the next."""
+        while not self._stopping.is_set():
+            pause_s = ROUND_EVERY_S
+            try:
+                with unavailable(), connect(self._database_url, "storage") as conn:
+                    conn.autocommit = True
+                    self.round(conn)
+            except Unavailable as error:
+                log.warning("database away", extra={"reason": str(error)})
+                pause_s = _AWAY_S
+            except Exception:
+                log.exception("storage care failed: it is tried again in an hour")
+            self._stopping.wait(pause_s * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, guards nothing
+
+    def stop(self) -> None:
+        """End after the step in hand."""
+        self._stopping.set()
+
+    def round(self, conn: Session) -> None:
+        """Everything that is due now. The connection is in autocommit: each step is a transaction."""
+        self._fit_chunks(conn)
+        if time.monotonic() - self._looked_afresh_at > AFRESH_EVERY_S:
+            self._looked_afresh_at = time.monotonic()
+            retention.expire_afresh(conn)
+        removed = chunks = 0
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            step = retention.expire_some(conn, self._streams_at_once)
+            if step is None:
+                break
+            removed += step.readings
+            chunks += step.dropped
+            took_s = time.monotonic() - began_s
+            if step.streams == self._streams_at_once:
+                factor = 2.0 if took_s < STEP_S / 2 else 0.5 if took_s > STEP_S * 2 else 1.0
+                self._streams_at_once = min(max(int(self._streams_at_once * factor), 1), _MOST_STREAMS)
+            self._stopping.wait(took_s)
+        if removed or chunks:
+            log.info("readings removed: their time was over", extra={"readings": removed, "chunks": chunks})
+
+    def _fit_chunks(self, conn: Session) -> None:
+        now = retention.measured(conn)
+        hours = retention.chunk_hours(now)
+        if hours != now.chunk_hours:
+            retention.widen_chunks(conn, hours)
+            log.info("chunks to come are of another width", extra={"hours": hours, "before": now.chunk_hours})

@@ -1,0 +1,127 @@
+"""Storage care: how wide a chunk is, how long what is kept, and the removal of what is over.
+
+Removal goes in bounded steps, each a transaction of its own that the caller may space as it likes: a step holds no lock
+that a reading on its way in would wait for, but on a chunk that is older than all that anybody keeps, and gives up
+after two seconds there. Roll-ups of what is removed are kept, and how many readings that were is noted by device, so
+that the ledger still adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from store.connection import Session
+from store.queries import queries
+from store.transactions import Transaction
+from telemetry import QUANTITIES
+
+CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", *sorted(QUANTITIES))
+"""What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`."""
+
+# A reading with its share of the key, before compression: measured, 104 to 116.
+READING_BYTES = 115
+# Widths in hours that divide, or are made of, whole days: their edges are those of hours, which roll-ups need.
+CHUNK_HOURS = (1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168, 336, 720)
+# A width stays while the right one is between these shares of it. Nearer to 1: it follows each weekend. Further: chunks
+# no longer fit, or there are thousands of them. Steps of `CHUNK_HOURS` are all within the upper one.
+TOO_WIDE_BELOW, TOO_NARROW_ABOVE = 0.65, 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long a class is kept, and who said so."""
+
+    class_: str
+    keep_days: int
+    changed_at: datetime
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of removal: streams looked at in a chunk, readings removed, whether the chunk went as a whole."""
+
+    chunk: str
+    streams: int
+    readings: int
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the width of a chunk depends on.
+
+    `readings` were stored within the last 24 whole hours, `hours` of which had any; `memory_bytes` is a quarter of the
+    machine's as far as the server's settings tell; `shortest_keep_days` is None where everything is kept for good.
+    """
+
+    readings: int
+    hours: int
+    memory_bytes: int
+    chunk_hours: int
+    shortest_keep_days: int | None
+
+    @property
+    def readings_per_day(self) -> float:
+        return 24.0 * self.readings / self.hours if self.hours else 0.0
+
+
+def settings(conn: Transaction) -> Sequence[Kept]:
+    """What the tenant keeps for a time; the rest it keeps for good."""
+    return [Kept(*row) for row in conn.execute(queries("retention")["settings"])]
+
+
+def keep(conn: Transaction, tenant: str, days: Mapping[str, int], who: str) -> None:
+    """Keep these classes for so many days from now on, and all others for good.
+
+    What is older goes soon, and does not come back.
+    """
+    wanted = {"tenant": tenant, "classes": list(days), "days": list(days.values()), "who": who}
+    conn.execute(queries("retention")["keep_for_good"], wanted)
+    conn.execute(queries("retention")["keep"], wanted)
+
+
+def expired(conn: Session) -> dict[tuple[str, str], int]:
+    """Readings removed so far because their time was over, by tenant and device."""
+    return {(tenant, device): count for tenant, device, count in conn.execute(queries("retention")["expired"])}
+
+
+def expire_some(conn: Session, streams_at_once: int) -> Step | None:
+    """Remove some of what is due: of at most so many streams in one chunk. None where nothing is left to do."""
+    row = conn.execute(queries("retention")["expire_some"], [streams_at_once]).fetchone()
+    return None if row is None else Step(*row)
+
+
+def expire_afresh(conn: Session) -> None:
+    """Let `expire_some` look at everything once more, for readings that came after their time was over."""
+    conn.execute(queries("retention")["expire_afresh"])
+
+
+def measured(conn: Session) -> Measured:
+    """What is known now of what a chunk's width depends on."""
+    return Measured(*conn.execute(queries("retention")["measured"]).fetchall()[0])
+
+
+def chunk_hours(now: Measured) -> int:
+    """How wide the chunks to come should be, in hours.
+
+    TimescaleDB's own rule: what is being written to, with its index, fits a quarter of the memory. Never more than a
+    quarter of the shortest time that anything is kept, since a chunk goes when its last reading is due. The width there
+    is stays while it is near enough, and until a day has been seen.
+    """
+    if now.hours < 24:
+        return now.chunk_hours
+    fits = 24.0 * now.memory_bytes / (READING_BYTES * max(now.readings_per_day, 1.0))
+    if now.shortest_keep_days is not None:
+        fits = min(fits, 6.0 * now.shortest_keep_days)
+    fits = min(max(fits, CHUNK_HOURS[0]), CHUNK_HOURS[-1])
+    if TOO_WIDE_BELOW <= fits / now.chunk_hours <= TOO_NARROW_ABOVE:
+        return now.chunk_hours
+    return max(hours for hours in CHUNK_HOURS if hours <= fits)
+
+
+def widen_chunks(conn: Session, hours: int) -> None:
+    """Make the chunks to come so wide; those there stay as they are."""
+    conn.execute(queries("retention")["widen_chunks"], [hours])

@@ -1,0 +1,43 @@
+-- name: settings
+-- How long the tenant keeps what.
+SELECT class, keep_days, changed_at, changed_by FROM retention ORDER BY class
+
+-- name: keep
+-- These classes are kept for so long from now on; one that stays as it was keeps who said so.
+INSERT INTO retention (tenant, class, keep_days, changed_by)
+SELECT %(tenant)s, wanted.class, wanted.days, %(who)s FROM unnest(%(classes)s::text[], %(days)s::int[]) AS wanted (class, days)
+ON CONFLICT (tenant, class) DO UPDATE SET
+    keep_days = excluded.keep_days, changed_at = now(), changed_by = excluded.changed_by
+    WHERE retention.keep_days <> excluded.keep_days
+
+-- name: keep_for_good
+-- The others are kept for good again.
+DELETE FROM retention WHERE class <> ALL(%(classes)s::text[])
+
+-- name: expired
+-- Readings removed because their time was over: what the ledger counted as stored, less these, is there.
+SELECT tenant, device, sum(readings)::bigint FROM expired GROUP BY 1, 2
+
+-- name: expire_some
+-- One bounded step: what it did, or no row where nothing is due.
+SELECT chunk, streams, readings, dropped FROM expire_some(%s)
+
+-- name: expire_afresh
+-- Look at everything once more: for what came after its time was over.
+SELECT expire_afresh()
+
+-- name: measured
+-- What the width of a chunk depends on: readings stored in the last whole day and hours with any, memory, the width now,
+-- the shortest time that anything is kept.
+SELECT (SELECT coalesce(sum(stored), 0)::bigint FROM ledger
+        WHERE hour >= date_trunc('hour', now()) - INTERVAL '24 hours' AND hour < date_trunc('hour', now())),
+       (SELECT count(DISTINCT hour) FROM ledger
+        WHERE hour >= date_trunc('hour', now()) - INTERVAL '24 hours' AND hour < date_trunc('hour', now())),
+       greatest(pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes(current_setting('effective_cache_size')) / 3),
+       (SELECT extract(epoch FROM time_interval)::bigint / 3600 FROM timescaledb_information.dimensions
+        WHERE hypertable_name = 'readings'),
+       (SELECT min(keep_days) FROM retention)
+
+-- name: widen_chunks
+-- The chunks to come are so wide.
+SELECT widen_chunks(%s)

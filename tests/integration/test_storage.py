@@ -1,0 +1,370 @@
+"""Storage care against the real server: what is removed is what is over, its roll-ups stay, and the ledger adds up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import errors, sql
+from servers import Database
+from serving import RunningApi, ok, refused
+from waiting import until
+
+import store.telemetry as rows
+from notify.storage import StorageCare
+from store import retention
+from store.connection import Session, act_for
+from store.migrate import edition
+from store.retention import CHUNK_HOURS, Measured, chunk_hours
+from telemetry import Batch, Stream, StreamKey
+from tickets.roles import Role
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+GIB = 1 << 30
+
+
+@pytest.fixture
+def owner(database: Database) -> Iterator[Session]:
+    with database.owner() as conn:
+        yield conn
+
+
+@pytest.fixture
+def notify(database: Database) -> Iterator[Session]:
+    """The role that does it, with its rights and no others."""
+    with psycopg.connect(database.url("notify"), autocommit=True, options="-c timezone=UTC") as conn:
+        yield conn
+
+
+@pytest.fixture
+def streams(database: Database) -> dict[str, Stream]:
+    """Three points of a pump and one of another tenant's fan, by name."""
+    keys = [
+        StreamKey("demo", "pump-1", "bearing_temperature"),
+        StreamKey("demo", "pump-1", "vibration_velocity"),
+        StreamKey("demo", "pump-1", "flow"),
+        StreamKey("other", "fan-1", "flow"),
+    ]
+    with psycopg.connect(database.url("ingest")) as conn:
+        found = rows.add_streams(conn, keys)
+    return {stream.point if stream.tenant == "demo" else "fan": stream for stream in found}
+
+
+def fill(database: Database, streams: dict[str, Stream], ages_days: list[int], minutes: int = 90) -> None:
+    """A reading a minute of every stream, from so many days ago on."""
+    for age in ages_days:
+        start_us = int((NOW - timedelta(days=age)).replace(hour=3, minute=0, second=0).timestamp() * 1e6)
+        for stream in streams.values():
+            put(database, stream, [start_us + minute * 60_000_000 for minute in range(minutes)])
+
+
+def put(database: Database, stream: Stream, times_us: list[int]) -> None:
+    batch = Batch.of(times_us, np.full(len(times_us), stream.id), np.arange(len(times_us), dtype=float))
+    with psycopg.connect(database.url("ingest")) as conn:
+        rows.append(conn, batch)
+
+
+def keep(database: Database, tenant: str = "demo", **days: int) -> None:
+    with psycopg.connect(database.url("api")) as conn:
+        act_for(conn, tenant)
+        retention.keep(conn, tenant, days, "kim")
+
+
+def expire(conn: Session, streams_at_once: int = 2) -> list[retention.Step]:
+    steps = []
+    while (step := retention.expire_some(conn, streams_at_once)) is not None:
+        steps.append(step)
+        assert len(steps) < 1000
+    return steps
+
+
+def ages(conn: Session, stream: Stream) -> set[int]:
+    """How many days ago there are readings of a stream."""
+    found = conn.execute("SELECT DISTINCT time::date FROM readings WHERE stream_id = %s", [stream.id]).fetchall()
+    return {(NOW.date() - day).days for (day,) in found}
+
+
+def rollups(conn: Session, view: str) -> list[tuple[object, ...]]:
+    return conn.execute(
+        sql.SQL("SELECT stream_id, bucket, n, min, max, mean, last FROM {} ORDER BY 1, 2").format(sql.Identifier(view))
+    ).fetchall()
+
+
+def refresh(conn: Session) -> None:
+    """What the server does by itself every few minutes, where its edition does it at all."""
+    if edition(conn) == "community":
+        for name in ("rollup_1m", "rollup_1h"):
+            conn.execute("CALL refresh_continuous_aggregate(%s, NULL, NULL)", [name])
+
+
+def compress(conn: Session, older_than_days: int) -> None:
+    if edition(conn) == "community":
+        conn.execute(
+            "SELECT compress_chunk(c, true) FROM show_chunks('readings', older_than => %s::interval) c",
+            [f"{older_than_days} days"],
+        )
+
+
+# What is removed ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_removed_where_nobody_has_said_so(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [700, 2])
+    assert expire(notify) == []
+    assert ages(owner, streams["flow"]) == {700, 2}
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+def test_each_class_of_each_tenant_goes_in_its_own_time(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream], compressed: bool
+) -> None:
+    fill(database, streams, [100, 20, 2])
+    if compressed:
+        compress(owner, 10)
+    keep(database, raw=50, vibration=10, temperature=365)
+    expire(notify)
+    assert ages(owner, streams["bearing_temperature"]) == {100, 20, 2}
+    assert ages(owner, streams["vibration_velocity"]) == {2}
+    assert ages(owner, streams["flow"]) == {20, 2}
+    assert ages(owner, streams["fan"]) == {100, 20, 2}, "another tenant's"
+    assert expire(notify) == [], "nothing is left to do"
+
+
+def test_a_chunk_that_nobody_keeps_anything_of_is_dropped_whole(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [100, 99, 2])
+    keep(database, raw=50)
+    keep(database, "other", raw=60)
+    steps = expire(notify)
+    assert [step.readings for step in steps if step.dropped] == [360, 360]
+    assert {day for stream in streams.values() for day in ages(owner, stream)} == {2}
+    (chunks,) = owner.execute("SELECT count(*) FROM show_chunks('readings')").fetchall()
+    assert chunks == (1,)
+
+
+def test_what_was_removed_is_noted_so_that_the_ledger_adds_up(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [100, 20, 2])
+    keep(database, raw=50, vibration=10)
+    keep(database, "other", raw=50)
+    expire(notify)
+    removed = retention.expired(notify)
+    left = dict[tuple[str, str], int](
+        ((tenant, device), count)
+        for tenant, device, count in owner.execute(
+            "SELECT tenant, device, count(*) FROM readings JOIN streams s ON s.id = stream_id GROUP BY 1, 2"
+        )
+    )
+    assert removed == {("demo", "pump-1"): 4 * 90, ("other", "fan-1"): 90}
+    assert {key: left[key] + removed[key] for key in left} == {("demo", "pump-1"): 9 * 90, ("other", "fan-1"): 3 * 90}
+
+
+def test_what_comes_after_its_time_goes_at_the_next_look_at_everything(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [100, 2])
+    keep(database, flow=50)
+    expire(notify)
+    fill(database, {"flow": streams["flow"]}, [101, 100])
+    retention.expire_afresh(notify)
+    expire(notify)
+    assert ages(owner, streams["flow"]) == {2}
+    assert retention.expired(notify) == {("demo", "pump-1"): 270}
+
+
+# Roll-ups -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", ["readings_1m", "readings_1h"])
+def test_rollups_outlive_their_readings(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream], view: str
+) -> None:
+    """The trap of timescaledb#4328: what is refreshed after its readings were removed is wiped."""
+    fill(database, streams, [100, 20, 2])
+    refresh(owner)
+    before = rollups(owner, view)
+    assert len(before) == 3 * 4 * (90 if view == "readings_1m" else 2)
+    keep(database, raw=50, vibration=10)
+    keep(database, "other", raw=50)
+    expire(notify)
+    assert rollups(owner, view) == before
+    refresh(owner)
+    assert rollups(owner, view) == before
+    # A reading that comes late beside removed ones makes their time be computed anew: theirs must not be.
+    late = {"flow": streams["flow"]}
+    put(database, late["flow"], [int((NOW - timedelta(days=20, hours=1)).timestamp() * 1e6)])
+    refresh(owner)
+    assert {row[:2] for row in before} <= {row[:2] for row in rollups(owner, view)}
+    vibration = [row for row in before if row[0] == streams["vibration_velocity"].id]
+    assert [row for row in rollups(owner, view) if row[0] == streams["vibration_velocity"].id] == vibration
+
+
+@pytest.mark.parametrize("weeks", [2, 3, 12])
+def test_readings_that_come_weeks_late_are_in_their_rollups(
+    database: Database, owner: Session, streams: dict[str, Stream], weeks: int
+) -> None:
+    """The trap of timescaledb#7960: what lies before the window of a refresh is never in it."""
+    fill(database, streams, [7 * weeks + 1, 7 * weeks - 1, 1])
+    run_policies(owner)
+    fill(database, {"flow": streams["flow"]}, [7 * weeks])
+    run_policies(owner)
+    for view, width in (("readings_1m", "1 minute"), ("readings_1h", "1 hour")):
+        right = owner.execute(
+            "SELECT stream_id, time_bucket(%s::interval, time), count(*), min(value), max(value), avg(value),"
+            " last(value, time) FROM readings GROUP BY 1, 2 ORDER BY 1, 2",
+            [width],
+        ).fetchall()
+        assert rollups(owner, view) == right
+
+
+def run_policies(conn: Session) -> None:
+    """Run the very jobs that the server would run within minutes."""
+    for (job,) in conn.execute(
+        "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = 'policy_refresh_continuous_aggregate'"
+    ).fetchall():
+        conn.execute("CALL run_job(%s)", [job])
+
+
+# Under pressure -------------------------------------------------------------------------------------------------------
+
+
+def test_ingest_never_waits_for_it(database: Database, notify: Session, streams: dict[str, Stream]) -> None:
+    """While steps are under way, and while one waits for a chunk that somebody reads, readings are stored."""
+    fill(database, streams, [100, 99, 98, 2])
+    keep(database, raw=50)
+    keep(database, "other", raw=50)
+    longest_s = 0.0
+    stop = threading.Event()
+
+    def live() -> None:
+        nonlocal longest_s
+        second = int(NOW.timestamp())
+        while not stop.is_set():
+            second += 1
+            began_s = time.monotonic()
+            put(database, streams["flow"], [second * 1_000_000])
+            longest_s = max(longest_s, time.monotonic() - began_s)
+
+    with database.owner() as reader:
+        reader.autocommit = False
+        reader.execute("SELECT count(*) FROM readings")  # holds every chunk against being dropped
+        writer = threading.Thread(target=live)
+        writer.start()
+        steps = expire(notify)
+        stop.set()
+        writer.join()
+        assert steps
+        assert not [step for step in steps if step.dropped], "somebody reads it"
+        assert longest_s < 1.5
+    assert [step.readings for step in expire(notify) if step.dropped] == [360, 360, 360], "later, when nobody does"
+
+
+def test_a_step_killed_half_way_leaves_everything_as_it_was(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [100, 2])
+    keep(database, raw=50)
+    with psycopg.connect(database.url("notify")) as conn:
+        assert retention.expire_some(conn, 2)
+        conn.rollback()
+    assert retention.expired(notify) == {}
+    assert ages(owner, streams["flow"]) == {100, 2}
+    expire(notify)
+    assert retention.expired(notify) == {("demo", "pump-1"): 270}
+
+
+def test_the_caretaker_does_all_of_it_and_nobody_else_may(
+    database: Database, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [100, 2])
+    keep(database, raw=50)
+    care = StorageCare(database.url("notify"))
+    thread = threading.Thread(target=care.run)
+    thread.start()
+    try:
+        until(lambda: ages(owner, streams["flow"]) == {2})
+    finally:
+        care.stop()
+        thread.join(10)
+    assert not thread.is_alive()
+    for role in ("ingest", "api"):
+        with psycopg.connect(database.url(role), autocommit=True) as conn:
+            for call in ("expire_some(1)", "expire_afresh()", "widen_chunks(24)"):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    conn.execute(f"SELECT * FROM {call}")  # noqa: S608  (a call of the test's own)
+
+
+# The width of a chunk -------------------------------------------------------------------------------------------------
+
+
+def seen(per_s: float, memory_gib: float, now: int = 24, shortest: int | None = None, hours: int = 24) -> Measured:
+    return Measured(int(per_s * 3600 * hours), hours, int(memory_gib * GIB), now, shortest)
+
+
+@pytest.mark.parametrize(
+    ("measured", "hours"),
+    [
+        (seen(100, 1), 24),  # 0.99 GB a day
+        (seen(1000, 1), 2),
+        (seen(1000, 8), 24),  # 20 h would fit: near enough to stay
+        (seen(100_000, 1), 1),  # never less than an hour
+        (seen(0.1, 1), 720),  # never more than a month
+        (seen(0.1, 1, shortest=15), 72),  # what is kept for days is removed by the day
+        (seen(0.1, 1, shortest=1), 6),
+        (seen(1000, 1, hours=23), 24),  # a day must have been seen
+        (seen(0, 1), 720),
+    ],
+)
+def test_chunks_are_as_wide_as_fits_a_quarter_of_the_memory(measured: Measured, hours: int) -> None:
+    assert chunk_hours(measured) == hours
+
+
+def test_the_width_does_not_flap() -> None:
+    """A rate that swings by half around the one that a width was chosen for changes nothing, and a width once chosen
+    is chosen again."""
+    for per_s in np.geomspace(0.01, 50_000, 200):
+        chosen = chunk_hours(seen(per_s, 2))
+        assert chunk_hours(seen(per_s, 2, chosen)) == chosen
+        moved = chunk_hours(seen(per_s, 2, 1 if chosen > 3 else 24))
+        for factor in (0.8, 1.0, 1.25, 1.5):
+            assert chunk_hours(seen(per_s * factor, 2, moved)) == moved, (per_s, factor)
+
+
+def test_the_caretaker_sets_the_width_that_the_rate_asks_for(
+    database: Database, notify: Session, owner: Session
+) -> None:
+    with owner.transaction():
+        owner.execute(
+            "INSERT INTO ledger (tenant, device, hour, stored) SELECT 'demo', 'pump-1',"
+            " date_trunc('hour', now()) - n * INTERVAL '1 hour', 360000000 FROM generate_series(1, 24) n"
+        )
+    StorageCare(database.url("notify")).round(notify)
+    found = retention.measured(notify)
+    assert found.chunk_hours in CHUNK_HOURS
+    assert found.chunk_hours == chunk_hours(found) < 24
+
+
+# Who decides ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_administrator_says_how_long_what_is_kept(api: RunningApi) -> None:
+    mine, others = api.client(), api.client(tenant="other")
+    path = "/api/v1/retention"
+    said = ok(mine.put(path, json={"keep_days": {"raw": 365, "vibration": 90}}))
+    assert {item["name"]: item["keep_days"] for item in said["items"]} == {"raw": 365, "vibration": 90}
+    assert ok(others.get(path))["items"] == []
+    ok(mine.put(path, json={"keep_days": {"raw": 365}}))
+    assert [item["name"] for item in ok(mine.get(path))["items"]] == ["raw"]
+    for wrong in ({"colour": 3}, {"raw": 0}, {"raw": 1.5}, {"raw": 40_000}):
+        refused(mine.put(path, json={"keep_days": wrong}), 422)
+    refused(api.client(Role.MANAGER).put(path, json={"keep_days": {}}), 403)
+    assert [item["name"] for item in ok(mine.get(path))["items"]] == ["raw"]
