@@ -16,7 +16,7 @@ RUN python -m venv /opt/python \
 
 FROM eclipse-mosquitto:2.0.22 AS broker
 COPY --chmod=0444 bellwether/stack/mosquitto.conf /mosquitto/config/common.conf
-COPY --chmod=0444 deploy/mosquitto/access /mosquitto/config/access
+COPY --chmod=0444 deploy/mosquitto/dynamic-security.json /mosquitto/config/dynamic-security.json
 COPY --chmod=0555 deploy/mosquitto/start.sh /mosquitto/start.sh
 # The image's own user `mosquitto`, by number so that an orchestrator can see that it is not root.
 USER 1883:1883

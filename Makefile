@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev python python-dev pages servers browser demo test lint bench soak lock secrets clean
+.PHONY: help setup setup-dev python python-dev pages servers browser demo test lint bench soak lock secrets certs clean
 
 # The first interpreter that is new enough; `make PYTHON=... setup` takes another.
 PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -54,6 +54,9 @@ lock: python ## requirements*.txt anew from pyproject.toml, within the versions 
 
 secrets: ## deploy/secrets/*, for containers: each made once, never overwritten
 	@$(PYTHON) deploy/make_secrets.py
+
+certs: python ## deploy/secrets/certs/*: an authority and the broker's certificate; ARGS="--name broker.example"
+	@$(BIN)/bellwether certs --out deploy/secrets/certs --env deploy/secrets/compose.env $(ARGS)
 
 clean: ## remove what was made here: environments, caches, the demonstration's data
 	@# The servers' data are elsewhere when their user cannot walk to this folder.

@@ -4,7 +4,7 @@ Pure: nothing here reads the clock, the network or the database.
 """
 
 from telemetry.batch import Batch
-from telemetry.broker import Broker
+from telemetry.broker import Broker, Trust
 from telemetry.instants import instant, microseconds
 from telemetry.quality import Quality
 from telemetry.quantities import QUANTITIES, Quantity, quantity_of
@@ -24,6 +24,7 @@ __all__ = [
     "Stream",
     "StreamKey",
     "Topic",
+    "Trust",
     "Unit",
     "canonical",
     "instant",

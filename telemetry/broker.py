@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Files of TLS: whose certificates are believed (None: whom this machine believes), and our own with its key."""
+
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +28,12 @@ class Broker:
     tls: bool = False
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    trust: Trust = Trust()
 
     @classmethod
-    def parse(cls, url: str, username: str | None = None, password: str | None = None) -> Broker:
+    def parse(
+        cls, url: str, username: str | None = None, password: str | None = None, trust: Trust | None = None
+    ) -> Broker:
         """Read `mqtt://[user[:password]@]host[:port]`, or `mqtts://` for TLS. What is given apart wins over the URL.
 
         Raises
@@ -40,7 +54,22 @@ class Broker:
             parts.scheme == "mqtts",
             username or (unquote(parts.username) if parts.username else None),
             password or (unquote(parts.password) if parts.password else None),
+            trust or Trust(),
         )
+
+    def encryption(self) -> ssl.SSLContext:
+        """What a client of a broker with TLS needs: at least 1.2, its certificate and its name checked.
+
+        Raises
+        ------
+        OSError
+            A file of `trust` cannot be read or holds no such thing.
+        """
+        context = ssl.create_default_context(cafile=self.trust.authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.trust.certificate is not None:
+            context.load_cert_chain(self.trust.certificate, self.trust.key)
+        return context
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

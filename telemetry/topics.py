@@ -12,11 +12,32 @@ TELEMETRY_FILTER = f"{ROOT}/+/+/telemetry"
 STATUS_FILTER = f"{ROOT}/+/+/status"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_NOT_IN_A_FILTER = re.compile(r"[\x00-\x20\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+_LONGEST_FILTER = 200
+_MOST_LEVELS = 20
 
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a tenant or a device: 1 to 64 of `A-Za-z0-9_.-`."""
     return _NAME.match(text) is not None
+
+
+def why_not_foreign(topic_filter: str) -> str | None:
+    """Why these topics cannot be granted to a device beside its own; None where they can.
+
+    Nothing that begins with a wildcard, which would include everybody's; nothing of the broker's ($…); and nothing of
+    ours, since those topics follow from who the device is.
+    """
+    levels = topic_filter.split("/")
+    if not 1 <= len(topic_filter) <= _LONGEST_FILTER or len(levels) > _MOST_LEVELS:
+        return f"1 to {_LONGEST_FILTER} characters, at most {_MOST_LEVELS} levels"
+    if _NOT_IN_A_FILTER.search(topic_filter):
+        return "no spaces and no control characters"
+    if levels[0] in {"", "+", "#", "bellwether", "spBv1.0"} or levels[0].startswith("$"):
+        return "its first level must be a name, and not one of the broker's ($…) or ours (bellwether, spBv1.0)"
+    if any(("+" in level or "#" in level) and level not in {"+", "#"} for level in levels) or "#" in levels[:-1]:
+        return "a wildcard stands for a whole level, and # for the last ones"
+    return None
 
 
 class Topic(NamedTuple):

@@ -1,12 +1,14 @@
-"""A Mosquitto of the stack's own: loopback alone, passwords generated, an access list, run under a supervisor.
+"""A Mosquitto of the stack's own: loopback alone, passwords generated, rights by the plugin, run under a supervisor.
 
 Queues are sized for an outage of its subscriber, not for the broker's defaults, which drop acknowledged messages after
-the first thousand: see `mosquitto.conf` beside this file, which the containers use too. Configuration, passwords and
-access list are written anew at each start; sessions and waiting messages stay.
+the first thousand: see `mosquitto.conf` beside this file, which the containers use too. Configuration and the services'
+passwords are written anew at each start; sessions, waiting messages and the credentials of devices, which the gate has
+told the plugin of, stay.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -21,38 +23,32 @@ from bellwether.stack.packages import Programs
 from bellwether.stack.port import LOOPBACK
 from bellwether.stack.postgres import OWN_LIBRARIES
 from bellwether.stack.supervisor import Role
+from ingest.rights import SERVICES, first_state
 
 COMMON = Path(__file__).with_name("mosquitto.conf")
 
-# Who may do what. `bellwether` is ingest; `devices` a simulated fleet or recorded files; `operator` a person's scripts.
-ACCESS = """\
-user bellwether
-topic read bellwether/v1/#
-topic write bellwether/v1/+/+/ack
-topic write bellwether/v1/+/+/config
-topic readwrite bellwether/probe/#
-topic readwrite spBv1.0/#
-topic read $SYS/#
-
-user devices
-topic write bellwether/v1/+/+/telemetry
-topic write bellwether/v1/+/+/waveform
-topic write bellwether/v1/+/+/status
-topic read bellwether/v1/+/+/ack
-topic read bellwether/v1/+/+/config
-topic readwrite spBv1.0/#
-
-user operator
-topic readwrite bellwether/#
-topic readwrite spBv1.0/#
-topic read $SYS/#
-"""
-USERS = ("bellwether", "devices", "operator")
+USERS = tuple(SERVICES)
 # The only return code of a CONNACK that welcomes.
 ACCEPTED = b"\x20\x02\x00\x00"
 PROBE_TIMEOUT_S = 1.0
+# Of each listener with TLS. Who connects has the session of its username, whatever client id it gives: nobody takes
+# over another's session, and what waits in it, by calling itself the same.
+ENCRYPTION = "tls_version tlsv1.2\nuse_username_as_clientid true\n"
+# Of the listener for certificates: the certificate says who it is, and its password is not asked.
+CERTIFICATES = "require_certificate true\nuse_identity_as_username true\n"
 # It writes its whole state when it ends.
 STOP_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """TLS beside the plain port: one port for passwords, one for certificates, and the files of `bellwether.certs`."""
+
+    password_port: int
+    certificate_port: int
+    authority: Path
+    certificate: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +60,7 @@ class Mosquitto:
     port: int
     passwords: Mapping[str, str]
     account: Account
+    encrypted: Encrypted | None = None
 
     @property
     def data(self) -> Path:
@@ -76,10 +73,16 @@ class Mosquitto:
         return f"mqtt://{LOOPBACK}:{self.port}"
 
     def create(self) -> None:
-        """Write its configuration, passwords and access list."""
+        """Write its configuration and passwords, and what its plugin begins with where that is not there yet."""
         self.data.mkdir(exist_ok=True, mode=0o700)
         self.account.own(self.data)
-        self._write("access", ACCESS)
+        if not (self.data / "dynamic-security.json").exists():
+            self._write("dynamic-security.json", json.dumps(first_state(), indent=1))
+        if self.encrypted is not None:
+            # Copies of its own: the originals belong to whoever makes certificates.
+            self._write("ca.crt", self.encrypted.authority.read_text())
+            self._write("server.crt", self.encrypted.certificate.read_text())
+            self._write("server.key", self.encrypted.key.read_text())
         self._write_passwords()
         self._write("mosquitto.conf", f"{COMMON.read_text()}\n{self._own_settings()}")
 
@@ -107,14 +110,21 @@ class Mosquitto:
             return False
 
     def _own_settings(self) -> str:
-        return (
-            f"listener {self.port} {LOOPBACK}\n"
+        settings = (
             f"persistence_location {self.data}/\n"
             f"password_file {self.data}/passwords\n"
-            f"acl_file {self.data}/access\n"
+            f"plugin {self.programs.dynamic_security_plugin}\n"
+            f"plugin_opt_config_file {self.data}/dynamic-security.json\n"
             "log_dest stdout\n"
             "log_timestamp_format %Y-%m-%dT%H:%M:%S\n"
+            f"listener {self.port} {LOOPBACK}\n"
         )
+        if self.encrypted is not None:
+            tls = f"certfile {self.data}/server.crt\nkeyfile {self.data}/server.key\n{ENCRYPTION}"
+            settings += f"listener {self.encrypted.password_port} {LOOPBACK}\n{tls}"
+            settings += f"listener {self.encrypted.certificate_port} {LOOPBACK}\n{tls}"
+            settings += f"cafile {self.data}/ca.crt\n{CERTIFICATES}"
+        return settings
 
     def _write_passwords(self) -> None:
         """As hashes only; made from a file rather than an argument, which other users of the machine could read."""

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from servers import Database, served_folder
 from waiting import until
 
+from bellwether.certs import ensure_authority, ensure_server, env_of
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.mosquitto import ACCEPTED, COMMON, USERS, connect_packet
@@ -37,8 +39,13 @@ class Container:
 
     folder: Path
     account: Account
-    port: int
+    plugin: Path
+    ports: tuple[int, int, int]  # plain, for passwords, for certificates
     passwords: dict[str, str]
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
 
     @property
     def run(self) -> Path:
@@ -47,7 +54,7 @@ class Container:
     def start(self, environment: dict[str, str]) -> subprocess.Popen[str]:
         folders = [str(self.folder / name) for name in ("config", "data", "run")]
         return subprocess.Popen(
-            ["/bin/sh", str(self.folder / "start.sh"), *folders, str(self.port)],
+            ["/bin/sh", str(self.folder / "start.sh"), *folders, str(self.plugin), *map(str, self.ports)],
             env={"PATH": f"{self.folder / 'bin'}:{os.defpath}", **OWN_LIBRARIES, **environment},
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -71,15 +78,25 @@ def container(programs: packages.Programs, account: Account) -> Iterator[Contain
             (folder / name).mkdir()
             account.own(folder / name)
         shutil.copy(COMMON, folder / "config/common.conf")
-        shutil.copy(ROOT / "deploy/mosquitto/access", folder / "config/access")
+        shutil.copy(ROOT / "deploy/mosquitto/dynamic-security.json", folder / "config/dynamic-security.json")
         shutil.copy(ROOT / "deploy/mosquitto/start.sh", folder / "start.sh")
         for program in (programs.mosquitto, programs.mosquitto_passwd):
             (folder / "bin" / program.name).symlink_to(program)
-        yield Container(folder, account, port.choose("Mosquitto"), {user: secrets.token_urlsafe(32) for user in USERS})
+        ports = port.choose("Mosquitto"), port.choose("passwords"), port.choose("certificates")
+        passwords = {user: secrets.token_urlsafe(32) for user in USERS}
+        yield Container(folder, account, programs.dynamic_security_plugin, ports, passwords)
 
 
-def variables(passwords: dict[str, str]) -> dict[str, str]:
-    return {f"MQTT_{user.upper()}_PASSWORD": password for user, password in passwords.items()}
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an authority and a broker's certificate, as `make certs` makes it."""
+    folder = tmp_path_factory.mktemp("certs")
+    ensure_server(folder, ensure_authority(folder), [])
+    return folder
+
+
+def variables(passwords: dict[str, str], certificates: Path) -> dict[str, str]:
+    return {f"MQTT_{user.upper()}_PASSWORD": password for user, password in passwords.items()} | env_of(certificates)
 
 
 @contextmanager
@@ -91,40 +108,70 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate(timeout=30)
 
 
-def test_the_broker_lets_in_whom_the_secrets_name_and_nobody_else(container: Container) -> None:
-    with ended(container.start(variables(container.passwords))):
+def test_the_broker_lets_in_whom_the_secrets_name_and_nobody_else(container: Container, certificates: Path) -> None:
+    with ended(container.start(variables(container.passwords, certificates))):
         until(lambda: container.answers("bellwether", container.passwords["bellwether"]), within_s=15)
         assert all(container.answers(user, password) for user, password in container.passwords.items())
         assert not container.answers("bellwether", container.passwords["devices"])
         assert not container.answers("", "")
 
 
-def test_the_broker_keeps_passwords_as_hashes_and_out_of_its_environment(container: Container) -> None:
-    with ended(container.start(variables(container.passwords))) as broker:
+def test_the_broker_keeps_passwords_as_hashes_and_out_of_its_environment(
+    container: Container, certificates: Path
+) -> None:
+    with ended(container.start(variables(container.passwords, certificates))) as broker:
         until(lambda: container.answers("bellwether", container.passwords["bellwether"]), within_s=15)
         hashed = (container.run / "passwords").read_text()
         assert re.findall(r"^(\w+):\$7\$", hashed, re.MULTILINE) == list(USERS)
         environment = Path(f"/proc/{broker.pid}/environ").read_bytes()
+        kept = [file.read_bytes() for file in (container.folder / "data").iterdir()]
         for password in container.passwords.values():
             assert password not in hashed
             assert password.encode() not in environment
-        for file in container.run.iterdir():
+            assert not [content for content in kept if password.encode() in content]
+        assert b"MQTT_TLS_KEY" not in environment
+        for file in (*container.run.iterdir(), *(container.folder / "data").iterdir()):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600, file.name
 
 
-def test_the_health_checks_own_options_let_it_in(container: Container) -> None:
-    with ended(container.start(variables(container.passwords))):
+def test_the_health_checks_own_options_let_it_in(container: Container, certificates: Path) -> None:
+    with ended(container.start(variables(container.passwords, certificates))):
         until(lambda: container.answers("bellwether", container.passwords["bellwether"]), within_s=15)
         options = dict(line.split(" ", 1) for line in (container.run / "mosquitto_sub").read_text().splitlines())
         assert container.answers(options["-u"], options["-P"])
 
 
-@pytest.mark.parametrize("missing", USERS)
-def test_the_broker_does_not_start_without_a_password_for_each(container: Container, missing: str) -> None:
-    environment = variables(container.passwords)
-    del environment[f"MQTT_{missing.upper()}_PASSWORD"]
+def test_the_broker_shows_the_certificate_that_it_was_given(container: Container, certificates: Path) -> None:
+    with ended(container.start(variables(container.passwords, certificates))):
+        until(lambda: container.answers("bellwether", container.passwords["bellwether"]), within_s=15)
+        trust = ssl.create_default_context(cafile=certificates / "ca.crt")
+        with (
+            socket.create_connection((LOOPBACK, container.ports[1]), 5.0) as connection,
+            trust.wrap_socket(connection, server_hostname="localhost") as encrypted,
+        ):
+            encrypted.sendall(connect_packet("operator", container.passwords["operator"]))
+            assert encrypted.recv(len(ACCEPTED)) == ACCEPTED
+
+
+def test_a_restart_keeps_what_the_plugin_was_told(container: Container, certificates: Path) -> None:
+    known = container.folder / "data/dynamic-security.json"
+    with ended(container.start(variables(container.passwords, certificates))):
+        until(lambda: container.answers("bellwether", container.passwords["bellwether"]), within_s=15)
+        known.write_text(known.read_text().replace('"devices"', '"fleet"'))
+    changed = variables({**container.passwords, "bellwether": "another password"}, certificates)
+    with ended(container.start(changed)):
+        until(lambda: container.answers("bellwether", "another password"), within_s=15)
+        assert '"fleet"' in known.read_text()
+
+
+@pytest.mark.parametrize("missing", [*(f"MQTT_{user.upper()}_PASSWORD" for user in USERS), "MQTT_TLS_KEY"])
+def test_the_broker_does_not_start_without_each_of_its_secrets(
+    container: Container, certificates: Path, missing: str
+) -> None:
+    environment = variables(container.passwords, certificates)
+    del environment[missing]
     _, said = container.start(environment).communicate(timeout=15)
-    assert "run make secrets" in said
+    assert "run make " in said
     assert not list(container.run.iterdir())
 
 

@@ -5,6 +5,7 @@ Each command, variable, path and port in `docker-compose.yml`, `Dockerfile` and 
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
@@ -19,9 +20,11 @@ import typer.main
 import yaml
 from typer.core import TyperCommand, TyperGroup
 
+from bellwether.certs import ENV_NAMES
 from bellwether.cli import app
 from bellwether.settings import SECRET_CHARACTERS, Settings
 from bellwether.stack import mosquitto
+from ingest.rights import first_state
 from store.migrate import LOGIN_ROLES
 from telemetry import Broker
 
@@ -199,6 +202,12 @@ def test_the_owner_is_the_images_superuser() -> None:
     assert owner == f"postgresql://postgres:{password}@database:5432/{database_name()}"
 
 
+def test_the_gate_signs_in_to_the_broker_as_itself() -> None:
+    environment = SERVICES["ingest"]["environment"]
+    assert environment["BELLWETHER_MQTT_GATE_USERNAME"] == "gate"
+    assert environment["BELLWETHER_MQTT_GATE_PASSWORD"] == SERVICES["broker"]["environment"]["MQTT_GATE_PASSWORD"]
+
+
 @pytest.mark.parametrize(("service", "user"), [("ingest", "bellwether"), ("fleet", "devices")])
 def test_a_role_signs_in_to_the_broker_as_a_user_that_it_knows(service: str, user: str) -> None:
     environment = SERVICES[service]["environment"]
@@ -213,22 +222,29 @@ def test_ports_inside_are_those_that_are_listened_on() -> None:
         if "ports" in service
     }
     start = (ROOT / "deploy/mosquitto/start.sh").read_text()
-    default_port = re.search(r"port=\$\{4:-(\d+)\}", start)
-    assert default_port is not None
-    assert published == {"api": [SERVICES["api"]["environment"]["BELLWETHER_HTTP_PORT"]], "broker": [default_port[1]]}
-    assert int(default_port[1]) == Broker.parse("mqtt://anywhere").port
+    listened = dict(re.findall(r"^(\w*port)=\$\{\d:-(\d+)\}$", start, re.M))
+    assert set(listened) == {"port", "password_port", "certificate_port"}
+    assert published == {
+        "api": [SERVICES["api"]["environment"]["BELLWETHER_HTTP_PORT"]],
+        "broker": [listened["password_port"], listened["certificate_port"]],
+    }, "what is not encrypted is not published"
+    assert int(listened["port"]) == Broker.parse("mqtt://anywhere").port
+    assert int(listened["password_port"]) == Broker.parse("mqtts://anywhere").port
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------
 
 
-def demanded() -> set[str]:
-    return {match[1] for match in DEMANDED.finditer((ROOT / "docker-compose.yml").read_text())}
+def demanded(remedy: str = "run make secrets") -> set[str]:
+    """What cannot be left out, by what makes it."""
+    found = DEMANDED.finditer((ROOT / "docker-compose.yml").read_text())
+    return {match[1] for match in found if match[2] == remedy}
 
 
 def test_no_secret_has_a_default_and_each_says_what_to_do() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert all(match[2] == "run make secrets" for match in DEMANDED.finditer(text))
+    assert {match[2] for match in DEMANDED.finditer(text)} == {"run make secrets", "run make certs"}
+    assert demanded("run make certs") == set(ENV_NAMES)
     assert not [match[1] for match in OPTIONAL.finditer(text) if SECRET_WORDS.search(match[1])]
     known = len(DEMANDED.findall(text)) + len(OPTIONAL.findall(text))
     assert len(ANY_VARIABLE.findall(text)) == known, "a variable without :? or :-"
@@ -243,12 +259,12 @@ def test_a_service_knows_only_the_secrets_it_uses() -> None:
         name: {match[1] for value in service["environment"].values() for match in DEMANDED.finditer(value)}
         for name, service in SERVICES.items()
     }
-    assert known["ingest"] == {"BELLWETHER_INGEST_PASSWORD", "MQTT_BELLWETHER_PASSWORD"}
+    assert known["ingest"] == {"BELLWETHER_INGEST_PASSWORD", "MQTT_BELLWETHER_PASSWORD", "MQTT_GATE_PASSWORD"}
     assert known["api"] == {"BELLWETHER_API_PASSWORD", "BELLWETHER_SECRET"}
     assert known["notify"] == {"BELLWETHER_NOTIFY_PASSWORD", "BELLWETHER_SECRET"}
     assert known["fleet"] == {"MQTT_DEVICES_PASSWORD"}
     assert known["database"] == {"POSTGRES_PASSWORD"}
-    assert known["broker"] == {f"MQTT_{user.upper()}_PASSWORD" for user in mosquitto.USERS}
+    assert known["broker"] == {f"MQTT_{user.upper()}_PASSWORD" for user in mosquitto.USERS} | set(ENV_NAMES)
 
 
 @pytest.fixture
@@ -270,6 +286,15 @@ def make_secrets(checkout: Path) -> str:
 def secrets_of(checkout: Path) -> dict[str, str]:
     lines = (checkout / "deploy/secrets/compose.env").read_text().splitlines()
     return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
+
+
+def test_make_calls_the_command_for_certificates() -> None:
+    assert re.search(
+        r"^certs: python .*\n\t@\$\(BIN\)/bellwether certs --out deploy/secrets/certs"
+        r" --env deploy/secrets/compose\.env \$\(ARGS\)$",
+        (ROOT / "Makefile").read_text(),
+        re.M,
+    )
 
 
 def test_make_calls_the_script() -> None:
@@ -433,10 +458,12 @@ def test_the_image_is_built_from_the_lock_alone() -> None:
     assert "npm install" not in DOCKERFILE
 
 
-def test_the_broker_has_the_local_stacks_access_list() -> None:
-    assert (ROOT / "deploy/mosquitto/access").read_text() == mosquitto.ACCESS
+def test_the_broker_has_the_local_stacks_rights_and_encryption() -> None:
+    assert json.loads((ROOT / "deploy/mosquitto/dynamic-security.json").read_text()) == first_state()
     script = (ROOT / "deploy/mosquitto/start.sh").read_text()
     assert {f'"{user}:$MQTT_{user.upper()}_PASSWORD"' for user in mosquitto.USERS} <= set(
         re.findall(r'"\w+:\$\w+"', script)
     )
+    assert mosquitto.ENCRYPTION in script.replace('"', "\n")
+    assert mosquitto.CERTIFICATES in script
     assert mosquitto.COMMON.relative_to(ROOT).as_posix() in copied("broker")
