@@ -21,10 +21,14 @@ class Delivery:
     """Messages that arrived together, with the function that acknowledges them.
 
     `ack` is called once, after the commit. A delivery that is never acknowledged comes again.
+
+    What is `early` was heard past a backlog, and comes again in its turn whatever becomes of it here: readings that
+    have a time of their own are stored and scored now, and found stored then; all else is that delivery's.
     """
 
     messages: Sequence[Message]
     ack: Callable[[], None]
+    early: bool = False
 
 
 class Source(Protocol):
@@ -33,6 +37,21 @@ class Source(Protocol):
     @property
     def connected(self) -> bool:
         """Whether it can be heard right now."""
+        ...
+
+    @property
+    def window(self) -> int:
+        """How many messages may be with us unacknowledged."""
+        ...
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many are."""
+        ...
+
+    @property
+    def lag_s(self) -> float:
+        """At least so long ago was said what is delivered in its turn now, by our clock alone."""
         ...
 
     def deliveries(self) -> Iterator[Delivery]:

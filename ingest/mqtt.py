@@ -1,29 +1,26 @@
 """Messages from an MQTT 5 broker, each acknowledged only when the loop says so.
 
-Under pressure the broker is slowed: it sends no more than the window (`Receive Maximum`) of messages that are not
-acknowledged, and the callback does nothing but put a message into a queue; only where large messages fill `HELD_BYTES`
-does it wait, and the socket is not read meanwhile. Lost connections heal by themselves, with the session that the
-broker kept. Two deaths that the library does not notice are watched for: a network thread that has ended, and a
-connection that stays open but no longer answers.
+A persistent session, whose queue at the broker holds what we cannot take. Where that queue gets long, by markers of our
+own that stand in it, a second session hears what is new at once while the first drains: see `Delivery.early`. Under
+pressure the broker is slowed, and memory bounded, in both: see `ingest.lane`.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import secrets
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.buffered import Heard
+from ingest.lag import Lag
+from ingest.lane import KEEPALIVE_S, Lane
 from ingest.messages import Delivery, Message
 from store.errors import Misconfigured
 from telemetry import STATUS_FILTER, TELEMETRY_FILTER, Broker
@@ -36,57 +33,66 @@ log = logging.getLogger("bellwether.ingest.mqtt")
 WINDOW_MESSAGES = 8000
 # What may wait in memory: a window of large messages would be gigabytes. Too low: they come one by one.
 HELD_BYTES = 64 << 20
+# The part of both that the second session has. Too low: what is new waits for the database as often as that fills. Too
+# high: it may take so much longer to find that it is not needed any more.
+LIVE_MESSAGES = 2000
+LIVE_BYTES = 16 << 20
 BATCH_MESSAGES = 2000
-# A delivery ends with the message that reaches this. Too low: small commits of large messages. Too high: a backlog of
-# columns becomes one transaction of millions of rows, and its alarms come only after all of it.
+# A delivery ends with what reaches this. Too low: small commits of large messages. Too high: a backlog of columns
+# becomes one transaction of millions of rows, and its alarms come only after all of it.
 BATCH_BYTES = 1 << 20
 # How long a message waits for company. Too low: a commit for every message. Too high: alarms come that much later.
 LINGER_S = 0.02
-# A broker forgets our session, and what it holds for us, when we stay away for longer than this.
-SESSION_EXPIRY_S = 7 * 86_400
-# What may wait to be sent to devices. Too low: answers to a fleet that reports at once are not sent. Too high: that
-# many come late, and in memory.
-UNSENT_MESSAGES = 10_000
-KEEPALIVE_S = 15
 TICK_S = 1.0
-# When nothing at all has come for so long, ask the broker whether it still hears us.
-QUIET_S = 60.0
-ANSWER_S = 15.0
-
-_REFUSALS = {"Not authorized", "Bad user name or password", "Client identifier not valid", "Banned"}
+# The queue is behind when what it hands us has waited for longer, and for how long it may be so before what is new is
+# heard apart: what stands in the queue by then is no longer scored once newer readings are. Too low: the queue after a
+# database's short absence, which drains in a moment, costs the detectors its readings. Too high: alarms come that late.
+BEHIND_S = 2.0
+PATIENCE_S = 5.0
 
 
 class MqttSource:
-    """A persistent session with a broker.
+    """A persistent session with a broker, and a second one while there is a backlog.
 
     Parameters
     ----------
     client_id
         Names the session at the broker: the same at every start, and no one else's.
+    filters
+        What to hear.
+    in_order
+        Those of `filters` that mean something only in the order in which they were said: never heard early.
     """
 
     def __init__(
-        self, broker: Broker, client_id: str, filters: Sequence[str] = (TELEMETRY_FILTER, STATUS_FILTER)
+        self,
+        broker: Broker,
+        client_id: str,
+        filters: Sequence[str] = (TELEMETRY_FILTER, STATUS_FILTER),
+        in_order: Collection[str] = (STATUS_FILTER,),
     ) -> None:
         self._broker = broker
         self._client_id = client_id
         self._filters = filters
-        # Not the library's own messages: each drags sixty containers along, which the garbage collector would walk.
-        self._arrived: queue.SimpleQueue[tuple[Message, int, int]] = queue.SimpleQueue()  # with packet id and epoch
-        # Each counted by one thread alone: their difference is what waits.
-        self._arrived_bytes = 0
-        self._taken_bytes = 0
-        self._room = threading.Condition()
-        self._leaving = False
-        self._epoch = 0  # of the connection: packet ids of an earlier one mean nothing in this one
+        self._early_filters = [name for name in filters if name not in in_order]
+        self._probe = f"bellwether/probe/{client_id}"
+        self._lag = Lag(secrets.token_hex(8))
+        self._behind_since: float | None = None
+        self._connections = 0
         self._closed = threading.Event()
-        self._refusal: str | None = None
-        self._known_to_broker = False
-        self._subscribed = False
-        self._heard_at = time.monotonic()
-        self._asked_at: float | None = None
-        self._client = self._start()
-        self.sessions_lost = 0
+        self._arrival = threading.Condition()
+        self._was_early = False  # the last delivery
+        self._live: Lane | None = None
+        # Retained telemetry is what was said once, of an unknown age: it is no news. A retained status is the status.
+        self._main = Lane(
+            broker,
+            client_id,
+            {name: name == STATUS_FILTER for name in filters} | {self._probe: False},
+            window=WINDOW_MESSAGES,
+            room_bytes=HELD_BYTES - LIVE_BYTES,
+            lasting=True,
+            arrival=self._arrival,
+        )
 
     def deliveries(self) -> Iterator[Delivery]:
         """See `Source`.
@@ -94,18 +100,21 @@ class MqttSource:
         Raises
         ------
         Misconfigured
-            The broker refuses our name or password.
+            The broker refuses our name or password, or what we want to hear.
         """
         try:
             while not self._closed.is_set():
-                if self._refusal:
-                    raise Misconfigured(f"BELLWETHER_MQTT_URL: the broker at {self._broker} says: {self._refusal}")
-                self._watch_over()
+                self._see_that_we_are_let_in()
+                self._main.watch_over()
+                self._watch_the_queue(time.monotonic())
                 yield self._next(TICK_S)
-            while not self._arrived.empty():
+            self._close_live()
+            self._main.read_no_more()
+            while self._main.has_waiting:
                 yield self._next(0.0)
         finally:
-            self._stop(self._client)
+            self._close_live()
+            self._main.leave()
 
     def close(self) -> None:
         """Let `deliveries` end after what has arrived."""
@@ -113,156 +122,143 @@ class MqttSource:
 
     def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
         """See `Source`."""
-        if self.connected:
-            self._client.publish(topic, payload, qos=1, retain=retain)
+        self._main.send(topic, payload, retain)
 
     @property
     def connected(self) -> bool:
-        return self._subscribed and self._client.is_connected()
+        return self._main.connected
+
+    @property
+    def sessions_lost(self) -> int:
+        """How often the broker forgot our session, and what waited in it."""
+        return self._main.sessions_lost
+
+    @property
+    def lag_s(self) -> float:
+        """At least so long ago was published what the broker hands us of its queue now."""
+        return self._lag.seconds(time.monotonic())
+
+    @property
+    def window(self) -> int:
+        """How many messages the broker may leave with us unacknowledged."""
+        return WINDOW_MESSAGES
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many it has left."""
+        return self._main.unacknowledged
+
+    @property
+    def hears_early(self) -> bool:
+        """Whether there is a backlog, and what is new is heard apart from it."""
+        return self._live is not None
 
     # Deliveries -----------------------------------------------------------------------------------------------------
 
     def _next(self, wait_s: float) -> Delivery:
         """What has arrived, after at most `wait_s` for the first and `LINGER_S` for company."""
-        arrived: list[tuple[Message, int, int]] = []
+        lane, linger_s = self._turn(wait_s)
+        taken: list[Heard] = []
+        messages: list[Message] = []
         size = 0
-        deadline = time.monotonic() + wait_s
-        try:
-            while len(arrived) < BATCH_MESSAGES and size < BATCH_BYTES:
-                item = self._arrived.get(timeout=max(deadline - time.monotonic(), 0.0))
-                if not arrived:
-                    deadline = time.monotonic() + LINGER_S
-                arrived.append(item)
-                size += len(item[0].payload)
-        except queue.Empty:
-            pass
-        if arrived:
-            self._heard_at = time.monotonic()
-        with self._room:
-            self._taken_bytes += size
-            self._room.notify_all()
-        client = self._client
+        deadline = time.monotonic() + linger_s
+        while len(messages) < BATCH_MESSAGES and size < BATCH_BYTES:
+            heard = lane.take(deadline - time.monotonic())
+            if heard is None:
+                break
+            taken.append(heard)
+            messages += heard.messages
+            size += heard.size
 
         def ack() -> None:
-            for _, packet_id, epoch in arrived:
-                if packet_id and epoch == self._epoch:
-                    client.ack(packet_id, 1)
+            for heard in taken:
+                heard.acknowledge()
 
-        return Delivery([message for message, _, _ in arrived], ack)
+        early = lane is not self._main
+        return Delivery(messages if early else self._without_markers(messages), ack, early)
 
-    # The connection -------------------------------------------------------------------------------------------------
+    def _turn(self, wait_s: float) -> tuple[Lane, float]:
+        """Whose turn it is, once there is something, and how long it may wait for company.
 
-    def _start(self) -> Client:
-        self._leaving = False
-        client = Client(
-            callback_api_version=CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=MQTTProtocolVersion.MQTTv5,
-            manual_ack=True,
-        )
-        client.username_pw_set(self._broker.username, self._broker.password)
-        if self._broker.tls:
-            client.tls_set_context(ssl.create_default_context())
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.reconnect_delay_set(1, 30)
-        client.max_queued_messages_set(UNSENT_MESSAGES)
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        properties.ReceiveMaximum = WINDOW_MESSAGES
-        client.connect_async(
-            self._broker.host, self._broker.port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties
-        )
-        client.loop_start()
-        return client
+        The lanes take turns: the backlog ends however much is new, and what is new waits for one delivery at most.
+        """
+        main, live = self._main, self._live
+        with self._arrival:
+            self._arrival.wait_for(lambda: main.has_waiting or (live and live.has_waiting), wait_s)
+        if live is None:
+            return main, LINGER_S
+        backlog, new = main.has_waiting, live.has_waiting
+        self._was_early = new and not (backlog and self._was_early)
+        return live if self._was_early else main, 0.0 if backlog and new else LINGER_S
 
-    def _stop(self, client: Client) -> None:
-        """Send what waits to be sent, then leave; the broker keeps the session."""
-        with self._room:
-            self._leaving = True
-            self._room.notify_all()
-        deadline = time.monotonic() + 5.0
-        while client.is_connected() and client.want_write() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        client.disconnect()
-        client.loop_stop()
+    def _without_markers(self, messages: list[Message]) -> list[Message]:
+        markers = [message for message in messages if message.topic == self._probe]
+        if not markers:
+            return messages
+        for marker in markers:
+            self._lag.returned(marker.payload, time.monotonic())
+        return [message for message in messages if message.topic != self._probe]
 
-    def _watch_over(self) -> None:
-        """Begin anew where the network thread is dead, or where the broker has not answered a question."""
-        now = time.monotonic()
-        if not any(thread.name == f"paho-mqtt-client-{self._client_id}" for thread in threading.enumerate()):
-            self._begin_anew("the network thread has ended")
-        elif not self._client.is_connected():
-            self._asked_at = None
-        elif self._asked_at is not None and now - self._asked_at > ANSWER_S:
-            self._begin_anew("the broker no longer answers")
-        elif self._asked_at is None and now - self._heard_at > QUIET_S:
-            self._asked_at = now
-            self._subscribe(self._client)  # changes nothing, and must be answered
+    # The sessions ---------------------------------------------------------------------------------------------------
 
-    def _begin_anew(self, why: str) -> None:
-        log.warning("connection begun anew", extra={"reason": why})
-        self._epoch += 1
-        self._asked_at = None
-        self._heard_at = time.monotonic()
-        self._stop(self._client)
-        self._client = self._start()
+    def _see_that_we_are_let_in(self) -> None:
+        reason = self._main.refusal
+        for name in self._filters:
+            if name in self._main.refused:
+                reason = f"{self._main.refused[name]} (subscribing to {name})"
+        if reason:
+            raise Misconfigured(f"BELLWETHER_MQTT_URL: the broker at {self._broker} says: {reason}")
 
-    def _subscribe(self, client: Client) -> None:
-        # Retained telemetry is what was said once, of an unknown age: it is no news. A retained status is the status.
-        client.subscribe([
-            (name, SubscribeOptions(qos=1, retainHandling=0 if name == STATUS_FILTER else 2)) for name in self._filters
-        ])  # fmt: skip
-
-    # Callbacks: on the network thread, which an exception would end without a word ------------------------------------
-
-    def _on_connect(self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Any) -> None:
-        if reason.is_failure:
-            if str(reason) in _REFUSALS:
-                self._refusal = str(reason)
-            log.warning("broker refused the connection", extra={"reason": str(reason)})
+    def _watch_the_queue(self, now_s: float) -> None:
+        """Send markers into our queue, and hear what is new apart while they take long to come back."""
+        main = self._main
+        if main.connections != self._connections:  # markers on their way may be lost
+            self._connections = main.connections
+            self._lag.forget()
+            self._behind_since = None
+        if not main.connected or not self._may_probe():
             return
-        self._epoch += 1
-        self._heard_at = time.monotonic()
-        if self._known_to_broker and not flags.session_present:
-            self.sessions_lost += 1
-            log.error("broker forgot our session: what it held for us is lost")
-        self._known_to_broker = True
-        log.info("broker connected", extra={"broker": str(self._broker), "session_present": flags.session_present})
-        self._subscribe(client)
+        if self._lag.is_due(now_s):
+            main.ask(self._probe, self._lag.send(now_s))
+        # Looked at while we take, not while we wait for the database: what it has held up may drain in a moment.
+        if self._lag.seconds(now_s) < BEHIND_S:
+            self._behind_since = None
+            self._close_live()
+        elif self._behind_since is None:
+            self._behind_since = now_s
+        elif now_s - self._behind_since > PATIENCE_S:
+            self._keep_live(now_s)
 
-    def _on_disconnect(self, _: Client, __: Any, ___: DisconnectFlags, reason: ReasonCode, ____: Any) -> None:
-        self._epoch += 1
-        self._subscribed = False
-        if not self._closed.is_set():
-            log.warning("broker disconnected", extra={"reason": str(reason)})
+    def _may_probe(self) -> bool:
+        reason = self._main.refused.get(self._probe)
+        if reason and self._early_filters:
+            log.warning(
+                "the broker refuses our markers: what is new will wait behind a backlog",
+                extra={"topic": self._probe, "reason": reason},
+            )
+            self._early_filters = []
+        return bool(self._early_filters)
 
-    def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
-        self._asked_at = None
-        self._heard_at = time.monotonic()
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        self._subscribed = not refused
-        if refused:
-            self._refusal = f"{refused[0]} (subscribing to {', '.join(self._filters)})"
+    def _keep_live(self, now_s: float) -> None:
+        if self._live is None:
+            log.warning("behind: what is new is heard apart", extra={"lag_s": round(self._lag.seconds(now_s), 1)})
+            self._live = Lane(
+                self._broker,
+                f"{self._client_id}-live",
+                dict.fromkeys(self._early_filters, False),
+                window=LIVE_MESSAGES,
+                room_bytes=LIVE_BYTES,
+                lasting=False,
+                arrival=self._arrival,
+            )
+        self._live.watch_over()
 
-    def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        if not self._has_room():
-            with self._room:
-                self._room.wait_for(self._has_room)
-        self._arrived_bytes += len(message.payload)
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""  # a broker that lets such a topic pass is broken; the message is rejected like any of no topic
-        content_type = getattr(message.properties, "ContentType", "")
-        arrived = Message(topic, bytes(message.payload), content_type, message.dup)
-        # QoS 0 has no packet id, and 2 was not subscribed to.
-        self._arrived.put((arrived, message.mid, self._epoch))
-
-    def _has_room(self) -> bool:
-        return self._leaving or self._arrived_bytes - self._taken_bytes < HELD_BYTES
+    def _close_live(self) -> None:
+        """What has not been taken is dropped: the queue holds it too."""
+        if self._live:
+            log.info("no longer behind")
+            live, self._live = self._live, None
+            live.leave()
 
 
 def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:

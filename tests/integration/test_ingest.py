@@ -14,11 +14,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from ingesting import Device, IngestProcess, count_of, ingesting, now_ms, until_stored
+from ingesting import Device, IngestProcess, count_of, ingesting, now_ms, until_settled, until_stored
 from psycopg.types.json import Jsonb
 from servers import Database, RunningBroker
 from waiting import until
 
+import ingest.lane
 import ingest.loop
 import ingest.mqtt
 from alarms.events import Severity
@@ -49,6 +50,7 @@ def rejects(database: Database) -> list[tuple[str | None, str | None, str]]:
 
 def ledger(database: Database) -> dict[str, int]:
     names = ("messages", "stored", "duplicates", "late", "rejected")
+    until_settled(database)
     with database.owner() as conn:
         row = conn.execute(f"SELECT {', '.join(f'sum({name})' for name in names)} FROM ledger").fetchone()  # noqa: S608
     assert row
@@ -265,9 +267,9 @@ def test_the_window_bounds_what_is_held(
         held = TableHeld(database)
         device.begin(column(4000 - number, [number]) for number in range(2000))
         held.until_ingest_waits()
-        until(lambda: running.source._arrived.qsize() >= 100)
+        until(lambda: running.source.unacknowledged >= 100)
         device.finish()
-        assert running.source._arrived.qsize() <= 200
+        assert running.source.unacknowledged <= 200
         held.release()
         until_stored(database, 2000)
 
@@ -276,17 +278,18 @@ def test_large_messages_wait_in_the_socket_rather_than_in_memory(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest.mqtt, "HELD_BYTES", 100_000)
+    monkeypatch.setattr(ingest.mqtt, "LIVE_BYTES", 0)
     with ingesting(database, broker) as running, Device(broker) as device:
         held = TableHeld(database)
         device.begin(column(4000 - number * 10, [number] * 10, "x" * 100) for number in range(40))
         held.until_ingest_waits()
         device.begin([b'{"flow": 1}' + b" " * 30_000] * 30)
         device.finish()
-        until(lambda: not running.source._has_room())
-        assert running.source._arrived_bytes - running.source._taken_bytes < 2 * 100_000
+        until(lambda: not running.source._main.has_room(0))
+        assert running.source._main._waiting_bytes < 2 * 100_000
         held.release()
         until_stored(database, 430)
-        assert running.source._has_room()
+        assert running.source._main.has_room(0)
 
 
 def test_killed_again_and_again_it_stores_each_reading_once_and_says_what_an_unbroken_run_says(
@@ -340,7 +343,7 @@ def test_a_network_thread_that_has_died_is_replaced(
 ) -> None:
     """The library would say that it is connected, and hear nothing for ever."""
     with ingesting(database, broker) as running, Device(broker) as device:
-        dead = running.source._client
+        dead = running.source._main._client
         dead.loop_stop()
         assert dead.is_connected()
         device.send(column(60, [1, 2]))
@@ -352,8 +355,8 @@ def test_a_network_thread_that_has_died_is_replaced(
 def test_a_broker_that_no_longer_answers_is_left_and_found_again(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ingest.mqtt, "QUIET_S", 0.5)
-    monkeypatch.setattr(ingest.mqtt, "ANSWER_S", 1.0)
+    monkeypatch.setattr(ingest.lane, "QUIET_S", 0.5)
+    monkeypatch.setattr(ingest.lane, "ANSWER_S", 1.0)
     with ingesting(database, broker):
         os.kill(broker.pid, signal.SIGSTOP)
         try:

@@ -1,0 +1,259 @@
+"""One session with a broker: its connection kept up, what it hears held until it is taken.
+
+Under pressure the broker is slowed: it sends no more than the window (`Receive Maximum`) of messages that are not
+acknowledged, and where large messages fill the room before that, the socket is not read. Lost connections heal by
+themselves, with the session that the broker kept. Two deaths that the library does not notice are watched for: a
+network thread that has ended, and a connection that stays open but no longer answers.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from ingest.buffered import Heard, Subscriber
+from telemetry import Broker
+
+log = logging.getLogger("bellwether.ingest.mqtt")
+
+# A broker forgets our session, and what it holds for us, when we stay away for longer than this.
+SESSION_EXPIRY_S = 7 * 86_400
+KEEPALIVE_S = 15
+# When nothing at all has come for so long, ask the broker whether it still hears us.
+QUIET_S = 60.0
+ANSWER_S = 15.0
+# What may wait to be sent. Too low: answers to a fleet that reports at once are not sent. Too high: that many come
+# late, and in memory.
+UNSENT_MESSAGES = 10_000
+# How long what waits to be sent may take when we leave.
+_LEAVE_WITHIN_S = 5.0
+
+_REFUSALS = {"Not authorized", "Bad user name or password", "Client identifier not valid", "Banned"}
+
+
+class Lane:
+    """A session with a broker; what it hears waits in it.
+
+    Parameters
+    ----------
+    client_id
+        Names the session at the broker: the same at every start, and no one else's.
+    filters
+        What to hear at QoS 1, each with whether what is retained is wanted too.
+    window
+        How many messages the broker may leave with us.
+    room_bytes
+        How much may wait here.
+    lasting
+        Whether the broker keeps the session, and what comes for it, while we are away.
+    arrival
+        Notified when something has arrived; lanes may share it.
+
+    Attributes
+    ----------
+    refusal
+        Why the broker will not have us, where it will not.
+    refused
+        The filters that it refused, and the topics of questions, with its reasons.
+    connections
+        How often the broker has let us in.
+    sessions_lost
+        How often it had forgotten the session by then.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        filters: Mapping[str, bool],
+        *,
+        window: int,
+        room_bytes: int,
+        lasting: bool,
+        arrival: threading.Condition,
+    ) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._filters = dict(filters)
+        self._window = window
+        self._room_bytes = room_bytes
+        self._lasting = lasting
+        self._arrival = arrival
+        self._waiting: deque[Heard] = deque()
+        self._waiting_bytes = 0
+        self._deaf = False
+        self._subscribed = False
+        self._heard_at = time.monotonic()
+        self._asked_at: float | None = None
+        self._question: tuple[int, str] | None = None
+        self.refusal: str | None = None
+        self.refused: dict[str, str] = {}
+        self.connections = 0
+        self.sessions_lost = 0
+        self._client = self._start()
+
+    @property
+    def connected(self) -> bool:
+        return self._subscribed and self._client.is_connected()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that the broker waits for."""
+        return self._client.unacknowledged
+
+    # What it hears --------------------------------------------------------------------------------------------------
+
+    def hear(self, heard: Heard) -> None:
+        """See `Hearer`."""
+        with self._arrival:
+            self._waiting.append(heard)
+            self._waiting_bytes += heard.size
+            self._arrival.notify_all()
+
+    def has_room(self, wait_s: float) -> bool:
+        """See `Hearer`."""
+        with self._arrival:
+            return self._arrival.wait_for(lambda: self._waiting_bytes < self._room_bytes and not self._deaf, wait_s)
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def take(self, wait_s: float) -> Heard | None:
+        """What has waited longest; None where nothing has come after `wait_s`."""
+        with self._arrival:
+            if not self._arrival.wait_for(lambda: self._waiting, wait_s):
+                return None
+            heard = self._waiting.popleft()
+            self._waiting_bytes -= heard.size
+            self._heard_at = time.monotonic()
+            self._arrival.notify_all()
+        return heard
+
+    # What it says ---------------------------------------------------------------------------------------------------
+
+    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """Publish at QoS 1; never waits. Nothing is sent while not connected, or while too much waits to be sent."""
+        if self.connected:
+            self._client.publish(topic, payload, qos=1, retain=retain)
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        """Likewise; whether the broker lets us is noted in `refused`."""
+        if self.connected:
+            self._question = self._client.publish(topic, payload, qos=1).mid, topic
+
+    # The connection -------------------------------------------------------------------------------------------------
+
+    def watch_over(self) -> None:
+        """Begin anew where the network thread is dead, or where the broker has not answered a question."""
+        now = time.monotonic()
+        if not any(thread.name == f"paho-mqtt-client-{self._client_id}" for thread in threading.enumerate()):
+            self._begin_anew("the network thread has ended")
+        elif not self._client.is_connected():
+            self._asked_at = None
+        elif self._asked_at is not None and now - self._asked_at > ANSWER_S:
+            self._begin_anew("the broker no longer answers")
+        elif self._asked_at is None and now - self._heard_at > QUIET_S:
+            self._asked_at = now
+            self._subscribe(self._client)  # changes nothing, and must be answered
+
+    def read_no_more(self) -> None:
+        """What has arrived can be taken, and nothing else will come."""
+        with self._arrival:
+            self._deaf = True
+
+    def leave(self) -> None:
+        """Send what waits to be sent, then close the connection."""
+        self.read_no_more()
+        self._stop(self._client)
+
+    def _start(self) -> Subscriber:
+        client = Subscriber(self._client_id, self)
+        client.username_pw_set(self._broker.username, self._broker.password)
+        if self._broker.tls:
+            client.tls_set_context(ssl.create_default_context())
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_publish = self._on_publish
+        client.reconnect_delay_set(1, 30)
+        client.max_queued_messages_set(UNSENT_MESSAGES)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_EXPIRY_S if self._lasting else 0
+        properties.ReceiveMaximum = self._window
+        client.connect_async(
+            self._broker.host,
+            self._broker.port,
+            keepalive=KEEPALIVE_S,
+            clean_start=not self._lasting,
+            properties=properties,
+        )
+        client.loop_start()
+        return client
+
+    def _stop(self, client: Subscriber) -> None:
+        deadline = time.monotonic() + _LEAVE_WITHIN_S
+        while client.is_connected() and client.want_write() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        client.disconnect()
+        while client.is_connected() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        client.break_off()  # from a broker that takes nothing any more: paho would wait for it for ever
+        client.loop_stop()
+
+    def _begin_anew(self, why: str) -> None:
+        log.warning("connection begun anew", extra={"reason": why})
+        self._asked_at = None
+        self._heard_at = time.monotonic()
+        self._stop(self._client)
+        self._client = self._start()
+
+    def _subscribe(self, client: Client) -> None:
+        client.subscribe([
+            (name, SubscribeOptions(qos=1, retainHandling=0 if retained else 2))
+            for name, retained in self._filters.items()
+        ])  # fmt: skip
+
+    # Callbacks: on the network thread, which an exception would end without a word ------------------------------------
+
+    def _on_connect(self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Any) -> None:
+        if reason.is_failure:
+            if str(reason) in _REFUSALS:
+                self.refusal = str(reason)
+            log.warning("broker refused the connection", extra={"reason": str(reason)})
+            return
+        self._heard_at = time.monotonic()
+        if self._lasting and self.connections and not flags.session_present:
+            self.sessions_lost += 1
+            log.error("broker forgot our session: what it held for us is lost")
+        self.connections += 1
+        log.info("broker connected", extra={"broker": str(self._broker), "session_present": flags.session_present})
+        self._subscribe(client)
+
+    def _on_disconnect(self, _: Client, __: Any, flags: DisconnectFlags, reason: ReasonCode, ____: Any) -> None:
+        self._subscribed = False
+        if flags.is_disconnect_packet_from_server or reason.is_failure:
+            log.warning("broker disconnected", extra={"reason": str(reason)})
+
+    def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+        self._asked_at = None
+        self._heard_at = time.monotonic()
+        refused = {name: str(reason) for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure}
+        self.refused.update(refused)
+        self._subscribed = True
+
+    def _on_publish(self, _: Client, __: Any, packet_id: int, reason: ReasonCode, ___: Any) -> None:
+        asked, topic = self._question or (0, "")
+        if packet_id == asked and reason.is_failure:
+            self.refused[topic] = str(reason)
