@@ -13,6 +13,8 @@ def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
     match detector:
         case "silence":
             return f"nothing heard; {point} is overdue" if point else "nothing heard"
+        case "site":
+            return f"{point} lost: nothing heard from {evidence.observed:.0f} of {evidence.high:.0f} devices"
         case "flatline":
             return f"{point} is stuck at {observed}"
         case "multivariate":

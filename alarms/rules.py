@@ -82,7 +82,10 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         "limits", "limits", "condition", ((1.0, Severity.HIGH), (2.0, Severity.CRITICAL)), on_delay_s=0, off_delay_s=30
     ),
     Rule("flatline", "flatline", "instrument", ((1.0, Severity.MEDIUM),), on_delay_s=60, off_delay_s=60),
-    Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), opens_ticket=False),
+    # A device that comes and goes is one alarm until it has been there for a minute.
+    Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
+    # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
+    Rule("site_lost", "site", "communication", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
     *(
         Rule(
             detector,

@@ -12,14 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from alarms.events import AlarmEvent, Kind, Severity, event_id, occurrence_id
 from alarms.messages import message
+from alarms.presence import DETECTOR as SITE
+from alarms.presence import Place, Presence, Site
 from alarms.rules import Rule, governing
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from detectors.silence import Heard, Silence
 from telemetry import Batch, Quality, Stream
 
 # Readings of one stream that are scored at once. An alarm's evidence is taken at the end of such a slice: too high, and
@@ -30,6 +34,8 @@ _PRESENT_US = 120_000_000
 # The detector whose first opinion of a machine says that its normal is known.
 _LEARNER = "multivariate"
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
+# Detectors whose times are those of the clock, not of telemetry.
+_BY_THE_CLOCK = frozenset({"silence", SITE})
 _LAYOUT = 2
 _NEVER = np.iinfo(np.int64).min
 
@@ -48,6 +54,14 @@ class Condition:
     raised: Severity | None = None
 
 
+class _Explains(Protocol):
+    """Who scores a subject can say why."""
+
+    scope: Scope
+
+    def explain(self, subject: int) -> Evidence: ...
+
+
 class Watch:
     """Turns readings into alarm events.
 
@@ -57,15 +71,24 @@ class Watch:
         By the name that rules know them by.
     rules
         By tenant.
+    presence
+        What is known of the presence of devices, where another watch has gathered it already.
     """
 
-    def __init__(self, detectors: Mapping[str, Detector], rules: Mapping[str, Sequence[Rule]]) -> None:
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        rules: Mapping[str, Sequence[Rule]],
+        presence: Presence | None = None,
+    ) -> None:
         self._detectors = dict(detectors)
+        self.presence = presence or Presence()
+        self._now_us = 0
         self._rules = rules
         self._streams: dict[int, Stream] = {}
         self._units: dict[tuple[int, str], str] = {}
         self._subjects: dict[tuple[str, int], tuple[Stream, Rule | None]] = {}  # by detector; None: not watched
-        self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in detectors}
+        self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in (*detectors, SITE)}
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
         self._learnt: set[int] = set()
 
@@ -86,6 +109,51 @@ class Watch:
                 subject = stream.machine if machine_wide else stream.id
                 self._subjects[name, subject] = (stream, rule if rule and rule.enabled else None)
 
+    def place(self, places: Sequence[Place]) -> None:
+        """Where all devices stand, and what they said last. Called after `watch` of the streams known so far."""
+        self.presence.place(places)
+        silence = self._silence()
+        if silence is not None:
+            silence.expect({p.machine: p.interval_s for p in places if p.interval_s is not None})
+        for number in [number for name, number in self._subjects if name == SITE]:
+            stream, _ = self._subjects[SITE, number]
+            self._subjects[SITE, number] = (stream, None)  # what no longer stands for a site ends what it began
+        for site in self.presence.sites:
+            stands_for = Stream(-1, site.subject, site.tenant, site.device, "", "unknown", "")
+            rule = governing(self._rules.get(site.tenant, ()), SITE, stands_for, machine_wide=True)
+            self._subjects[SITE, site.subject] = (stands_for, rule if rule and rule.enabled else None)
+
+    def excuse(self, by_us: int) -> None:
+        """Nobody could have been heard for so long, or the clock was set by so much: it counts against nobody."""
+        silence = self._silence()
+        if silence is not None:
+            silence.excuse(by_us)
+        self.presence.excuse(by_us)
+        self._now_us += by_us
+        for name, conditions in self._conditions.items():
+            for condition in conditions.values():
+                condition.noticed_us += by_us
+                if name not in _BY_THE_CLOCK:
+                    continue
+                if condition.below_since_us is not None:
+                    condition.below_since_us += by_us
+                if condition.raised is None:
+                    condition.since_us += by_us
+
+    @property
+    def now_us(self) -> int:
+        """The time of the last step, before a restart too; 0 where there was none."""
+        return self._now_us
+
+    def open_subjects(self, name: str) -> set[int]:
+        """The subjects of a detector that are in alarm."""
+        return {subject for subject, condition in self._conditions[name].items() if condition.raised is not None}
+
+    def heard(self) -> Heard | None:
+        """How machines stood at the last step; None where nothing listens for silence."""
+        silence = self._silence()
+        return None if silence is None else silence.heard(self._now_us)
+
     def late(self, batch: Batch) -> npt.NDArray[np.bool_]:
         """Which readings come too late to be scored: at or before the latest of their stream. Shape (N,)."""
         late: npt.NDArray[np.bool_] = batch.time_us <= self._last_us[batch.stream]
@@ -98,14 +166,19 @@ class Watch:
     def step(self, batch: Batch, now_us: int) -> list[AlarmEvent]:
         """Score a batch and return the edges in it, in order of time. An empty batch lets time pass.
 
-        Readings that are late, from the future or physically impossible are left out.
+        Readings that are late, from the future or physically impossible are left out; that they came is not.
         """
-        batch = batch.where((batch.quality & UNSCORED) == 0)
-        batch = batch.where(~self.late(batch))
+        scored = ((batch.quality & UNSCORED) == 0) & ~self.late(batch)
+        self._note(batch.stream[~scored], now_us)
+        batch = batch.where(scored)
         events: list[AlarmEvent] = []
+        self._now_us = now_us
         for part in _slices(batch):
             for name, detector in self._detectors.items():
                 scores = detector.score(part, now_us)
+                if isinstance(detector, Silence):
+                    scores, sites = self._weigh(name, detector, scores, now_us)
+                    events += self._edges(SITE, self.presence, sites, now_us)
                 events += self._edges(name, detector, scores, now_us)
                 if name == _LEARNER:
                     self._learnt.update(np.unique(scores.subject[~np.isnan(scores.score)]).tolist())
@@ -145,7 +218,24 @@ class Watch:
 
     # Edges ----------------------------------------------------------------------------------------------------------
 
-    def _edges(self, name: str, detector: Detector, scores: Scores, now_us: int) -> Iterator[AlarmEvent]:
+    def _weigh(self, name: str, silence: Silence, scores: Scores, now_us: int) -> tuple[Scores, Scores]:
+        return self.presence.weigh(
+            scores, silence.heard(now_us), now_us, self.open_subjects(name), self.open_subjects(SITE), self._may_be_lost
+        )
+
+    def _note(self, streams: npt.NDArray[np.int32], now_us: int) -> None:
+        """Readings that are not scored still say that their device is there."""
+        silence = self._silence()
+        if silence is not None and len(streams):
+            silence.note(np.unique(streams), now_us)
+
+    def _may_be_lost(self, site: Site) -> bool:
+        return self._subjects[SITE, site.subject][1] is not None
+
+    def _silence(self) -> Silence | None:
+        return next((detector for detector in self._detectors.values() if isinstance(detector, Silence)), None)
+
+    def _edges(self, name: str, detector: _Explains, scores: Scores, now_us: int) -> Iterator[AlarmEvent]:
         """The edges of one detector's scores, and of the delays that the clock has ended."""
         conditions = self._conditions[name]
         hot = np.unique(scores.subject[scores.score >= 1.0]).tolist()
@@ -213,6 +303,7 @@ class Watch:
         last = self.last_scored()
         return {
             "layout": np.array([_LAYOUT]),
+            "now_us": np.array([self._now_us], np.int64),
             "last_stream": np.array(list(last), np.int32),
             "last_us": np.array(list(last.values()), np.int64),
             "detector": np.array([name for name, _, _ in open_ones], "U64"),
@@ -232,6 +323,7 @@ class Watch:
     def _own_restore(self, snapshot: Snapshot) -> bool:
         if int(snapshot["layout"][0]) != _LAYOUT:
             return False
+        self._now_us = int(snapshot["now_us"][0]) if "now_us" in snapshot else 0
         known = np.isin(snapshot["last_stream"], list(self._streams))
         self._last_us[snapshot["last_stream"][known]] = snapshot["last_us"][known]
         columns = ("since_us", "seen_us", "noticed_us", "score", "peak", "below_since_us", "raised")

@@ -24,6 +24,7 @@ class Scope(StrEnum):
 
     STREAM = "stream"
     MACHINE = "machine"
+    SITE = "site"  # by the number of the machine that stands for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

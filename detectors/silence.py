@@ -2,12 +2,13 @@
 
 Judged by arrival, on every batch and on the empty ones. A device that gathers an hour of readings and then sends them
 is not silent in between: both the gaps between arrivals and how long readings were held back before they came are
-learnt.
+learnt. What its owner says of its rhythm stands above what was learnt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,28 @@ _FULL = 512.0
 
 _NEVER = np.int64(-1)
 _FAR = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """How machines as a whole stand, by machine, shape (M,): silent only where nothing at all is heard.
+
+    Attributes
+    ----------
+    machine : int32
+        In rising order, as in the scores.
+    heard_us : int64
+        When anything of it was last heard; -1 is never.
+    every_us : float64
+        How often it is expected to be heard; NaN where that is not known yet.
+    score : float64
+        As of the detector, of the points that were heard last: those that will be heard next, if anything is.
+    """
+
+    machine: npt.NDArray[np.int32]
+    heard_us: npt.NDArray[np.int64]
+    every_us: npt.NDArray[np.float64]
+    score: npt.NDArray[np.float64]
 
 
 class Silence:
@@ -56,6 +79,7 @@ class Silence:
         self._seen_at_least = seen_at_least
         self._points: dict[int, str] = {}
         self._of_machine: dict[int, list[int]] = {}
+        self._expected_us: dict[int, float] = {}  # by machine, as its owner says
         self._memory = Memory(
             "silence 1",
             {
@@ -71,6 +95,9 @@ class Silence:
         self._grouped: Rows = np.empty(0, np.intp)
         self._first_of_machine: Rows = np.empty(0, np.intp)
         self._sorted_machines: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._said_us: npt.NDArray[np.float64] = np.empty(0)  # by machine, in that order; NaN where nobody said
+        self._said_of_row: npt.NDArray[np.float64] = np.empty(0)
+        self._points_of_machine: npt.NDArray[np.intp] = np.empty(0, np.intp)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         fresh = [stream for stream in streams if stream.id not in self._memory]
@@ -80,6 +107,47 @@ class Silence:
             self._of_machine.setdefault(stream.machine, []).append(stream.id)
         if fresh:
             self._grouped = np.empty(0, np.intp)
+
+    def expect(self, interval_s: Mapping[int, float]) -> None:
+        """How often machines must be heard, by what their owners say; the rest go by what was learnt."""
+        expected_us = {machine: seconds * 1e6 for machine, seconds in interval_s.items()}
+        if expected_us != self._expected_us:
+            self._expected_us = expected_us
+            self._grouped = np.empty(0, np.intp)
+
+    def note(self, streams: npt.NDArray[np.int32], now_us: int) -> None:
+        """Streams of which something arrived that says nothing of their rhythm: late, or stamped by a wrong clock."""
+        rows = self._memory.rows(streams)
+        self._memory["heard_us"][rows] = np.maximum(self._memory["heard_us"][rows], now_us)
+
+    def excuse(self, by_us: int) -> None:
+        """Time that nobody could have been heard in: move all that was heard along with it, forward or back."""
+        memory, known = self._memory, slice(len(self._memory))
+        for column in ("heard_us", "now_us"):
+            moment_us = memory[column][known]
+            memory[column][known] = np.where(moment_us >= 0, np.maximum(moment_us + by_us, 0), moment_us)
+        # What comes now was held back by us, or is measured by another clock.
+        memory["least_lag_us"][known] = memory["newest_lag_us"][known] = _FAR
+
+    def heard(self, now_us: int) -> Heard:
+        """How machines as a whole stand at `now_us`, the time of the last `score`."""
+        rows, first = self._rows(), self._first_of_machine
+        if not len(rows):
+            return Heard(self._sorted_machines, np.empty(0, np.int64), np.empty(0), np.empty(0))
+        memory = self._memory
+        heard_us = memory["heard_us"][rows]
+        last_us = np.maximum.reduceat(heard_us, first)
+        among_last = heard_us == np.repeat(last_us, self._points_of_machine)
+        score = np.fmax.reduceat(np.where(among_last, self._scores(rows, now_us), np.nan), first)
+        learnt = memory["arrivals"][rows] >= self._min_arrivals
+        every_us = np.fmin.reduceat(np.where(learnt, memory["allowed_us"][rows] / self._factor, np.nan), first)
+        by_word = np.isfinite(self._said_us)
+        return Heard(
+            self._sorted_machines,
+            last_us,
+            np.where(by_word, self._said_us, every_us),
+            np.where(by_word, self._whole(last_us, now_us), score),
+        )
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if len(batch):
@@ -96,6 +164,11 @@ class Silence:
         score = np.nan_to_num(self._scores(rows, memory["now_us"][rows].max()))
         lead = int(score.argmax())
         heard_us, allowed_us = memory["heard_us"][rows[lead]], memory["allowed_us"][rows[lead]]
+        if subject in self._expected_us:
+            said_us = self._factor * self._expected_us[subject]
+            last_us = memory["heard_us"][rows].max()
+            if (memory["now_us"][rows].max() - last_us) / said_us >= score[lead]:
+                heard_us, allowed_us = last_us, said_us
         share = np.where(score >= 1.0, score, 0.0) if score[lead] >= 1.0 else score
         share = share / share.sum() if share.sum() > 0 else np.full(len(share), 1.0 / len(share))
         return Evidence(
@@ -144,27 +217,48 @@ class Silence:
         memory["allowed_us"][rows] = np.maximum(self._floor_us, self._factor * _SHORTEST_US * 2.0 ** (longest / 2))
 
     def _overdue(self, now_us: int) -> Scores:
-        if len(self._grouped) < len(self._memory):
-            self._group()
-        memory, rows = self._memory, self._grouped
+        memory, rows = self._memory, self._rows()
         memory["now_us"][rows] = np.maximum(memory["now_us"][rows], now_us)
         if not len(rows):
             return Scores(np.empty(0, np.int64), self._sorted_machines, np.empty(0))
         score = np.fmax.reduceat(self._scores(rows, now_us), self._first_of_machine)
+        if self._expected_us:
+            last_us = np.maximum.reduceat(memory["heard_us"][rows], self._first_of_machine)
+            score = np.fmax(score, self._whole(last_us, now_us))
         return Scores(np.full(len(score), now_us), self._sorted_machines, score)
 
     def _scores(self, rows: Rows, now_us: int) -> npt.NDArray[np.float64]:
+        """Of each point, by what was learnt; never sooner than its machine's owner allows."""
         memory = self._memory
         gap_us = np.maximum(0, now_us - memory["heard_us"][rows])
         opinion = memory["arrivals"][rows] >= self._min_arrivals
-        return np.where(opinion, gap_us / memory["allowed_us"][rows], np.nan)
+        allowed_us = memory["allowed_us"][rows]
+        if self._expected_us:
+            allowed_us = np.fmax(allowed_us, self._factor * self._said_of_row[rows])
+        return np.where(opinion, gap_us / allowed_us, np.nan)
+
+    def _whole(self, last_us: npt.NDArray[np.int64], now_us: int) -> npt.NDArray[np.float64]:
+        """Of each machine, by what its owner says; NaN where nobody said, or where it was never heard."""
+        heard = np.where(last_us >= 0, np.maximum(0, now_us - last_us), np.nan)
+        whole: npt.NDArray[np.float64] = heard / (self._factor * self._said_us)
+        return whole
+
+    def _rows(self) -> Rows:
+        """The row of each point, those of one machine together."""
+        if len(self._grouped) < len(self._memory):
+            self._group()
+        return self._grouped
 
     def _group(self) -> None:
         machines = sorted(self._of_machine)
         members = [self._of_machine[machine] for machine in machines]
         self._grouped = np.array([self._memory.row(stream) for streams in members for stream in streams], np.intp)
+        self._points_of_machine = np.array([len(streams) for streams in members], np.intp)
         self._first_of_machine = np.cumsum([0, *(len(streams) for streams in members[:-1])])
         self._sorted_machines = np.array(machines, np.int32)
+        self._said_us = np.array([self._expected_us.get(machine, np.nan) for machine in machines])
+        self._said_of_row = np.full(len(self._memory), np.nan)
+        self._said_of_row[self._grouped] = np.repeat(self._said_us, self._points_of_machine)
 
 
 def _class(gap_us: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:

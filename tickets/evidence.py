@@ -56,6 +56,8 @@ class Report:
 
 def title(report: Report) -> str:
     """One line: the machine, the leading point, how far it is from normal, and what went along with it."""
+    if report.detector == "site":  # the device only stands for it
+        return report.message
     return f"{report.device}: {_departure(report)}{_company(report.finding)}"
 
 

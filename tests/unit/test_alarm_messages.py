@@ -29,6 +29,7 @@ def evidence(
         ("shift", evidence(observed=NAN), "bearing unknown"),
         ("flatline", evidence(), "bearing is stuck at 71.23 °C"),
         ("silence", evidence(observed=NAN), "nothing heard; bearing is overdue"),
+        ("site", evidence(observed=28, high=30), "bearing lost: nothing heard from 28 of 30 devices"),
         (
             "multivariate",
             evidence(low=40.0, high=60.0, bearing=0.74),
@@ -61,8 +62,8 @@ def test_every_name_is_another_one() -> None:
         for subject in (1, 2)
         for since in (1, 2)
     }
-    assert len(occurrences) == 32
+    assert len(occurrences) == 2 * 2 * len(Scope) * 2 * 2
     events = {
         event_id(occurrence, kind, severity) for occurrence in occurrences for kind in Kind for severity in Severity
     }
-    assert len(events) == 32 * 12
+    assert len(events) == len(occurrences) * len(Kind) * len(Severity)
