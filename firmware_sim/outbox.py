@@ -83,7 +83,7 @@ class Outbox:
         return all(held.last_seq >= seq for held in (*self._waiting, *self._in_flight.values()))
 
     def put(self, last_seq: int, payload: bytes, kind: str = "telemetry") -> None:
-        """Take a message that spends the numbers from `next_seq` to `last_seq`; `kind` is the last part of its topic."""
+        """Take a message that spends the numbers from `next_seq` to `last_seq`; `kind` ends its topic."""
         if len(self._held) >= self._capacity:
             self._give_up_oldest()
         held = self._held[last_seq] = Held(self.next_seq, last_seq, payload, kind)
