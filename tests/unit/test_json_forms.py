@@ -154,7 +154,7 @@ def blocks(draw: st.DrawFn) -> encoding.Block:
     )
 
 
-@given(blocks(), st.sampled_from(encoding.Form))
+@given(blocks(), st.sampled_from(encoding.JSON_FORMS))
 @settings(deadline=None)
 def test_what_a_device_encodes_is_what_is_decoded(block: encoding.Block, form: encoding.Form) -> None:
     result = decoded(*(message.payload for message in encoding.encode(form, block, boot=1, seq=0)))
