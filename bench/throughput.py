@@ -27,7 +27,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from bench.servers import TENANT, Servers
-from ingest.mqtt import SESSION_EXPIRY_S, WINDOW_MESSAGES
+from ingest.lane import SESSION_EXPIRY_S
+from ingest.mqtt import WINDOW_MESSAGES
 from store.queries import queries
 from store.telemetry import encode
 from telemetry import TELEMETRY_FILTER, Batch
