@@ -1,0 +1,428 @@
+"""One edge node as the host sees it: its session from birth to death, its metrics, its sequence numbers.
+
+Messages are read in the order of their sequence numbers. One that is ahead waits for those between, at most for the
+reorder timeout; then what waits is read, the others count as missing, and the node is asked for a rebirth. A metric
+that no birth has declared is refused, and a rebirth asked for, which brings its present value: an alias is never
+guessed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ingest.messages import Message
+from ingest.reading import EARLIEST_MS
+from ingest.sparkplug.heard import Heard
+from ingest.sparkplug.metrics import BD_SEQ, Table, Told, declare, number_of, read, text_of
+from ingest.sparkplug.topics import Address
+from store.telemetry import Status
+
+# Metrics of one birth: too low turns a large device away, too high lets one message take much of the memory for all.
+MAX_METRICS = 5000
+# Declared by all nodes together, about 500 bytes each.
+MAX_METRICS_IN_ALL = 200_000
+# Devices of a node: too low turns a large gateway away, too high lets one invent as many as it likes.
+MAX_DEVICES = 1000
+# Messages of a node that wait for one before them, and bytes of all that wait. Too low calls lost what is merely late.
+# Too high holds more in memory that a crash of ours would take along.
+MAX_WAITING = 128
+MAX_WAITING_BYTES = 32 << 20
+# After a node's birth those of its devices come at once. Too low: a rebirth looks as if every device had gone.
+REBORN_WITHIN_US = 10_000_000
+# Between two requests for a rebirth, at first and at last: a birth is the largest message there is, and a node that
+# does not answer, or cannot do it right, is not helped by being asked more often.
+ASK_AGAIN_FIRST_US = 5_000_000
+ASK_AGAIN_LAST_US = 600_000_000
+
+_SEQS = 256
+_NO_TABLE = Table("")
+
+
+@dataclass(slots=True)
+class Held:
+    """What all nodes together hold in memory, and what happened to them."""
+
+    metrics: int = 0
+    waiting_bytes: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Item(NamedTuple):
+    """A message with what it holds; `seq` is None where it has none that counts, `sent_ms` 0 where it has no time."""
+
+    address: Address
+    payload: Any
+    seq: int | None
+    sent_ms: int
+    message: Message
+    arrived_us: int
+
+
+class Session:
+    """From a birth of the node to the next, or to its death."""
+
+    __slots__ = (
+        "awaited",
+        "bd_seq",
+        "began_us",
+        "born_ms",
+        "devices",
+        "digests",
+        "doubted_us",
+        "expected",
+        "given_up",
+        "own",
+    )
+
+    def __init__(self, own: Table, birth: Item, awaited: dict[str, str]) -> None:
+        self.own = own
+        self.devices: dict[str, Table] = {}
+        self.awaited = awaited  # devices of the session before that have not been reborn yet, with our names for them
+        self.bd_seq = number_of(birth.payload, BD_SEQ)
+        self.born_ms = birth.sent_ms
+        self.began_us = birth.arrived_us
+        self.expected = ((birth.seq or 0) + 1) % _SEQS
+        self.given_up: set[int] = set()  # numbers whose messages count as missing, until they are due again
+        self.digests = array("q", bytes(8 * _SEQS))  # of the last message of each number
+        self.doubted_us: int | None = None  # when a death was heard that may be its own
+
+    @property
+    def names(self) -> list[str]:
+        """Our names for the devices of the node that were online."""
+        return [*(table.name for table in self.devices.values()), *self.awaited.values()]
+
+    def table_of(self, address: Address) -> Table | None:
+        return self.devices.get(address.device) if address.device else self.own
+
+    @property
+    def metrics(self) -> int:
+        """How many it knows."""
+        return len(self.own) + sum(len(table) for table in self.devices.values())
+
+
+class Node:
+    """The state of one edge node. The time is given; what is to be said to it is asked for.
+
+    Attributes
+    ----------
+    waiting_since_us
+        Since when messages wait for one before them; None while none does.
+    wants_rebirth
+        Whether it is to be asked for one as soon as that may be.
+    """
+
+    def __init__(self, address: Address, reorder_us: int, held: Held) -> None:
+        self.tenant = address.tenant
+        self.name = address.node_name
+        self.command_topic = address.command_topic
+        self.session: Session | None = None
+        self.waiting_since_us: int | None = None
+        self.wants_rebirth = False
+        self._reorder_us = reorder_us
+        self._held = held
+        self._former: Session | None = None
+        self._waiting: dict[int, Item] = {}
+        self._died: int | None = None  # the bdSeq of its death
+        self._ask_from_us = 0
+        self._patience_us = ASK_AGAIN_FIRST_US
+
+    @property
+    def restless(self) -> bool:
+        """Whether it needs to be looked after although it says nothing."""
+        return (
+            self.wants_rebirth
+            or self.waiting_since_us is not None
+            or (self.session is not None and (bool(self.session.awaited) or self.session.doubted_us is not None))
+        )
+
+    def hear(self, item: Item) -> list[Heard]:
+        """Take a message: what may be read now, in order."""
+        kind = item.address.kind
+        if kind == "NBIRTH":
+            return self._birth(item)
+        if kind == "NDEATH":
+            return self._death(item)
+        if self.session is None:
+            self.wants_rebirth = True
+            return self._wait(item) if item.seq is not None else [self._only_read(None, item)]
+        if item.seq is None:
+            return [self._next(self.session, item)]
+        return self._in_order(self.session, item, item.seq)
+
+    # Time passes ----------------------------------------------------------------------------------------------------
+
+    def late(self, now_us: int) -> list[Heard]:
+        """What waits, once it has waited for the reorder timeout: those before it are missing, and a rebirth is due."""
+        if self.waiting_since_us is None or now_us - self.waiting_since_us < self._reorder_us:
+            return []
+        self.wants_rebirth = True
+        return self._let_go()
+
+    def not_reborn(self, now_us: int) -> list[Status]:
+        """Who had the time to be born again, and was not: offline."""
+        session = self.session
+        if session is None:
+            return []
+        gone: list[str] = []
+        if session.doubted_us is not None and now_us - session.doubted_us >= REBORN_WITHIN_US:
+            gone = [self.name, *session.names]
+            self.forget()
+        elif session.awaited and now_us - session.began_us >= REBORN_WITHIN_US:
+            gone, session.awaited = list(session.awaited.values()), {}
+        return [Status(self.tenant, name, False, now_us) for name in gone]
+
+    def ask(self, now_us: int) -> bool:
+        """Whether to ask for a rebirth now; if so, it counts as asked, and the next one waits longer."""
+        if not self.wants_rebirth or now_us < self._ask_from_us:
+            return False
+        if now_us - self._ask_from_us > ASK_AGAIN_LAST_US:
+            self._patience_us = ASK_AGAIN_FIRST_US
+        self.wants_rebirth = False
+        self._ask_from_us = now_us + self._patience_us
+        self._patience_us = min(2 * self._patience_us, ASK_AGAIN_LAST_US)
+        self._held.counts["rebirths asked"] += 1
+        return True
+
+    def forget(self) -> None:
+        """No births are known any more."""
+        for session in (self.session, self._former):
+            self._held.metrics -= session.metrics if session else 0
+        self.session = self._former = None
+
+    # Birth and death ------------------------------------------------------------------------------------------------
+
+    def _birth(self, item: Item) -> list[Heard]:
+        before = self.session
+        if before is not None and _again(before, item):
+            return [self._only_read(None, item)]
+        # What waits was sent before this birth, or after it and has overtaken it: the times of sending tell.
+        later = [i for i in self._waiting.values() if 0 < item.sent_ms <= i.sent_ms]
+        heard = self._let_go(later)
+        if refusal := self._no_room(item):
+            self.forget()
+            return [*heard, self._heard(item, Told(), refusal)]
+        told = Told()
+        table = declare(item.payload, self.name, told)
+        self._renew(Session(table, item, _unborn_again(before)))
+        read(item.payload, table, told)
+        heard.append(self._heard(item, told))
+        heard[-1].statuses.append(_online(item))
+        for follower in later:
+            heard += self.hear(follower)
+        return heard
+
+    def _renew(self, session: Session) -> None:
+        """Begin a session; the one before is kept for what was sent before the birth and comes after it."""
+        self._held.metrics += session.metrics - (self._former.metrics if self._former else 0)
+        self._former, self.session = self.session, session
+        self._died = None
+        self.wants_rebirth = False
+        self._held.counts["births"] += 1
+
+    def _death(self, item: Item) -> list[Heard]:
+        bd_seq = number_of(item.payload, BD_SEQ)
+        session = self.session
+        if bd_seq is None and (session is None or session.bd_seq is not None):
+            return [self._heard(item, Told(), "a death without bdSeq: nobody knows of which birth")]
+        if session is None:
+            if bd_seq == self._died:  # said by the node, and once more by its last will
+                return [self._heard(item, Told())]
+            # Of a birth that we never heard, or of an earlier one: who lives answers.
+            self.wants_rebirth = True
+            heard = self._let_go()
+            gone = [self.name]
+        elif bd_seq != session.bd_seq:
+            self._held.counts["deaths of another session"] += 1
+            if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % _SEQS < _SEQS // 2:
+                # Of a later birth, which we never heard; or of an earlier one, and the node has begun to count anew.
+                session.doubted_us = item.arrived_us
+                self.wants_rebirth = True
+            return [self._heard(item, Told())]
+        else:
+            self.wants_rebirth = False
+            heard = self._let_go()
+            gone = [self.name, *session.names]
+            self.forget()
+        self._died = bd_seq
+        self._held.counts["deaths"] += 1
+        heard.append(self._heard(item, Told()))
+        heard[-1].statuses += [Status(self.tenant, name, False, item.arrived_us) for name in gone]
+        return heard
+
+    # In order -------------------------------------------------------------------------------------------------------
+
+    def _in_order(self, session: Session, item: Item, seq: int) -> list[Heard]:
+        digest = hash(item.message[:2])
+        if session.digests[seq] == digest:  # delivered twice: its readings are found stored
+            return [self._only_read(session, item)]
+        ahead = (seq - session.expected) % _SEQS
+        if ahead == 0:
+            session.digests[seq] = digest
+            heard = [self._next(session, item)]
+            while (follower := self._waiting.pop(session.expected, None)) is not None:
+                self._released(follower)
+                heard.append(self._next(session, follower))
+            return heard
+        young = item.arrived_us - session.began_us < self._reorder_us
+        if 0 < item.sent_ms < session.born_ms and (young or item.message.again):  # overtaken by the birth
+            return [self._only_read(self._former, item)]
+        if item.message.again or seq in session.given_up:
+            return [self._only_read(session, item)]
+        session.digests[seq] = digest
+        return self._wait(item)
+
+    def _wait(self, item: Item) -> list[Heard]:
+        """Keep a message for those before it; where there is no room for it, what waits is read as it is."""
+        heard: list[Heard] = []
+        size = len(item.message.payload)
+        full = len(self._waiting) >= MAX_WAITING or self._held.waiting_bytes + size > MAX_WAITING_BYTES
+        if full or item.seq in self._waiting:
+            self.wants_rebirth = True
+            heard = self._let_go()
+        if self.session is not None and item.seq == self.session.expected:
+            return [*heard, self._next(self.session, item)]
+        if item.seq is None or self._held.waiting_bytes + size > MAX_WAITING_BYTES:
+            return [*heard, self._only_read(self.session, item)]
+        if self.waiting_since_us is None:
+            self.waiting_since_us = item.arrived_us
+        self._waiting[item.seq] = item
+        self._held.waiting_bytes += size
+        self._held.counts["out of order"] += 1
+        return heard
+
+    def _let_go(self, but: Iterable[Item] = ()) -> list[Heard]:
+        """Read what waits, in order, without what is missing between; of `but` the room is given back, and no more."""
+        kept = {item.seq for item in but}
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        for item in waiting:
+            self._released(item)
+        items = [item for item in waiting if item.seq not in kept]
+        session = self.session
+        if session is None:
+            return [self._only_read(None, item) for item in items]
+        first = session.expected
+        heard = []
+        for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % _SEQS):
+            missing = ((item.seq or 0) - session.expected) % _SEQS
+            session.given_up.update((session.expected + i) % _SEQS for i in range(missing))
+            session.expected = item.seq or 0
+            heard.append(self._next(session, item))
+            heard[-1].missing = missing
+            self._held.counts["missing"] += missing
+        return heard
+
+    def _released(self, item: Item) -> None:
+        self._held.waiting_bytes -= len(item.message.payload)
+        if not self._waiting:
+            self.waiting_since_us = None
+
+    # Reading --------------------------------------------------------------------------------------------------------
+
+    def _next(self, session: Session, item: Item) -> Heard:
+        """Read the message that is next, and change what is known of its sender by it."""
+        if item.seq is not None:
+            session.expected = (item.seq + 1) % _SEQS
+            session.given_up.discard(item.seq)
+        address = item.address
+        match address.kind:
+            case "DBIRTH":
+                return self._device_birth(session, item)
+            case "DDEATH":
+                table = session.devices.pop(address.device, None)
+                self._held.metrics -= len(table) if table else 0
+                session.awaited.pop(address.device, None)
+                heard = self._heard(item, Told())
+                heard.statuses.append(Status(self.tenant, address.name, False, _said_us(item)))
+                return heard
+        heard = self._only_read(session, item)
+        self.wants_rebirth |= heard.undeclared > 0
+        return heard
+
+    def _device_birth(self, session: Session, item: Item) -> Heard:
+        device = item.address.device
+        told = Told()
+        if device not in session.devices and len(session.devices) >= MAX_DEVICES:
+            return self._heard(item, told, f"the edge node has {MAX_DEVICES} devices already")
+        if refusal := self._no_room(item):
+            return self._heard(item, told, refusal)
+        before = session.devices.get(device, _NO_TABLE)
+        table = declare(item.payload, item.address.name, told)
+        session.devices[device] = table
+        session.awaited.pop(device, None)
+        self._held.metrics += len(table) - len(before)
+        self._held.counts["births"] += 1
+        read(item.payload, table, told)
+        heard = self._heard(item, told)
+        heard.statuses.append(_online(item))
+        return heard
+
+    def _only_read(self, session: Session | None, item: Item) -> Heard:
+        """Read a message by what the session declared, and change nothing."""
+        told = Told()
+        kind = item.address.kind
+        if kind in {"NBIRTH", "DBIRTH"}:
+            read(item.payload, declare(item.payload, item.address.name, told), told)
+        elif kind != "DDEATH":
+            read(item.payload, (session.table_of(item.address) if session else None) or _NO_TABLE, told)
+        heard = self._heard(item, told)
+        if kind == "DDEATH" and self.session is None:  # what no birth has brought online is offline all the same
+            heard.statuses.append(Status(self.tenant, item.address.name, False, _said_us(item)))
+        return heard
+
+    def _no_room(self, item: Item) -> str:
+        """Why a birth is not taken; empty where it is."""
+        if len(item.payload.metrics) > MAX_METRICS:
+            return f"a birth of more than {MAX_METRICS} metrics"
+        if self._held.metrics + len(item.payload.metrics) > MAX_METRICS_IN_ALL:
+            return f"all edge nodes together have {MAX_METRICS_IN_ALL} metrics already"
+        return ""
+
+    def _heard(self, item: Item, told: Told, refusal: str = "") -> Heard:
+        self._held.counts.update(told.skipped)
+        reasons = told.reasons
+        if told.unknown:
+            what = f"{told.unknown} metrics that no birth heard has declared, {told.first_unknown} first"
+            reasons.append(f"{what}: a rebirth brings their present values")
+        if refusal:
+            reasons.append(refusal)
+        address = item.address
+        return Heard(
+            item.message, address.tenant, address.name, self.name, told.readings, reasons, undeclared=told.unknown
+        )
+
+
+def _again(session: Session, birth: Item) -> bool:
+    """Whether this birth is the one that began the session, or one before it, delivered again."""
+    if not birth.sent_ms:
+        return False
+    if birth.sent_ms == session.born_ms:
+        return number_of(birth.payload, BD_SEQ) == session.bd_seq
+    return birth.message.again and birth.sent_ms < session.born_ms
+
+
+def _unborn_again(before: Session | None) -> dict[str, str]:
+    if before is None:
+        return {}
+    return before.awaited | {device: table.name for device, table in before.devices.items()}
+
+
+def _online(birth: Item) -> Status:
+    return Status(
+        birth.address.tenant,
+        birth.address.name,
+        True,
+        birth.arrived_us,
+        model=text_of(birth.payload, "Properties/Hardware Model"),
+        firmware=text_of(birth.payload, "Properties/FW", "Properties/Firmware"),
+    )
+
+
+def _said_us(item: Item) -> int:
+    """When a device died as its node says, where that can be; else when we heard of it."""
+    said_us = item.sent_ms * 1000
+    return said_us if EARLIEST_MS * 1000 <= said_us <= item.arrived_us else item.arrived_us
