@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
+import store.health
 from api import (
     ROOT,
     alarms,
@@ -53,6 +54,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
     """The application. It touches neither database nor network before a server starts it."""
     transactions = Transactions(settings.database_url, settings.pool_size)
     feed = Feed(settings.database_url, transactions)
+
+    def known() -> list[tuple[str, str, float]]:
+        with transactions.of_nobody() as conn:
+            return store.health.figures(conn)
+
     service = Service(
         settings=settings,
         transactions=transactions,
@@ -60,7 +66,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         sign_ins=Rate(_SIGN_INS_PER_MINUTE),
         trackers=Rate(_TRACKS_PER_MINUTE),
         feed=feed,
-        figures=Figures(transactions.stats, lambda: len(feed)),
+        figures=Figures(transactions.stats, lambda: len(feed), known),
     )
 
     @asynccontextmanager

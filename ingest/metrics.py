@@ -8,8 +8,10 @@ its own and never waits for the loop.
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter as Tallied
 from collections.abc import Iterable
+from pathlib import Path
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
@@ -108,6 +110,12 @@ class Metrics:
         self._acks = Counter(
             "bellwether_ingest_acks_sent", "Messages that told a device what is stored", registry=registry
         )
+        free = Gauge(
+            "bellwether_disk_free_bytes",
+            "Free where this process works; in the local stack, and as a rule with containers, the database's disk too",
+            registry=registry,
+        )
+        free.set_function(lambda: shutil.disk_usage(Path.cwd()).free)
         for reason in REASONS:  # a rate can be asked for before the first
             self._rejected.labels(reason)
         for outcome in OUTCOMES:

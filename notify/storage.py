@@ -24,6 +24,7 @@ AFRESH_EVERY_S = 7 * 86_400.0
 # comes in bursts that everybody else waits behind.
 STEP_S = 2.0
 _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
+_BLOCKS = 200  # of some 10 to 100 KiB each
 _AWAY_S = 30.0
 
 
@@ -74,8 +75,12 @@ class StorageCare:
                 factor = 2.0 if took_s < STEP_S / 2 else 0.5 if took_s > STEP_S * 2 else 1.0
                 self._streams_at_once = min(max(int(self._streams_at_once * factor), 1), _MOST_STREAMS)
             self._stopping.wait(took_s)
-        if removed or chunks:
-            log.info("readings removed: their time was over", extra={"readings": removed, "chunks": chunks})
+        blocks = 0
+        while not self._stopping.is_set() and (gone := retention.expire_waveforms(conn, _BLOCKS)):
+            blocks += gone
+        if removed or chunks or blocks:
+            extra = {"readings": removed, "chunks": chunks, "blocks": blocks}
+            log.info("removed: its time was over", extra=extra)
 
     def _fit_chunks(self, conn: Session) -> None:
         now = retention.measured(conn)

@@ -45,6 +45,11 @@ def examine(conn: Session) -> Health:
     return Health(server, extension, edition(conn), behind, commit, now, beats, given_up)
 
 
+def figures(conn: Session) -> list[tuple[str, str, float]]:
+    """Sums over all tenants: a figure's name, its label or an empty text, its value."""
+    return [(name, label, float(value)) for name, label, value in conn.execute(queries("health")["figures"])]
+
+
 def _allowed(conn: Session, look: Callable[[], T], otherwise: T) -> T:
     """What a look shows, or `otherwise` where there is no such table (yet) or this role may not see it."""
     try:

@@ -94,6 +94,11 @@ def expire_some(conn: Session, streams_at_once: int) -> Step | None:
     return None if row is None else Step(*row)
 
 
+def expire_waveforms(conn: Session, most: int) -> int:
+    """Remove at most so many blocks of vibration whose time is over; how many went, 0 where nothing is left to do."""
+    return int(conn.execute(queries("retention")["expire_waveforms"], [most]).fetchall()[0][0])
+
+
 def expire_afresh(conn: Session) -> None:
     """Let `expire_some` look at everything once more, for readings that came after their time was over."""
     conn.execute(queries("retention")["expire_afresh"])

@@ -220,6 +220,47 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Blocks of vibration whose time is over, the oldest so many of them; returns how many went.
+CREATE FUNCTION expire_waveforms(most integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    removed bigint;
+    c record;
+BEGIN
+    DELETE FROM waveforms w USING (
+        SELECT o.id, o.time FROM retention r
+        CROSS JOIN LATERAL (
+            SELECT id, time FROM waveforms
+            WHERE tenant = r.tenant AND time < now() - make_interval(days => r.keep_days)
+            ORDER BY time LIMIT most
+        ) o
+        WHERE r.class = 'waveforms'
+        LIMIT most
+    ) due
+    WHERE w.id = due.id AND w.time = due.time;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed = 0 THEN
+        FOR c IN
+            SELECT format('%I.%I', chunk_schema, chunk_name)::regclass AS id, range_start, range_end
+            FROM timescaledb_information.chunks
+            WHERE hypertable_schema = 'public' AND hypertable_name = 'waveforms'
+              AND range_end <= now() - make_interval(days => (SELECT min(keep_days) FROM retention WHERE class = 'waveforms'))
+        LOOP
+            BEGIN
+                EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', c.id);
+                EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT 1) one', c.id) INTO removed;
+                IF removed = 0 THEN
+                    PERFORM drop_chunks('waveforms', older_than => c.range_end, newer_than => c.range_start);
+                END IF;
+            EXCEPTION WHEN lock_not_available THEN
+                NULL;
+            END;
+        END LOOP;
+        removed := 0;
+    END IF;
+    RETURN removed;
+END $$;
+
 -- Look at everything once more: for readings that came after their time was over.
 CREATE FUNCTION expire_afresh() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE raw_from SET looked_to = '-infinity'
@@ -234,8 +275,8 @@ BEGIN
     PERFORM set_chunk_time_interval('readings', make_interval(hours => hours));
 END $$;
 
-REVOKE ALL ON FUNCTION expire_some(integer), expire_afresh(), widen_chunks(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION expire_some(integer), expire_afresh(), widen_chunks(integer) TO bellwether_notify;
+REVOKE ALL ON FUNCTION expire_some(integer), expire_waveforms(integer), expire_afresh(), widen_chunks(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION expire_some(integer), expire_waveforms(integer), expire_afresh(), widen_chunks(integer) TO bellwether_notify;
 
 -- Figures --------------------------------------------------------------------------------------------------------------
 
@@ -246,17 +287,19 @@ CREATE FUNCTION figures() RETURNS TABLE (name text, label text, value double pre
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH day AS (
         SELECT sum(messages) AS messages, sum(stored) AS stored, sum(duplicates) AS duplicates, sum(late) AS late,
-               sum(rejected) AS rejected
+               sum(rejected) AS rejected, sum(contested) AS contested, sum(dropped) AS dropped, sum(missing) AS missing
         FROM ledger WHERE hour >= date_trunc('hour', now()) - INTERVAL '23 hours'
     )
     SELECT 'ledger', l.label, coalesce(l.value, 0)::float8
     FROM day CROSS JOIN LATERAL (VALUES ('messages', messages), ('stored', stored), ('duplicates', duplicates),
-                                        ('late', late), ('rejected', rejected)) AS l (label, value)
+                                        ('late', late), ('rejected', rejected), ('contested', contested),
+                                        ('dropped', dropped), ('missing', missing)) AS l (label, value)
     UNION ALL SELECT 'heartbeat_age_seconds', role, extract(epoch FROM now() - at) FROM heartbeats
     UNION ALL SELECT 'devices', CASE WHEN online THEN 'online' WHEN online IS NULL THEN 'unknown' ELSE 'offline' END, count(*)
               FROM devices GROUP BY 2
     UNION ALL SELECT 'alarms_active', severity, count(*) FROM alarms WHERE active GROUP BY 2
-    UNION ALL SELECT 'alarms_unacknowledged', '', count(*) FROM alarms WHERE state = 'unacknowledged'
+    UNION ALL SELECT 'alarms_unacknowledged', '', count(*) FROM alarms
+              WHERE state IN ('unacknowledged', 'returned_unacknowledged')
     UNION ALL SELECT 'tickets_open', priority, count(*) FROM tickets WHERE state NOT IN ('closed', 'cancelled') GROUP BY 2
     UNION ALL SELECT 'outbox_waiting', '', count(*) FROM outbox WHERE delivered_at IS NULL AND given_up_at IS NULL
     UNION ALL SELECT 'outbox_oldest_seconds', '', coalesce(extract(epoch FROM now() - min(created_at)), 0)

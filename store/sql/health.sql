@@ -12,3 +12,7 @@ SELECT role, extract(epoch FROM now() - at)::float8 FROM heartbeats
 -- name: given_up
 -- What was refused for good.
 SELECT count(*) FROM outbox WHERE given_up_at IS NOT NULL
+
+-- name: figures
+-- Sums over all tenants, for who watches over the whole.
+SELECT name, label, value FROM figures()

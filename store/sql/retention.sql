@@ -22,6 +22,10 @@ SELECT tenant, device, sum(readings)::bigint FROM expired GROUP BY 1, 2
 -- One bounded step: what it did, or no row where nothing is due.
 SELECT chunk, streams, readings, dropped FROM expire_some(%s)
 
+-- name: expire_waveforms
+-- Some of the blocks of vibration whose time is over.
+SELECT expire_waveforms(%s)
+
 -- name: expire_afresh
 -- Look at everything once more: for what came after its time was over.
 SELECT expire_afresh()

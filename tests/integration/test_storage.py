@@ -181,6 +181,28 @@ def test_what_comes_after_its_time_goes_at_the_next_look_at_everything(
     assert retention.expired(notify) == {("demo", "pump-1"): 270}
 
 
+def test_blocks_of_vibration_go_in_the_time_of_their_own_class(
+    database: Database, notify: Session, owner: Session
+) -> None:
+    for tenant in ("demo", "other"):
+        owner.execute(
+            "INSERT INTO waveforms (id, time, tenant, device, axis, rate_hz, unit, scale, value_offset, sample_type,"
+            " sample_count, received_at, packing, samples) SELECT gen_random_uuid(), now() - n * INTERVAL '1 day', %s,"
+            " 'pump-1', 'x', 10000, 'g', 1, 0, 'i2', 1, now(), 0, '\\x0000' FROM generate_series(1, 20) n",
+            [tenant],
+        )
+    assert retention.expire_waveforms(notify, 3) == 0, "nobody has said so"
+    keep(database, waveforms=10, raw=1)
+    assert [retention.expire_waveforms(notify, 3) for _ in range(5)] == [3, 3, 3, 2, 0]
+    left = owner.execute("SELECT tenant, count(*) FROM waveforms GROUP BY 1 ORDER BY 1").fetchall()
+    assert left == [("demo", 9), ("other", 20)]
+    keep(database, "other", waveforms=10)
+    while retention.expire_waveforms(notify, 100):
+        pass
+    (chunks,) = owner.execute("SELECT count(*) FROM show_chunks('waveforms')").fetchall()
+    assert chunks[0] < 12, "chunks with nothing in them go"
+
+
 # Roll-ups -------------------------------------------------------------------------------------------------------------
 
 
