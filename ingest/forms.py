@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest import cbor_forms, content, json_forms, senml, status
+from ingest.mapping import Mappings, Route
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
 from store.telemetry import Reject, Status
@@ -25,6 +26,9 @@ DECODERS: dict[str, Decoder] = {
     content.SENML_JSON: senml.read_json,
     content.SENML_CBOR: senml.read_cbor,
 }
+
+TurnedAway = Callable[[Topic], tuple[str, str] | None]
+NO_MAPPINGS = Mappings()
 
 # Who sent a message that nobody of ours has sent, or nobody that we know: one name for all, so that inventing names
 # fills no table.
@@ -75,7 +79,8 @@ def decode(
     messages: Sequence[Message],
     numbers: Numbers,
     arrived_us: int,
-    turned_away: Callable[[Topic], tuple[str, str] | None] = lambda _: None,
+    turned_away: TurnedAway = lambda _: None,
+    mappings: Mappings = NO_MAPPINGS,
 ) -> Decoded:
     """Decode a delivery.
 
@@ -87,6 +92,8 @@ def decode(
         The time of arrival, which stands where a reading has no time of its own.
     turned_away
         Why a device's messages are not taken, with the tenant who may know of it; None where they are.
+    mappings
+        How topics that are not of ours are read.
     """
     columns = Columns(numbers, arrived_us, arrived_us)
     party: list[int] = []
@@ -97,7 +104,9 @@ def decode(
     for index, message in enumerate(messages):
         read = len(columns.value)
         topic = Topic.parse(message.topic)
-        if topic is None:
+        if topic is None and (route := mappings.match(message.topic)):
+            whose = _read_mapped(route, message, index, columns, turned_away, rejected, statuses)
+        elif topic is None:
             whose = (NOBODY, NOBODY)
             rejected.append((index, Reject(message.topic, message.payload, "not a topic of ours")))
         elif refusal := turned_away(topic):
@@ -142,6 +151,48 @@ def _read(reader: Reader, message: Message) -> None:
         reader.reasons.append(str(reason))
     except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
         reader.reasons.append(f"could not be read: {type(error).__name__}: {error}"[:300])
+
+
+def _read_mapped(
+    route: Route,
+    message: Message,
+    index: int,
+    columns: Columns,
+    turned_away: TurnedAway,
+    rejected: list[tuple[int, Reject]],
+    statuses: list[Status],
+) -> tuple[str, str]:
+    """Read a message by its mapping; whose it is: the first of its devices'."""
+    readers: dict[tuple[str, str], Reader] = {}
+    whose = (NOBODY, NOBODY)
+
+    def reader_of(tenant: str, device: str) -> Reader:
+        nonlocal whose
+        if (known := readers.get((tenant, device))) is not None:
+            return known
+        topic = Topic(tenant, device, "telemetry")
+        if refusal := turned_away(topic):
+            if not readers:
+                whose = (refusal[0], NOBODY)
+            raise BadMessage(refusal[1])
+        if not readers:
+            whose = (tenant, device)
+        return readers.setdefault((tenant, device), Reader(topic, columns, index))
+
+    reasons: list[tuple[tuple[str, str], list[str]]] = []
+    try:
+        statuses += route.read(message, reader_of)
+    except BadMessage as reason:
+        reasons.append((whose, [str(reason)]))
+    except Exception as error:  # as above
+        reasons.append((whose, [f"could not be read: {type(error).__name__}: {error}"[:300]]))
+    reasons += [(key, told(reader.reasons)) for key, reader in readers.items()]
+    rejected += [
+        (index, Reject(message.topic, message.payload, reason, tenant or None, device or None))
+        for (tenant, device), each in reasons
+        for reason in each
+    ]
+    return whose
 
 
 def _gather(columns: Columns, scalars: list[int]) -> tuple[Batch, npt.NDArray[np.int32]]:

@@ -67,8 +67,9 @@ QUANTITIES: dict[str, Quantity] = {
     )
 }
 
-# In this order: "flow temperature" is a temperature, "vibration velocity" is not a speed, "power factor" no power.
+# In this order: "flow temperature" is a temperature, "vibration velocity" no speed, "power outage count" no power.
 _WORDS: tuple[tuple[str, str], ...] = (
+    ("unknown", r"\bcount(er)?\b"),
     ("temperature_difference", r"temp\w* (difference|delta|rise)|delta (t\b|temp)|superheat|subcool"),
     ("temperature", r"temp|thermocouple|\bt\d+\b"),
     ("displacement", r"displacement"),

@@ -1,0 +1,503 @@
+"""Telemetry of devices that speak another language: from any topic and JSON to device, point, unit and time.
+
+What is read how is written in `bellwether.toml`, an entry a kind of message (`docs/mapping.md`); this is where entries
+are understood, and messages read by them. A wrong entry stops the start, with a line that names it. A message that is
+not what its entry expects becomes a reject with a reason, like any other, and can be played again when the entry has
+been put right; nothing else is raised, whatever the message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from ingest.messages import Message
+from ingest.patterns import BadPattern, Keys, Path, Text, TooMuch, TopicPattern, covers, overlap
+from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, BadMessage, Reader, what
+from store.errors import Misconfigured
+from store.telemetry import Status
+from telemetry import is_name, microseconds
+
+ReaderOf = Callable[[str, str], Reader]
+"""Gives the reader of a tenant's device; raises `BadMessage` where its telemetry is not taken."""
+
+MAX_ENTRIES = 200
+# Devices in one message of a gateway.
+MAX_ITEMS = 1000
+# A fleet says the same topics again and again. Bounded, since they come from outside.
+_REMEMBERED = 1 << 16
+# Read by what we know without a mapping; an entry over them would bring each message twice.
+_OURS = ("bellwether/v1/+/+/+", "spBv1.0/STATE/+", "spBv1.0/+/+/+", "spBv1.0/+/+/+/+")
+_US = {"s": Fraction(1_000_000), "ms": Fraction(1000), "us": Fraction(1), "ns": Fraction(1, 1000)}
+_NUMBER = re.compile(r"\s*[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,3})?\s*\Z")
+_UNCLEAN = re.compile(r"[^A-Za-z0-9_.-]")
+_MARK = 8  # hexadecimal digits that keep two names apart that look the same when cleaned
+MAX_NAME = 64
+
+# What an entry is made of ---------------------------------------------------------------------------------------------
+
+_Table = dict[Annotated[str, StringConstraints(max_length=64)], float]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PointEntry(_Part):
+    """Where values are, and what they are."""
+
+    at: str = ""
+    point: str | None = None
+    unit: str = ""
+    scale: float = 1.0
+    values: _Table = Field(default_factory=dict)
+    every_ms: float | None = Field(default=None, gt=0, le=86_400_000)
+
+
+class OnlineEntry(_Part):
+    """Where a device says whether it is there."""
+
+    at: str = ""
+    values: _Table = Field(default_factory=dict)
+
+
+class Entry(_Part):
+    """One `[[mapping]]`."""
+
+    topic: str
+    drop: bool = False
+    payload: Literal["json", "value"] = "json"
+    tenant: str = "{tenant}"
+    device: str = "{device}"
+    each: str = ""
+    time: str | None = None
+    time_unit: Literal["s", "ms", "us", "ns"] = "ms"
+    time_zone: str = "UTC"
+    seq: str | None = None
+    ignore: tuple[str, ...] = ()
+    points: tuple[PointEntry, ...] | None = None
+    online: OnlineEntry | None = None
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Entry:
+        if self.drop and self.model_fields_set - {"topic", "drop"}:
+            raise ValueError("with drop, nothing but the topic is said")
+        if self.online is not None and self.points is not None:
+            raise ValueError("online and points: make two entries of them")
+        return self
+
+
+# What is made of them -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    path: Path
+    name: Text | None
+    unit: Text
+    times: float
+    over: float
+    values: Mapping[str, float]
+    every_us: float | None
+
+    def number(self, value: Any) -> Any:
+        """A value as a number; None where it is a text of which the entry says nothing, and what it is otherwise."""
+        if isinstance(value, str):
+            if value in self.values:
+                return self.values[value]
+            # A text that somebody names may hold a number; taken with all the rest it may as well be a version.
+            if self.path.is_everything or not _NUMBER.match(value):
+                return None
+            value = float(value)
+        return self.scaled(value)
+
+    def scaled(self, value: Any) -> Any:
+        """A number times the scale; anything else as it is."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or self.times == self.over:
+            return value
+        try:
+            return float(value) * self.times / self.over
+        except OverflowError:
+            return math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """An entry, understood."""
+
+    label: str
+    pattern: TopicPattern
+    entry: Entry
+    tenant: Text
+    device: Text
+    each: Path | None
+    time: Path | None
+    zone: ZoneInfo
+    seq: Path | None
+    ignore: tuple[Path, ...]
+    points: tuple[_Point, ...]
+    online: tuple[Path, Mapping[str, float]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the messages of one topic are read."""
+
+    mapping: _Mapping
+    captures: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """The entry, as a person would name it."""
+        return self.mapping.label
+
+    @property
+    def drops(self) -> bool:
+        """Whether they are let go, as the entry wants it."""
+        return self.mapping.entry.drop
+
+    def read(self, message: Message, reader_of: ReaderOf) -> list[Status]:
+        """Read a message into the readers of its devices; returns what devices say of themselves.
+
+        Raises
+        ------
+        BadMessage
+            It is not what the entry expects. Parts that could be read have been; parts that could not are reasons of
+            the reader of their device.
+        """
+        if self.drops:
+            return []
+        if len(message.payload) > MAX_PAYLOAD_BYTES:
+            raise BadMessage(f"larger than {MAX_PAYLOAD_BYTES} bytes")
+        top = _document(self.mapping.entry, message.payload)
+        statuses: list[Status] = []
+        try:
+            anything = False
+            reasons: list[str] = []
+            for captures, item in self._items(top):
+                try:
+                    anything |= self._item(captures, top, item, reader_of, statuses)
+                except BadMessage as reason:
+                    if self.mapping.each is None:
+                        raise
+                    reasons.append(str(reason))
+            if reasons and not anything:
+                raise BadMessage(reasons[0])
+            if reasons:
+                raise BadMessage(f"{len(reasons)} of its devices: {reasons[0]}")
+        except TooMuch as reason:
+            raise BadMessage(str(reason)) from reason
+        if not anything:
+            raise BadMessage(f"nothing in it that {self.label} takes")
+        return statuses
+
+    def _items(self, top: Any) -> Iterator[tuple[Mapping[str, str], Any]]:
+        if self.mapping.each is None:
+            yield self.captures, top
+            return
+        for count, (_, captures, item) in enumerate(self.mapping.each.find(top)):
+            if count == MAX_ITEMS:
+                raise BadMessage(f"more than {MAX_ITEMS} items")
+            yield {**self.captures, **captures}, item
+
+    def _item(
+        self, captures: Mapping[str, str], top: Any, item: Any, reader_of: ReaderOf, statuses: list[Status]
+    ) -> bool:
+        """Read what is about one device; whether there was anything, be it to be ignored."""
+        mapping = self.mapping
+        tenant = mapping.tenant.fill(captures, top, item)
+        if tenant is None or not is_name(tenant):
+            raise BadMessage("the tenant: not there, or not 1 to 64 of A-Z a-z 0-9 _ . -")
+        device = mapping.device.fill(captures, top, item)
+        if not device:
+            raise BadMessage("the device's name: not there")
+        reader = reader_of(tenant, clean(device))
+        if mapping.online is not None:
+            online = _online(*mapping.online, item)
+            statuses.append(Status(tenant, reader.topic.device, online, reader.arrived_us))
+            return True
+        if mapping.seq is not None:
+            reader.counted(None, mapping.seq.first(top if mapping.seq.from_top else item))
+        stamp = None if mapping.time is None else mapping.time.first(top if mapping.time.from_top else item)
+        time_us, quality = reader.time_ms(None) if stamp is None else self._time(reader, stamp)
+        taken: set[Keys] = set()
+        for path in mapping.ignore:
+            taken.update(keys for keys, _, _ in path.find(item))
+        anything = bool(taken)
+        if mapping.time is not None and not mapping.time.from_top:
+            taken.update(keys for keys, _, _ in mapping.time.find(item))
+        written = 0
+        for point in mapping.points:
+            # What is named by nobody is taken only where it is below nothing that is to be ignored.
+            for keys, found, value in point.path.find(top if point.path.from_top else item):
+                if keys in taken or (point.path.varies and any(keys[:length] in taken for length in range(len(keys)))):
+                    continue
+                taken.add(keys)
+                if written == MAX_POINTS:
+                    raise BadMessage(f"more than {MAX_POINTS} points")
+                if self._write(reader, point, keys, {**captures, **found}, top, item, value, time_us, quality):
+                    anything = True
+                    written += 1
+        return anything
+
+    def _write(
+        self,
+        reader: Reader,
+        point: _Point,
+        keys: Keys,
+        captures: Mapping[str, str],
+        top: Any,
+        item: Any,
+        value: Any,
+        time_us: int,
+        quality: int,
+    ) -> bool:
+        """Write what is at one place; False where it is a text or nothing that nobody has asked for."""
+        name = point.path.name_of(keys) if point.name is None else point.name.fill(captures, top, item)
+        if name is None:
+            reader.reasons.append(f"{'/'.join(map(str, keys))}: what the point's name is made of is not there")
+            return True
+        unit = point.unit.fill(captures, top, item) or ""
+        if point.every_us is not None:
+            if not isinstance(value, list):
+                reader.reasons.append(f"{name}: {what(value)} is no list")
+            else:
+                column = [point.scaled(one) for one in value]
+                reader.column(name, column, time_us, point.every_us, quality, unit)
+            return True
+        number = point.number(value)
+        if number is None and (value is None or point.path.is_everything):
+            return value is None
+        if number is None:
+            reader.reasons.append(f"{name}: the text {value[:40]!r} is no number, and the mapping has none for it")
+        else:
+            reader.one(name, number, time_us, quality, unit)
+        return True
+
+    def _time(self, reader: Reader, stamp: Any) -> tuple[int, int]:
+        if isinstance(stamp, str) and _NUMBER.match(stamp):
+            stamp = float(stamp) if "." in stamp else int(stamp)
+        if isinstance(stamp, str):
+            return reader.time_us(_moment_us(stamp, self.mapping.zone, reader.arrived_us))
+        if isinstance(stamp, bool) or not isinstance(stamp, int | float) or not abs(stamp) < 1e20:
+            raise BadMessage(f"the time: {what(stamp)} is no time")
+        # By its decimals, so that 1680962879.62 s is no 1680962879619999 us.
+        return reader.time_us(round(Fraction(str(stamp)) * _US[self.mapping.entry.time_unit]))
+
+
+class Mappings:
+    """All entries, in their order: of those that match a topic, the first is its route."""
+
+    def __init__(self, mappings: Sequence[_Mapping] = ()) -> None:
+        self._mappings = tuple(mappings)
+        self._routes: dict[str, Route | None] = {}
+
+    @classmethod
+    def from_settings(cls, entries: Sequence[Mapping[str, Any]]) -> Mappings:
+        """Understand the entries of `bellwether.toml`.
+
+        Raises
+        ------
+        Misconfigured
+            One of them is wrong: the message names it.
+        """
+        if len(entries) > MAX_ENTRIES:
+            raise Misconfigured(f"mapping: more than {MAX_ENTRIES} entries")
+        mappings = [_understood(number, entry) for number, entry in enumerate(entries, 1)]
+        # A filter cannot say `switch:{n}`: what it brings beside that, nobody has asked for.
+        rest = [_understood(0, {"topic": one, "drop": True}) for one in {m.pattern.filter for m in mappings}]
+        return cls([*mappings, *rest])
+
+    def __len__(self) -> int:
+        return sum(not m.entry.drop for m in self._mappings)
+
+    def filters(self) -> list[str]:
+        """What to subscribe to for telemetry. None of it twice: a broker may bring a message for each."""
+        return _widest([m.pattern.filter for m in self._mappings if m.online is None and not m.entry.drop])
+
+    def status_filters(self) -> list[str]:
+        """What to subscribe to for what devices say of themselves, which is news even when it was retained."""
+        told = _widest([m.pattern.filter for m in self._mappings if m.online is not None])
+        return [one for one in told if not any(covers(other, one) for other in self.filters())]
+
+    def match(self, topic: str) -> Route | None:
+        """The route of a topic; None where no entry is about it."""
+        try:
+            return self._routes[topic]
+        except KeyError:
+            pass
+        if len(self._routes) >= _REMEMBERED:
+            self._routes.clear()
+        route = self._routes[topic] = next(
+            (Route(m, captures) for m in self._mappings if (captures := m.pattern.match(topic)) is not None), None
+        )
+        return route
+
+
+def clean(name: str) -> str:
+    """A device's name in our alphabet, 1 to 64 of `A-Za-z0-9_.-`.
+
+    One that is in it stays. Of any other, each strange character becomes `_` and a mark made from the name as it was is
+    added, so that `hall/lamp` and `hall lamp` stay two devices: `hall_lamp-` and eight hexadecimal digits.
+    """
+    if is_name(name):
+        return name
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK]
+    return f"{_UNCLEAN.sub('_', name)[: MAX_NAME - _MARK - 1]}-{mark}"
+
+
+# Understanding --------------------------------------------------------------------------------------------------------
+
+
+def _understood(number: int, fields: Mapping[str, Any]) -> _Mapping:
+    label = f"mapping {number}"
+    if isinstance(topic := fields.get("topic") if isinstance(fields, Mapping) else None, str):
+        label += f" ({topic[:80]})"
+    try:
+        return _mapping(label, Entry.model_validate(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise Misconfigured(f"{label}: {where}{': ' if where else ''}{said[:1].lower()}{said[1:]}") from error
+    except BadPattern as reason:
+        raise Misconfigured(f"{label}: {reason}") from reason
+
+
+def _mapping(label: str, entry: Entry) -> _Mapping:
+    pattern = _named("topic", TopicPattern.parse, entry.topic)
+    if pattern.filter.startswith("$"):
+        raise BadPattern("topic: what begins with $ is the broker's own")
+    for ours in _OURS:
+        if overlap(pattern.filter, ours):
+            raise BadPattern(f"topic: it takes in {ours}, which is read without a mapping")
+    try:
+        zone = ZoneInfo(entry.time_zone)
+    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise BadPattern(f"time_zone: {entry.time_zone} is none that this machine knows") from error
+    each = _named("each", Path.parse, entry.each) if entry.each else None
+    known = pattern.names | (each.names if each else frozenset())
+    given = entry.points if entry.points is not None else (PointEntry(at="" if entry.payload == "value" else "**"),)
+    mapping = _Mapping(
+        label=label,
+        pattern=pattern,
+        entry=entry,
+        tenant=_text("tenant", entry.tenant, known, entry.drop),
+        device=_text("device", entry.device, known, entry.drop),
+        each=each,
+        time=_place("time", entry.time),
+        zone=zone,
+        seq=_place("seq", entry.seq),
+        ignore=tuple(_named("ignore", Path.parse, path) for path in entry.ignore),
+        points=()
+        if entry.drop or entry.online
+        else tuple(_point(number, point, known) for number, point in enumerate(given, 1)),
+        online=(_named("online.at", Path.parse, entry.online.at), dict(entry.online.values)) if entry.online else None,
+    )
+    if "/" not in entry.tenant and "{" not in entry.tenant and not is_name(entry.tenant):
+        raise BadPattern(f"tenant: {entry.tenant} is no name of 1 to 64 of A-Z a-z 0-9 _ . -")
+    return mapping
+
+
+def _point(number: int, entry: PointEntry, known: frozenset[str]) -> _Point:
+    label = f"points {number}"
+    path = _named(f"{label}: at", Path.parse, entry.at)
+    known = known | path.names
+    if not entry.at.strip("/") and entry.point is None:
+        raise BadPattern(f"{label}: point: the message itself has no name to take")
+    if entry.scale == 0:
+        raise BadPattern(f"{label}: scale: 0 would make every value 0")
+    if entry.every_ms is not None and path.is_everything:
+        raise BadPattern(f"{label}: every_ms: name the list, ** would take its values one by one")
+    scale = Fraction(str(entry.scale))
+    return _Point(
+        path=path,
+        name=_text(f"{label}: point", entry.point, known) if entry.point is not None else None,
+        unit=_text(f"{label}: unit", entry.unit, known),
+        times=float(scale.numerator),
+        over=float(scale.denominator),
+        values=dict(entry.values),
+        every_us=entry.every_ms * 1000 if entry.every_ms is not None else None,
+    )
+
+
+def _named(label: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except BadPattern as reason:
+        raise BadPattern(f"{label}: {reason}") from reason
+
+
+def _place(label: str, text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path: Path = _named(label, Path.parse, text)
+    if path.varies:
+        raise BadPattern(f"{label}: one place, without * and names")
+    return path
+
+
+def _text(label: str, text: str, known: frozenset[str], needless: bool = False) -> Text:
+    parsed: Text = _named(label, Text.parse, text)
+    missing = sorted(parsed.names - known)
+    if missing and not needless:
+        raise BadPattern(f"{label}: nothing is called {{{missing[0]}}} in the topic or the path")
+    return parsed
+
+
+def _widest(filters: Sequence[str]) -> list[str]:
+    """The filters without those that another covers, in their order."""
+    distinct = list(dict.fromkeys(filters))
+    return [one for one in distinct if not any(other != one and covers(other, one) for other in distinct)]
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def _document(entry: Entry, payload: bytes) -> Any:
+    if entry.payload == "json":
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            raise BadMessage(f"not JSON: {str(error)[:100]}") from error
+    try:
+        text = payload.decode().strip()
+    except UnicodeDecodeError as error:
+        raise BadMessage("not a text") from error
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _online(path: Path, values: Mapping[str, float], item: Any) -> bool:
+    value = path.first(item)
+    if isinstance(value, str) and value in values:
+        return values[value] != 0
+    if isinstance(value, bool):
+        return value
+    raise BadMessage(f"whether it is online: {what(value)} that the mapping says nothing of")
+
+
+def _moment_us(stamp: str, zone: ZoneInfo, arrived_us: int) -> int:
+    """µs since 1970 of a text of RFC 3339; of one without an offset, in `zone`.
+
+    An hour that clocks show twice in autumn is taken for the one nearer to the arrival.
+    """
+    if len(stamp) > 40:
+        raise BadMessage("the time: not RFC 3339")
+    try:
+        moment = datetime.fromisoformat(stamp.strip())
+        if moment.tzinfo is not None:
+            return microseconds(moment.astimezone(UTC))
+        either = [microseconds(moment.replace(tzinfo=zone, fold=fold).astimezone(UTC)) for fold in (0, 1)]
+    except (ValueError, OverflowError) as error:
+        raise BadMessage("the time: not RFC 3339") from error
+    return min(either, key=lambda us: abs(us - arrived_us))
