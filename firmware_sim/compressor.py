@@ -15,6 +15,7 @@ from firmware_sim.conditions import Conditions, Sensor, in_quadrature, own
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.lag import Lag
 from firmware_sim.noise import Floats, key, wander
+from firmware_sim.vibration import Mount
 
 LOAD_AT_BAR, BAND_BAR = 7.0, 0.5
 # The period hardly depends on the demand around the middle, where such machines are sized to work.
@@ -47,6 +48,7 @@ class Compressor:
         Sensor("vibration_velocity", 0.02, 0.005, 15.0, 0.03),
         Sensor("duty_cycle", 0.3, 0.1, 100.0),
     )
+    mounts: ClassVar[tuple[Mount, ...]] = ()
     effects: ClassVar[Mapping[FaultKind, Effect]] = {
         FaultKind.BEARING_WEAR: Effect(
             "vibration_velocity",

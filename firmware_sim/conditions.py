@@ -10,6 +10,7 @@ import numpy as np
 
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.noise import Floats, Indices, key, wander
+from firmware_sim.vibration import Mount
 
 DAY_S = 86_400.0
 _WARMEST_AT = 15.0 / 24.0
@@ -80,6 +81,8 @@ class Model(Protocol):
     """
 
     sensors: ClassVar[tuple[Sensor, ...]]
+    mounts: ClassVar[tuple[Mount, ...]]
+    """Where accelerometers are, for raw vibration; the speed of the shaft is the channel `speed`."""
     effects: ClassVar[Mapping[FaultKind, Effect]]
     rated_load: ClassVar[float]
     memory_s: ClassVar[float]

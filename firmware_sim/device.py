@@ -18,11 +18,15 @@ from firmware_sim.machine import Machine
 from firmware_sim.noise import key
 from firmware_sim.outbox import Outbox
 from firmware_sim.scenario import Clock
+from firmware_sim.waveforms import VibrationBlock
+from firmware_sim.waveforms import encode as encode_waveform
 from telemetry import quantity_of
 
 FIRMWARE = "1.4.2"
 # Samples computed in one go while catching up: large enough that NumPy works, small enough that a stop is heard.
 _SAMPLES_AT_ONCE = 1800
+# A second at a rate that a cheap accelerometer has.
+WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES = 12_800.0, 12_800
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,16 @@ class Sampling:
         How they are laid out.
     buffer_messages : int
         What the device can hold without a network; beyond that the oldest go.
+    waveform_every_s : float
+        Between blocks of raw vibration, of machines with accelerometers; 0: none. A past that is sent in coarser
+        samples has its blocks as much farther apart.
     """
 
     interval_ms: int = 1000
     per_message: int = 2
     form: Form = Form.COLUMNS
     buffer_messages: int = 3600
+    waveform_every_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.interval_ms < 1 or self.per_message < 1 or self.buffer_messages < 1:
@@ -60,12 +68,14 @@ class Device:
         self.machine = machine
         self.samples = 0
         self.messages = 0
+        self.waveforms = 0
         self.outbox = Outbox(sampling.buffer_messages)
         self._sampling = sampling
         self._boot = boot
         self._clock = clock
         self._next_ms: int | None = None
         self._booted_ms: int | None = None
+        self._vibrated_at: int | None = None  # the period of time whose blocks were sent last
         # Devices of one fleet don't all wake in the same millisecond.
         self._phase_ms = key(machine.spec.device, "phase") % sampling.interval_ms
         self.link = Link(
@@ -108,12 +118,29 @@ class Device:
         self._put(times, interval_ms, per_message)
 
     def _put(self, times_ms: np.ndarray[Any, np.dtype[np.int64]], interval_ms: int, per_message: int) -> None:
+        times = times_ms.tolist()
         readings = {point: values.tolist() for point, values in self.machine.run(times_ms).items()}
-        for block in self._blocks(times_ms.tolist(), readings, interval_ms, per_message):
+        for start, block in enumerate(self._blocks(times, readings, interval_ms, per_message)):
             for message in encode(self._sampling.form, block, self._boot, self.outbox.next_seq):
                 self.outbox.put(message.last_seq, message.payload)
                 self.messages += 1
+            for sample in range(start * per_message, min((start + 1) * per_message, len(times))):
+                self._vibrate(times[sample], sample, interval_ms)
         self.samples += len(times_ms)
+
+    def _vibrate(self, time_ms: int, sample: int, interval_ms: int) -> None:
+        """Send what the accelerometers have felt up to the first sample of each period."""
+        every_ms = 1000.0 * self._sampling.waveform_every_s * interval_ms / self._sampling.interval_ms
+        if not every_ms or not self.machine.spec.mounts or (period := int(time_ms // every_ms)) == self._vibrated_at:
+            return
+        self._vibrated_at = period
+        begun_ms = time_ms - round(1000 * WAVEFORM_SAMPLES / WAVEFORM_RATE_HZ)
+        for mount in self.machine.spec.mounts:
+            rpm, felt_g = self.machine.vibrate(mount, sample, WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES)
+            block = VibrationBlock(mount.axis, self._shown_ms(begun_ms), WAVEFORM_RATE_HZ, rpm, felt_g)
+            seq = self.outbox.next_seq
+            self.outbox.put(seq, encode_waveform(block, self._boot, seq), "waveform")
+            self.waveforms += 1
 
     def _blocks(
         self, times_ms: list[int], readings: dict[str, list[float]], interval_ms: int, per_message: int

@@ -15,6 +15,7 @@ from firmware_sim.conditions import Conditions, Sensor, in_quadrature, own
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.lag import Lag
 from firmware_sim.noise import Floats, key, normal
+from firmware_sim.vibration import Mount
 
 SYNCHRONOUS_RPM = 1500.0
 RATED_TORQUE_NM = 1430.0
@@ -42,6 +43,19 @@ class Gearmotor:
         Sensor("oil_temperature", 0.25, 0.1, 120.0),
         Sensor("gearbox_vibration", 0.02, 0.005, 15.0, 0.03),
         Sensor("drive_end_vibration", 0.02, 0.005, 15.0, 0.03),
+    )
+    # A pinion of 17 teeth, and a bearing of nine balls at the drive end; the gearbox feels part of what happens there.
+    mounts: ClassVar[tuple[Mount, ...]] = (
+        Mount(
+            "drive_end", "drive_end_vibration", {1.0: 0.8, 2.0: 0.4, 3.0: 0.2, 17.0: 0.3}, 3.58, {FaultKind.LEAK: 0.0}
+        ),
+        Mount(
+            "gearbox",
+            "gearbox_vibration",
+            {1.0: 0.3, 17.0: 0.9, 34.0: 0.4},
+            3.58,
+            {FaultKind.BEARING_WEAR: 0.35, FaultKind.IMBALANCE: 0.30},
+        ),
     )
     effects: ClassVar[Mapping[FaultKind, Effect]] = {
         FaultKind.BEARING_WEAR: Effect(

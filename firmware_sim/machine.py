@@ -18,6 +18,7 @@ from firmware_sim.faults import Effect, Fault, FaultKind
 from firmware_sim.gearmotor import Gearmotor
 from firmware_sim.noise import Floats, Indices, key, normal
 from firmware_sim.pump import Pump
+from firmware_sim.vibration import Mount, acceleration_g
 
 MODELS: dict[str, type[Model]] = {"pump": Pump, "gearmotor": Gearmotor, "compressor": Compressor}
 
@@ -37,6 +38,10 @@ class MachineSpec:
     kind: str
     model: str
     site: str
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        return MODELS[self.kind].mounts
 
     @property
     def sensors(self) -> tuple[Sensor, ...]:
@@ -92,16 +97,37 @@ class Machine:
         model = MODELS[spec.kind]
         self._model = model(own_key)
         self._surroundings = Surroundings(key(seed, spec.site), own_key, model.rated_load, shifts)
+        self._key = own_key
         self._noise_keys = np.array([[key(own_key, sensor.point)] for sensor in spec.sensors], np.uint64)
         self._last_ms: int | None = None
         self._stuck_at: dict[Fault, float] = {}
+        self._seen: tuple[Indices, Mapping[str, Floats]] = (np.empty(0, np.int64), {})
 
     def run(self, time_ms: Indices) -> dict[str, Floats]:
         """What the sensors read at these times, rising and after all earlier ones. int64 (N,) to float64 (N,) each."""
         if not len(time_ms):
             return {sensor.point: np.empty(0) for sensor in self.spec.sensors}
         self._catch_up(int(time_ms[0]))
-        return self._read(self._live(time_ms), time_ms)
+        truth = self._live(time_ms)
+        self._seen = time_ms, truth
+        return self._read(truth, time_ms)
+
+    def vibrate(self, mount: Mount, sample: int, rate_hz: float, samples: int) -> tuple[float, Floats]:
+        """The shaft's speed in rpm and a block of acceleration in g at one of the times of the latest `run`."""
+        time_ms, truth = self._seen
+        at = time_ms[sample : sample + 1]
+        rpm = float(truth["speed"][sample])
+        block = acceleration_g(
+            mount,
+            self._key,
+            int(at[0]),
+            rpm=rpm,
+            velocity_mm_s=float(truth[mount.point][sample]),
+            damages={kind: float(damage[0]) for kind, damage in self._damages(at / 1000.0).items()},
+            rate_hz=rate_hz,
+            samples=samples,
+        )
+        return rpm, block
 
     def _catch_up(self, to_ms: int) -> None:
         """Live through the time before a stretch that the slow parts remember and have not seen yet."""

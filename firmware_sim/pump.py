@@ -18,6 +18,7 @@ from firmware_sim.conditions import Conditions, Sensor, in_quadrature, own
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.lag import Lag
 from firmware_sim.noise import Floats, key, normal, wander
+from firmware_sim.vibration import Mount
 
 RATED_RPM = 2950.0
 BEST_FLOW_M3_H = 80.0
@@ -50,6 +51,10 @@ class Pump:
         Sensor("motor_current", 0.08, 0.02, 40.0, 0.002),
         Sensor("bearing_temperature", 0.25, 0.1, 120.0),
         Sensor("vibration_velocity", 0.02, 0.005, 15.0, 0.03),
+    )
+    # Six vanes, and a deep-groove bearing of eight balls.
+    mounts: ClassVar[tuple[Mount, ...]] = (
+        Mount("bearing", "vibration_velocity", {1.0: 0.7, 2.0: 0.4, 6.0: 0.6}, 3.05, {FaultKind.LEAK: 0.0}),
     )
     effects: ClassVar[Mapping[FaultKind, Effect]] = {
         FaultKind.BEARING_WEAR: Effect(
