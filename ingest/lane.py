@@ -9,7 +9,6 @@ network thread that has ended, and a connection that stays open but no longer an
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from collections import deque
@@ -182,7 +181,7 @@ class Lane:
         client = Subscriber(self._client_id, self)
         client.username_pw_set(self._broker.username, self._broker.password)
         if self._broker.tls:
-            client.tls_set_context(ssl.create_default_context())
+            client.tls_set_context(self._broker.encryption())
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import queue
 import secrets
-import ssl
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -267,7 +266,7 @@ def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:
     client = Client(callback_api_version=CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        client.tls_set_context(ssl.create_default_context())
+        client.tls_set_context(broker.encryption())
     client.on_connect = lambda _, __, ___, reason, ____: answers.put(str(reason) if reason.is_failure else "")
     try:
         client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S)
