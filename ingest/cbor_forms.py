@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from cbor2 import CBORDecodeError, CBORDecoder
+from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder
 
 from ingest.json_forms import read_document
 from ingest.reading import BadMessage, Reader, Unread
@@ -62,6 +62,8 @@ def loads(payload: bytes, max_depth: int, text_keys: bool) -> Any:
     )
     try:
         document = decoder.decode()
+    except CBORDecodeEOF as error:
+        raise BadMessage("not CBOR that is read here: it ends too soon") from error
     except CBORDecodeError as error:
         cause = error.__cause__
         if isinstance(cause, BadMessage):

@@ -43,6 +43,8 @@ _SHARED = frozenset({"bs", "bv", "bu", "bt", "bn", "bver"}) | _COUNTED
 _VALUES = ("v", "vb", "vs", "vd")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*\Z")
+# Units that SenML spells as a plant spells another: degrees, and the acceleration of gravity.
+_PLAIN = {"C": "coulomb", "F": "farad", "g": "gram"}
 # A unit times seconds, where that has a name.
 _TIMES_SECONDS = {"W": "J", "kW": "kJ", "m3/s": "m3", "l/s": "l", "kg/s": "kg", "m/s": "m"}
 
@@ -183,6 +185,7 @@ class _Pack:
         """
         point = self._point(self._name + _text(record, "n", ""))
         unit = _text(record, "u", self._unit)
+        unit = _PLAIN.get(unit, unit)
         time_us, quality = self._time(_number(record, "t", 0.0))
         values = [label for label in _VALUES if label in record]
         sums = "s" in record or (self._has_sum and values in ([], ["v"]))

@@ -249,7 +249,7 @@ _KINDS: dict[str, tuple[str, dict[str, Fraction | tuple[Fraction, Fraction]]]] =
     ),
     "torque": ("torque", {"Nm N*m N.m": _F(1), "kNm": _F(1000), "lbf.ft ft.lbf": _POUND_KG * _GRAVITY * _FOOT_M}),
     "force": ("force", {"N": _F(1), "kN": _F(1000), "lbf": _POUND_KG * _GRAVITY, "kgf": _GRAVITY}),
-    "mass": ("mass", {"kg": _F(1), "g": _F(1, 1000), "mg": _F(1, 1_000_000), "t": _F(1000), "lb lbs": _POUND_KG}),
+    "mass": ("mass", {"kg": _F(1), "g gram": _F(1, 1000), "mg": _F(1, 1_000_000), "t": _F(1000), "lb lbs": _POUND_KG}),
     "volume": ("volume", {"m3": _F(1), "l L": _F(1, 1000), "ml mL": _F(1, 1_000_000), "gal": _GALLON_L / 1000}),
     "angle": ("angle", {"deg °": _F(1), "rad": 180 / _F(math.pi)}),
     "time": (  # s
@@ -266,7 +266,7 @@ _KINDS: dict[str, tuple[str, dict[str, Fraction | tuple[Fraction, Fraction]]]] =
     "share": ("ratio", {"% /100 percent %EL %RH %rH RH%": _F(1), "/": _F(100), "/1000 ‰": _F(1, 10)}),
     "concentration": ("concentration", {"ppm": _F(1), "ppb": _F(1, 1000)}),
     "resistance": ("resistance", {"Ohm ohm": _F(1), "mOhm": _F(1, 1000), "kOhm": _F(1000), "MOhm": _F(1_000_000)}),
-    "capacitance": ("capacitance", {"F": _F(1), "mF": _F(1, 10**3), "uF": _F(1, 10**6), "nF": _F(1, 10**9)}),
+    "capacitance": ("capacitance", {"F farad": _F(1), "mF": _F(1, 10**3), "uF": _F(1, 10**6), "nF": _F(1, 10**9)}),
     "conductivity": ("conductivity", {"uS/cm": _F(1), "mS/cm": _F(1000), "S/m": _F(10_000), "mS/m": _F(10)}),
     "illuminance": ("illuminance", {"lx lux": _F(1), "klx": _F(1000)}),
     "irradiance": ("irradiance", {"W/m2": _F(1), "kW/m2": _F(1000)}),
