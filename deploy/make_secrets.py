@@ -23,6 +23,7 @@ NAMES = (
     "BELLWETHER_NOTIFY_PASSWORD",
     "BELLWETHER_ADMIN_PASSWORD",
     "BELLWETHER_SECRET",
+    "GRAFANA_PASSWORD",
 )
 # 32 bytes: beyond guessing, and as long as the keys that JWTs are signed with must be.
 SECRET_BYTES = 32

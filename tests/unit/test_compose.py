@@ -237,7 +237,8 @@ def test_ports_inside_are_those_that_are_listened_on() -> None:
 
 def demanded(remedy: str = "run make secrets") -> set[str]:
     """What cannot be left out, by what makes it."""
-    found = DEMANDED.finditer((ROOT / "docker-compose.yml").read_text())
+    files = ("docker-compose.yml", "deploy/monitoring.yml")
+    found = DEMANDED.finditer("".join((ROOT / file).read_text() for file in files))
     return {match[1] for match in found if match[2] == remedy}
 
 
