@@ -85,7 +85,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     # A device that comes and goes is one alarm until it has been there for a minute.
     Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
     # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
-    Rule("site_lost", "site", "communication", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
+    Rule("site_lost", "site", "site", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
     *(
         Rule(
             detector,

@@ -31,6 +31,7 @@ class Directory:
         self.machine_of = np.zeros(0, np.int32)  # by stream id
         self._possible = np.zeros((2, 0))  # the lowest and the highest value that can be, by stream id
         self.names: dict[int, tuple[str, str]] = {}  # tenant and device, by machine
+        self._machines: dict[tuple[str, str], int] = {}
         self.streams: list[Stream] = []
         self._tenants: set[str] = set()
         self._door = Doorkeeping()
@@ -39,14 +40,21 @@ class Directory:
 
     def load(self, conn: Session) -> list[Stream]:
         """Learn what the database knows."""
-        self.refresh_tenants(conn)
         streams = rows.streams_known(conn)
         self._learn(streams)
+        self.refresh(conn)
         return streams
 
-    def refresh_tenants(self, conn: Session) -> None:
+    def machine_of_name(self, tenant: str, device: str) -> int | None:
+        """The number of a device; None where it has none yet."""
+        return self._machines.get((tenant, device))
+
+    def refresh(self, conn: Session) -> None:
+        """Learn of tenants, and of devices that others have made or that have said no more than their status."""
         self._tenants = rows.tenants_known(conn)
         self._door = store.devices.doorkeeping(conn)
+        for machine, tenant, device in rows.devices_after(conn, max(self._machines.values(), default=0)):
+            self._name(machine, tenant, device)
 
     def turned_away(self, topic: Topic) -> tuple[str, str] | None:
         """Why a device's messages are not taken, with the tenant who may know of it, if any; None where they are."""
@@ -101,6 +109,7 @@ class Directory:
             known = (stream.tenant, stream.device) in self.numbers
             if stream.key in gone and not known and stream.machine in self.names:
                 del self.names[stream.machine]
+                del self._machines[stream.tenant, stream.device]
                 self._devices[stream.tenant] -= 1
         self.streams = [stream for stream in self.streams if stream.key not in gone]
         self._unconfirmed = []
@@ -116,6 +125,10 @@ class Directory:
             quantity = QUANTITIES.get(stream.quantity, QUANTITIES["unknown"])
             self.machine_of[stream.id] = stream.machine
             self._possible[:, stream.id] = quantity.lowest, quantity.highest
-            if stream.machine not in self.names:
-                self.names[stream.machine] = (stream.tenant, stream.device)
-                self._devices[stream.tenant] += 1
+            self._name(stream.machine, stream.tenant, stream.device)
+
+    def _name(self, machine: int, tenant: str, device: str) -> None:
+        if machine not in self.names:
+            self.names[machine] = (tenant, device)
+            self._machines[tenant, device] = machine
+            self._devices[tenant] += 1

@@ -23,17 +23,21 @@ import numpy.typing as npt
 
 import store.telemetry as rows
 from alarms.events import AlarmEvent
+from alarms.losses import Losses
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json
 from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
 from ingest import forms
 from ingest.detectors import detectors_for
 from ingest.directory import Directory
+from ingest.forms import Decoded
+from ingest.ledger import Ledger, acknowledgements, copies, entry_of
 from ingest.messages import Message, Source
-from store import occurrences
+from store import ledger, occurrences
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
-from store.telemetry import Reject, Tally
+from store.ledger import Entry
+from store.telemetry import Fate, Reject
 from telemetry import Batch, Quality, Stream, Topic
 
 log = logging.getLogger("bellwether.ingest")
@@ -41,6 +45,12 @@ log = logging.getLogger("bellwether.ingest")
 # How much is scored again after a crash, at most; each save costs one row a detector.
 SAVE_EVERY_S = 10.0
 BEAT_EVERY_S = 5.0
+ACKNOWLEDGE_EVERY_S = 1.0
+# How long the ledger may lag behind. Too low: a fleet of thousands costs a row a device each time. At rest it costs
+# nothing that anybody waits for.
+SETTLE_EVERY_S = 10.0
+SETTLE_AT_REST_S = 0.5
+NEVER_US = 1 << 62
 # How soon a database that is away is asked again. The last must stay small: it is how late we notice that it is back.
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_LAST_S = 3.0
@@ -55,10 +65,17 @@ class Ingest:
     ----------
     clock_us
         The time, in µs since 1970: given, so that tests can own it.
+    oldest_days
+        Readings older than so many days are dropped, and counted as such; 0: none.
     """
 
     def __init__(
-        self, source: Source, database_url: str, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000
+        self,
+        source: Source,
+        database_url: str,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        *,
+        oldest_days: int = 0,
     ) -> None:
         self._source = source
         self._database_url = database_url
@@ -69,8 +86,14 @@ class Ingest:
         self._rules: dict[str, list[Rule]] = {}
         self._watch = Watch({}, {})
         self._learnt: set[int] = set()  # machines noted as such
+        self._ledger = Ledger()
+        self._losses = Losses({})
+        self._awake = False
+        self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
         self._saved_at = 0.0
         self._beat_at = 0.0
+        self._acknowledged_at = 0.0
+        self._settled_at = 0.0
         self._counts: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -90,9 +113,12 @@ class Ingest:
                 batch = self._store(delivery.messages, arrived_us)
                 delivery.ack()
                 self._apply(self._score(batch, arrived_us))
+                self._acknowledge()
+                self._settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
                 self._look_after()
             self._saved_at = 0.0
             self._apply([])
+            self._settle(every_s=0.0)
         finally:
             self._drop_connection()
         log.info("stopped", extra=dict(self._counts))
@@ -111,57 +137,79 @@ class Ingest:
         if not messages:
             return Batch.empty()
         try:
-            batch = self._transact(lambda conn: self._append(conn, messages, arrived_us))
-            self._directory.confirm()
-            return batch
+            batch, entry = self._transact(lambda conn: self._append(conn, messages, arrived_us))
         except Refused as refusal:
-            if len(messages) == 1:
-                reject = Reject(messages[0].topic, messages[0].payload, f"refused by the database: {refusal}"[:500])
-                self._transact(lambda conn: rows.add_rejects(conn, [reject], arrived_us))
-                return Batch.empty()
-        half = len(messages) // 2
-        return Batch.concat([self._store(messages[:half], arrived_us), self._store(messages[half:], arrived_us)])
-
-    def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> Batch:
-        self._directory.take_back()  # of an attempt that failed, at its commit perhaps
-        decoded = forms.decode(messages, self._directory.numbers, arrived_us, self._directory.turned_away)
-        columns = decoded.batch
-        stream, new = self._directory.resolve(conn, decoded)
-        self._watch.watch(new)
-        batch = Batch.of(columns.time_us, stream, columns.value, columns.quality)
-        batch = batch.flagged(Quality.LATE, self._watch.late(batch))
-        batch = batch.flagged(Quality.IMPOSSIBLE, self._directory.impossible(batch))
-        appended = rows.append(conn, batch)
-        rows.note_status(conn, decoded.statuses)
-        rejects = decoded.rejects
-        rows.add_rejects(conn, rejects, arrived_us)
-        rows.count_messages(conn, self._tally(messages, stream, appended, rejects), arrived_us)
-        self._counts.update(messages=len(messages), readings=appended.readings, rejects=len(rejects))
+            if len(messages) > 1:
+                half = len(messages) // 2
+                return Batch.concat([
+                    self._store(messages[:half], arrived_us),
+                    self._store(messages[half:], arrived_us),
+                ])  # fmt: skip
+            reason = f"refused by the database: {refusal}"[:500]
+            entry = self._transact(lambda conn: self._refuse(conn, messages[0], reason, arrived_us))
+            batch = Batch.empty()
+        self._directory.confirm()
+        self._ledger.take(entry, self._directory.names)
         return batch
 
-    def _tally(
+    def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> tuple[Batch, Entry]:
+        self._directory.take_back()  # of an attempt that failed, at its commit perhaps
+        decoded = forms.decode(messages, self._directory.numbers, arrived_us, self._directory.turned_away)
+        stream, new = self._directory.resolve(conn, decoded)
+        self._watch.watch(new)
+        readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
+        late = self._watch.late(readings)
+        readings = readings.flagged(Quality.LATE, late)
+        readings = readings.flagged(Quality.IMPOSSIBLE, self._directory.impossible(readings))
+        fate = np.full(len(readings), Fate.DROPPED, np.uint8)
+        kept = readings.time_us >= arrived_us - self._oldest_us
+        appended = rows.append(conn, readings.where(kept))
+        fate[kept] = appended.fate
+        rows.note_status(conn, decoded.statuses)
+        entry, rejects = self._account(conn, messages, decoded, fate, late, arrived_us)
+        rows.add_rejects(conn, rejects, arrived_us)
+        ledger.note(conn, entry)
+        self._counts.update(
+            messages=len(messages), readings=int(np.count_nonzero(fate == Fate.STORED)), rejects=len(rejects)
+        )
+        return appended.batch, entry
+
+    def _account(
         self,
+        conn: Session,
         messages: Sequence[Message],
-        stream: npt.NDArray[np.int32],
-        appended: rows.Appended,
-        rejects: Sequence[Reject],
-    ) -> list[Tally]:
-        """What became of each device's part of the delivery."""
-        heard = Counter((topic.tenant, topic.device) for message in messages if (topic := Topic.parse(message.topic)))
-        rejected = Counter((reject.tenant, reject.device) for reject in rejects)
-        machine_of = self._directory.machine_of
-        decoded = np.bincount(machine_of[stream])
-        stored = np.bincount(machine_of[: len(appended.stored)], appended.stored, len(decoded))
-        late = np.bincount(machine_of[: len(appended.late)], appended.late, len(decoded))
-        counted = {
-            self._directory.names[machine]: (int(decoded[machine]), int(stored[machine]), int(late[machine]))
-            for machine in np.flatnonzero(decoded).tolist()
-        }
-        tallies = []
-        for (tenant, device), count in heard.items():
-            readings, kept, too_late = counted.get((tenant, device), (0, 0, 0))
-            tallies.append(Tally(tenant, device, count, kept, readings - kept, too_late, rejected[tenant, device]))
-        return tallies
+        decoded: Decoded,
+        fate: npt.NDArray[np.uint8],
+        late: npt.NDArray[np.bool_],
+        arrived_us: int,
+    ) -> tuple[Entry, list[Reject]]:
+        """What the delivery adds to the ledger, and the rejects that are news."""
+        machine_of = self._directory.machine_of_name
+        again = copies(
+            decoded,
+            fate,
+            self._ledger.sequences,
+            machine_of,
+            lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
+            lambda index: messages[index].again,
+        )
+        entry, is_copy = entry_of(decoded, fate, late, machine_of, again, arrived_us)
+        return entry, [reject for index, reject in decoded.rejected if not is_copy[index]]
+
+    def _refuse(self, conn: Session, message: Message, reason: str, arrived_us: int) -> Entry:
+        """One message that the database will not have: a reject, whatever is in it."""
+        self._directory.take_back()
+        topic = Topic.parse(message.topic)
+        whose = (topic.tenant, topic.device) if topic else (None, None)
+        rows.add_rejects(conn, [Reject(message.topic, message.payload, reason, *whose)], arrived_us)
+        counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
+        machine = self._directory.machine_of_name(*topic[:2]) if topic else None
+        if machine is not None:
+            entry = Entry(arrived_us, tallies={machine: counts})
+        else:
+            entry = Entry(arrived_us, others={topic.tenant if topic else "": counts})
+        ledger.note(conn, entry)
+        return entry
 
     # Scoring --------------------------------------------------------------------------------------------------------
 
@@ -187,11 +235,45 @@ class Ingest:
         self._counts["events"] += self._transact(write)
         self._saved_at = time.monotonic()
 
+    # The ledger -----------------------------------------------------------------------------------------------------
+
+    def _acknowledge(self) -> None:
+        """Tell devices that count their messages what is stored, once a second."""
+        now = time.monotonic()
+        if now - self._acknowledged_at < ACKNOWLEDGE_EVERY_S:
+            return
+        self._acknowledged_at = now
+        for tenant, device, boot, seq in acknowledgements(self._ledger.sequences, self._directory.names):
+            self._source.send(str(Topic(tenant, device, "ack")), b'{"boot":%d,"seq":%d}' % (boot, seq))
+
+    def _settle(self, every_s: float) -> None:
+        """Bring the ledger up to date, give up what has been missing for too long, and say so."""
+        now = time.monotonic()
+        if now - self._settled_at < every_s:
+            return
+        self._settled_at = now
+
+        def write(conn: Session) -> int:
+            now_us, names = self._clock_us(), self._directory.names
+            events = self._losses.quiet(self._rules, now_us)
+            for loss in self._ledger.tend(now_us, names):
+                tenant, device = names[loss.machine]
+                rules = self._rules.get(tenant, ())
+                events += self._losses.lost(rules, loss.machine, tenant, device, loss.missing, now_us)
+            if not (events or self._ledger.unsettled):
+                return 0
+            self._ledger.settle(conn, names)
+            return occurrences.apply(conn, events)
+
+        self._counts["events"] += self._transact(write)
+        self._ledger.settled()
+
     # Waking up and looking after ------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
         streams = self._transact(self._directory.load)
+        self._transact(self._recall)
         rules = self._transact(_rules)
         snapshots = self._transact(occurrences.load_state)
         afresh = self._take_rules(rules, streams, snapshots)
@@ -199,7 +281,13 @@ class Ingest:
             self._catch_up()
         self._saved_at = 0.0
         self._apply([])
+        self._awake = True
         log.info("awake", extra={"streams": len(streams)})
+
+    def _recall(self, conn: Session) -> None:
+        """The ledger as the database has it: what we held may or may not have been committed."""
+        self._ledger.restore(conn, self._directory.names)
+        self._losses = Losses(ledger.losing(conn))
 
     def _take_rules(
         self,
@@ -238,7 +326,7 @@ class Ingest:
         self._beat_at = now
         detail: dict[str, object] = {"connected": self._source.connected, **self._counts}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
-        self._transact(self._directory.refresh_tenants)
+        self._transact(self._directory.refresh)
         learnt = self._watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
@@ -284,6 +372,9 @@ class Ingest:
         if not alone:
             conn.close()
             raise Unavailable("another ingest works on this database")
+        if self._awake:
+            with conn.transaction():
+                self._recall(conn)
         return conn
 
     def _drop_connection(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from ingest.messages import Message
+from ingest.reading import MAX_COUNT
 from store.telemetry import Reject, Status
 from telemetry import Topic
 
@@ -28,7 +29,9 @@ def decode(messages: Iterable[tuple[Topic, Message]], arrived_us: int) -> tuple[
             rejects.append(Reject(message.topic, message.payload, reason, topic.tenant, topic.device))
             continue
         texts = {name: _text(fields.get(name)) for name in ("kind", "model", "site", "firmware")}
-        statuses.append(Status(topic.tenant, topic.device, fields["online"], arrived_us, **texts))
+        boot, seq = _count(fields.get("boot")), _count(fields.get("seq"))
+        online: bool = fields["online"]
+        statuses.append(Status(topic.tenant, topic.device, online, arrived_us, boot=boot, seq=seq, **texts))
     return statuses, rejects
 
 
@@ -45,3 +48,8 @@ def _object(payload: bytes) -> dict[str, Any] | None:
 def _text(value: Any) -> str:
     """A short printable text; anything else counts as not said."""
     return value if isinstance(value, str) and len(value) <= _MAX_TEXT and value.isprintable() else ""
+
+
+def _count(value: Any) -> int | None:
+    """A number of boots or messages; anything else counts as not said."""
+    return value if type(value) is int and 0 <= value <= MAX_COUNT else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from psycopg.types.json import Jsonb
 from store.connection import Session
 from store.queries import queries
 from telemetry import Batch, Quality, Stream, StreamKey, instant, quantity_of
+from telemetry.batch import sorting
 from telemetry.units import MAX_UNIT_LENGTH, canonical
 
 # A row of COPY's binary format: the number of fields, then each field's length and its big-endian bytes.
@@ -28,12 +30,15 @@ _ROW = np.dtype([
     ("l2", ">i4"), ("value", ">f8"),
     ("l3", ">i4"), ("quality", ">i2"),
 ])  # fmt: skip
+_STAGED = np.dtype([*((name, _ROW[name]) for name in _ROW.names or ()), ("l4", ">i4"), ("ordinal", ">i4")])
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 # PostgreSQL counts from 2000, we from 1970.
 _EPOCH_US = 946_684_800_000_000
 # Enough to see what a reject was; the rest of a megabyte of rubbish is not worth keeping.
 REJECT_BYTES = 4096
+# By so much of its beginning a payload is known again.
+_HEAD_BYTES = 256
 # Readings at once on the way back to the detectors after a crash.
 CATCH_UP_READINGS = 200_000
 
@@ -49,34 +54,42 @@ class Reject:
     device: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What became of the readings of one append; arrays of counts by stream id, as long as the highest id + 1."""
+class Fate(IntEnum):
+    """What became of a reading."""
 
-    stored: npt.NDArray[np.int64]
-    late: npt.NDArray[np.int64]
+    STORED = 0
+    DUPLICATE = 1
+    """The same value was there."""
+    CONTESTED = 2
+    """Another value was there: kept beside it."""
+    DROPPED = 3
+    """Older than what is taken at all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Appended:
+    """What became of the readings of one append.
+
+    Attributes
+    ----------
+    batch
+        The readings in order, one per stream and time: what there is to be scored.
+    fate : uint8 (N,)
+        `Fate` of each reading given, in the order in which they were given.
+    """
+
+    batch: Batch
+    fate: npt.NDArray[np.uint8]
 
     @property
     def readings(self) -> int:
-        return int(self.stored.sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What became of the messages of one device in one delivery."""
-
-    tenant: str
-    device: str
-    messages: int
-    stored: int
-    duplicates: int
-    late: int
-    rejected: int
+        """How many were stored."""
+        return int(np.count_nonzero(self.fate == Fate.STORED))
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a device says of itself."""
+    """What a device says of itself; `seq` is the lowest number of this `boot` that it still holds."""
 
     tenant: str
     device: str
@@ -86,49 +99,82 @@ class Status:
     model: str = ""
     site: str = ""
     firmware: str = ""
+    boot: int | None = None
+    seq: int | None = None
 
 
-def append(conn: Session, batch: Batch) -> Appended:
-    """Store a batch; a reading whose stream and time are stored already is left as it was.
+def append(conn: Session, readings: Batch) -> Appended:
+    """Store readings in any order.
 
+    One whose stream and time are stored already is left as it was; another value of the same time is kept beside it.
     The caller's transaction goes on in either case: a COPY that meets a stored reading is undone by itself.
     """
-    size = int(batch.stream.max(initial=-1)) + 1
+    order, first = sorting(readings.time_us, readings.stream)
+    kept = order[first]
+    batch = Batch(readings.time_us[kept], readings.stream[kept], readings.value[kept], readings.quality[kept])
+    fate = np.full(len(readings), Fate.DUPLICATE, np.uint8)
     if not len(batch):
-        return Appended(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return Appended(batch, fate)
+    spare = order[~first]  # those whose time is taken within the delivery itself
+    standing = kept[np.cumsum(first) - 1][~first]
+    spare = spare[readings.value[spare] != readings.value[standing]]
     sql = queries("telemetry")
-    rows = encode(batch)
     try:
         with conn.transaction():
-            _copy(conn, sql["copy_readings"], rows)
+            _copy(conn, sql["copy_readings"], encode(batch))
+        fate[kept] = Fate.STORED
+        staged = spare
     except errors.UniqueViolation:
-        conn.execute(sql["make_stage"])
-        _copy(conn, sql["copy_stage"], rows)
-        stored, late = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        for stream, count, late_ones in conn.execute(sql["unstage"]):
-            stored[stream], late[stream] = count, late_ones
-        conn.execute("DELETE FROM stage")
-        return Appended(stored, late)
-    is_late = (batch.quality & Quality.LATE) != 0
-    return Appended(
-        np.bincount(batch.stream, minlength=size),
-        np.bincount(batch.stream[is_late], minlength=size),
-    )
+        staged = np.concatenate([kept, spare])
+    if len(staged):
+        stored, contested = _unstage(conn, readings, staged, 0 if staged is spare else len(kept))
+        fate[staged[stored]] = Fate.STORED
+        fate[staged[contested]] = Fate.CONTESTED
+    return Appended(batch, fate)
 
 
-def encode(batch: Batch) -> memoryview:
-    """A batch in COPY's binary format: header, rows, trailer. About 0.1 µs a row."""
-    size = len(batch) * _ROW.itemsize
+def _unstage(
+    conn: Session, readings: Batch, staged: npt.NDArray[np.intp], candidates: int
+) -> tuple[list[int], list[int]]:
+    """Store what is new among the first `candidates` of the staged, and what contests a value among all of them.
+
+    Returns the places of the stored and of the contesting ones in `staged`.
+    """
+    sql = queries("telemetry")
+    time_us, stream = readings.time_us[staged], readings.stream[staged]
+    conn.execute(sql["make_stage"])
+    rows = encode(Batch(time_us, stream, readings.value[staged], readings.quality[staged]), ordinals=True)
+    _copy(conn, sql["copy_stage"], rows)
+    stored: list[int] = []
+    if candidates:
+        stored = [ordinal for (ordinal,) in conn.execute(sql["unstage"], [candidates, candidates])]
+    contested: list[int] = []
+    if len(stored) < len(staged):
+        span = {"first": instant(int(time_us.min())), "last": instant(int(time_us.max()))}
+        rows_kept = conn.execute(sql["contest"], span | {"flag": int(Quality.CONTESTED)})
+        contested = [ordinal for (ordinal,) in rows_kept]
+    conn.execute(sql["empty_stage"])
+    return stored, contested
+
+
+def encode(batch: Batch, *, ordinals: bool = False) -> memoryview:
+    """A batch in COPY's binary format: header, rows, trailer; with the number of each row if wanted. 0.1 µs a row."""
+    layout = _STAGED if ordinals else _ROW
+    size = len(batch) * layout.itemsize
     buffer = bytearray(len(_HEADER) + size + len(_TRAILER))
     buffer[: len(_HEADER)] = _HEADER
     buffer[-len(_TRAILER) :] = _TRAILER
-    rows = np.frombuffer(buffer, _ROW, len(batch), len(_HEADER))
+    rows = np.frombuffer(buffer, layout, len(batch), len(_HEADER))
     rows["fields"] = 4
     rows["l0"], rows["l1"], rows["l2"], rows["l3"] = 8, 4, 8, 2
     rows["time"] = batch.time_us - _EPOCH_US
     rows["stream"] = batch.stream
     rows["value"] = batch.value
     rows["quality"] = batch.quality
+    if ordinals:
+        rows["fields"] = 5
+        rows["l4"] = 4
+        rows["ordinal"] = np.arange(len(batch))
     return memoryview(buffer)
 
 
@@ -151,24 +197,21 @@ def add_rejects(conn: Session, rejects: Sequence[Reject], at_us: int) -> None:
             ))  # fmt: skip
 
 
-def count_messages(conn: Session, tallies: Sequence[Tally], at_us: int) -> None:
-    """Add to the ledger, in the order of its key so that two writers cannot lock each other out."""
-    if not tallies:
-        return
-    rows = sorted(tallies, key=lambda tally: (tally.tenant, tally.device))
-    conn.execute(
-        queries("telemetry")["count_messages"],
+def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set[int]:
+    """The numbers of those that were rejected before: messages that come again."""
+    if not rejects:
+        return set()
+    rows = conn.execute(
+        queries("telemetry")["rejected_before"],
         [
-            instant(at_us),
-            [t.tenant for t in rows],
-            [t.device for t in rows],
-            [t.messages for t in rows],
-            [t.stored for t in rows],
-            [t.duplicates for t in rows],
-            [t.late for t in rows],
-            [t.rejected for t in rows],
+            [_storable(reject.topic) for _, reject in rejects],
+            [len(reject.payload) for _, reject in rejects],
+            [reject.payload[:_HEAD_BYTES] for _, reject in rejects],
+            [number for number, _ in rejects],
+            _HEAD_BYTES,
         ],
     )
+    return {number for (number,) in rows}
 
 
 def note_status(conn: Session, statuses: Iterable[Status]) -> None:
@@ -209,6 +252,14 @@ def note_learnt(conn: Session, machines: Collection[int]) -> None:
 def tenants_known(conn: Session) -> set[str]:
     """Tenants whose devices are admitted."""
     return {tenant for (tenant,) in conn.execute(queries("telemetry")["tenants_known"])}
+
+
+def devices_after(conn: Session, machine: int) -> list[tuple[int, str, str]]:
+    """Number, tenant and name of the devices that came after the one with this number; of all of them after 0."""
+    return [
+        (number, tenant, device)
+        for number, tenant, device in conn.execute(queries("telemetry")["devices_after"], [machine])
+    ]
 
 
 def streams_known(conn: Session) -> list[Stream]:

@@ -73,12 +73,9 @@ class Batch:
             raise ValueError("the columns of a batch differ in length")
         if _in_order(times, streams):
             return cls(times, streams, values, qualities)
-        order = np.lexsort((times, streams))
-        times, streams = times[order], streams[order]
-        first = np.ones(len(times), bool)
-        first[1:] = (times[1:] != times[:-1]) | (streams[1:] != streams[:-1])
+        order, first = sorting(times, streams)
         kept = order[first]
-        return cls(times[first], streams[first], values[kept], qualities[kept])
+        return cls(times[kept], streams[kept], values[kept], qualities[kept])
 
     @classmethod
     def concat(cls, batches: Sequence[Batch]) -> Batch:
@@ -112,6 +109,20 @@ class Batch:
         if not len(self):
             return np.empty(0, np.intp)
         return np.flatnonzero(np.concatenate(([True], self.stream[1:] != self.stream[:-1])))
+
+
+def sorting(times: Times, streams: StreamIds) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """The way to sort readings by (stream, time): their order, and which of them in that order are the first of theirs.
+
+    Both of shape (N,). The sort is stable: of several with the same stream and time the first given is the first.
+    """
+    if _in_order(times, streams):
+        return np.arange(len(times)), np.ones(len(times), bool)
+    order = np.lexsort((times, streams))
+    ordered_times, ordered_streams = times[order], streams[order]
+    first = np.ones(len(times), bool)
+    first[1:] = (ordered_times[1:] != ordered_times[:-1]) | (ordered_streams[1:] != ordered_streams[:-1])
+    return order, first
 
 
 def _in_order(times: Times, streams: StreamIds) -> bool:

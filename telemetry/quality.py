@@ -17,3 +17,5 @@ class Quality(IntFlag):
     """The device gave no time: this is when the message arrived."""
     IMPOSSIBLE = 8
     """Outside what the quantity can physically be; kept, not scored by what learns a normal."""
+    CONTESTED = 32
+    """Another value of the same stream and time was there before: kept beside it, not scored."""

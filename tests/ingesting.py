@@ -182,5 +182,16 @@ def until_stored(database: Database, readings: int, within_s: float = 30.0) -> N
         assert there() == readings
 
 
+def until_settled(database: Database, within_s: float = 10.0) -> None:
+    """Wait until the ledger says what the journal says."""
+    with database.owner() as conn:
+
+        def settled() -> bool:
+            row = conn.execute("SELECT count(*) FROM journal").fetchone()
+            return row == (0,)
+
+        until(settled, within_s, every_s=0.05)
+
+
 def now_ms() -> int:
     return time.time_ns() // 1_000_000

@@ -33,38 +33,59 @@ COPY readings (time, stream_id, value, quality) FROM STDIN (FORMAT binary)
 
 -- name: make_stage
 -- Where readings wait that may hold some already stored: COPY itself knows no ON CONFLICT.
-CREATE TEMP TABLE IF NOT EXISTS stage (time timestamptz, stream_id int, value float8, quality smallint) ON COMMIT DELETE ROWS
+CREATE TEMP TABLE IF NOT EXISTS stage (time timestamptz, stream_id int, value float8, quality smallint, ordinal int)
+ON COMMIT DELETE ROWS
 
 -- name: copy_stage
 -- Into the stage.
-COPY stage (time, stream_id, value, quality) FROM STDIN (FORMAT binary)
+COPY stage (time, stream_id, value, quality, ordinal) FROM STDIN (FORMAT binary)
 
 -- name: unstage
--- The new ones among the staged; returns how many each stream got, and how many of those came late.
+-- The new ones among the first so many that are staged; which they were.
 WITH stored AS (
     INSERT INTO readings (time, stream_id, value, quality)
-    SELECT time, stream_id, value, quality FROM stage ORDER BY stream_id, time
+    SELECT time, stream_id, value, quality FROM stage WHERE ordinal < %s ORDER BY stream_id, time
     ON CONFLICT DO NOTHING
-    RETURNING stream_id, quality
+    RETURNING stream_id, time
 )
-SELECT stream_id, count(*), count(*) FILTER (WHERE quality & 1 = 1) FROM stored GROUP BY stream_id
+SELECT s.ordinal FROM stage s JOIN stored USING (stream_id, time) WHERE s.ordinal < %s
+
+-- name: contest
+-- Those staged whose time is taken by another value, kept beside it; which they were.
+WITH kept AS (
+    INSERT INTO contested (time, stream_id, value, quality)
+    SELECT s.time, s.stream_id, s.value, s.quality | %(flag)s
+    FROM stage s
+    CROSS JOIN LATERAL (
+        SELECT r.value FROM readings r
+        WHERE r.stream_id = s.stream_id AND r.time = s.time AND r.time BETWEEN %(first)s AND %(last)s
+    ) AS standing
+    WHERE standing.value <> s.value
+    ON CONFLICT DO NOTHING
+    RETURNING stream_id, time, value
+)
+SELECT min(s.ordinal) FROM stage s JOIN kept USING (stream_id, time, value) GROUP BY stream_id, time, value
+
+-- name: empty_stage
+-- For the next delivery of the same transaction.
+DELETE FROM stage
 
 -- name: copy_rejects
 -- What could not be stored, and why.
 COPY rejects (at, tenant, device, topic, payload, bytes, reason) FROM STDIN (FORMAT binary)
 
--- name: count_messages
--- What became of the messages of a batch, by device and hour.
-INSERT INTO ledger (tenant, device, hour, messages, stored, duplicates, late, rejected)
-SELECT tenant, device, date_trunc('hour', %s::timestamptz), messages, stored, duplicates, late, rejected
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-    AS batch (tenant, device, messages, stored, duplicates, late, rejected)
-ON CONFLICT (tenant, device, hour) DO UPDATE SET
-    messages = ledger.messages + excluded.messages,
-    stored = ledger.stored + excluded.stored,
-    duplicates = ledger.duplicates + excluded.duplicates,
-    late = ledger.late + excluded.late,
-    rejected = ledger.rejected + excluded.rejected
+-- name: rejected_before
+-- Which of these have been rejected within a day: messages that come again are not rejected twice.
+SELECT sent.ordinal FROM unnest(%s::text[], %s::int[], %s::bytea[], %s::int[]) AS sent (topic, bytes, head, ordinal)
+WHERE EXISTS (
+    SELECT FROM rejects r
+    WHERE r.at > now() - INTERVAL '1 day' AND r.topic = sent.topic AND r.bytes = sent.bytes
+      AND substr(r.payload, 1, %s) = sent.head
+)
+
+-- name: devices_after
+-- Devices that came after one; all of them after 0.
+SELECT id, tenant, device FROM devices WHERE id > %s ORDER BY id
 
 -- name: readings_after
 -- What was stored after the last scored reading of each stream, to be scored now: a crash falls between the two.

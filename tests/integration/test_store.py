@@ -9,16 +9,17 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import errors, sql
 from servers import PASSWORDS, TENANTS, Database
 
 import store.telemetry as rows
+from store import ledger
 from store.connection import Session, act_for
 from store.errors import Misconfigured
 from store.migrate import edition, migrate, migrations, pending
-from store.telemetry import Reject, Status, Tally
+from store.telemetry import Fate, Reject, Status
 from telemetry import Batch, Quality, Stream, StreamKey
 
 START_US = 1_782_907_200_000_000
@@ -51,6 +52,16 @@ def stored(conn: Session, stream: int) -> list[tuple[datetime, float, int]]:
     ).fetchall()
 
 
+def contested(conn: Session, stream: int) -> list[tuple[int, float, int]]:
+    """What is kept beside another value: seconds from the start, value, quality."""
+    return [
+        (int((time - EPOCH).total_seconds() - START_US / 1e6), value, quality)
+        for time, value, quality in conn.execute(
+            "SELECT time, value, quality FROM contested WHERE stream_id = %s ORDER BY time, value", [stream]
+        )
+    ]
+
+
 # Readings -------------------------------------------------------------------------------------------------------------
 
 
@@ -64,8 +75,8 @@ def test_readings_are_stored_as_they_are(ingest: Session, streams: list[Stream])
         (EPOCH + timedelta(microseconds=time), value, quality)
         for time, value, quality in zip(times, values, [0, 1, 2, 4, 8], strict=True)
     ]
-    assert (appended.stored[a.id], appended.stored[b.id], appended.readings) == (5, 1, 6)
-    assert (appended.late[a.id], appended.late[b.id]) == (1, 0)
+    assert appended.fate.tolist() == [Fate.STORED] * 6
+    assert stored(ingest, b.id) == [(EPOCH + timedelta(microseconds=START_US), 2.5, 0)]
 
 
 def test_what_is_stored_already_stays_as_it_was(ingest: Session, streams: list[Stream]) -> None:
@@ -74,10 +85,61 @@ def test_what_is_stored_already_stays_as_it_was(ingest: Session, streams: list[S
     again = Batch.concat([a_batch(a, range(5, 15), Quality.LATE), a_batch(b, range(3))])
     changed = Batch(again.time_us, again.stream, again.value + 100, again.quality)
     appended = rows.append(ingest, changed)
-    assert (appended.stored[a], appended.late[a], appended.stored[b], appended.late[b]) == (5, 5, 3, 0)
+    assert appended.fate[again.stream == a].tolist() == [Fate.CONTESTED] * 5 + [Fate.STORED] * 5
+    assert appended.fate[again.stream == b].tolist() == [Fate.STORED] * 3
     assert [value for _, value, _ in stored(ingest, a)] == [*range(10), *range(110, 115)]
     appended = rows.append(ingest, changed)
-    assert (appended.readings, int(appended.late.sum())) == (0, 0)
+    assert appended.fate.tolist() == [Fate.DUPLICATE] * 13
+    assert contested(ingest, a) == [
+        (second, 100.0 + second, Quality.LATE | Quality.CONTESTED) for second in range(5, 10)
+    ]
+
+
+def test_distinct_values_of_one_time_are_all_kept_however_they_come(ingest: Session, streams: list[Stream]) -> None:
+    a = streams[0].id
+
+    def readings(*values: float) -> Batch:
+        size = len(values)
+        return Batch(np.full(size, START_US), np.full(size, a, np.int32), np.array(values), np.zeros(size, np.uint8))
+
+    first = rows.append(ingest, readings(1.0, 2.0, 1.0, 3.0, 2.0))
+    assert sorted(first.fate.tolist()) == [Fate.STORED, *[Fate.DUPLICATE] * 2, *[Fate.CONTESTED] * 2]
+    assert first.batch.value.tolist() == [1.0]
+    assert [value for _, value, _ in stored(ingest, a)] == [1.0]
+    assert [value for _, value, _ in contested(ingest, a)] == [2.0, 3.0]
+    assert rows.append(ingest, readings(3.0, 1.0, 2.0)).fate.tolist() == [Fate.DUPLICATE] * 3
+    assert rows.append(ingest, readings(2.0, 4.0)).fate.tolist() == [Fate.DUPLICATE, Fate.CONTESTED]
+    assert [value for _, value, _ in contested(ingest, a)] == [2.0, 3.0, 4.0]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3)), max_size=12), max_size=6))
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_order_each_distinct_value_is_kept_once(
+    ingest: Session, streams: list[Stream], deliveries: list[list[tuple[int, int, int]]]
+) -> None:
+    with ingest.transaction(force_rollback=True):
+        numbers = [streams[0].id, streams[1].id]
+        model: dict[tuple[int, int], list[float]] = {}
+        for delivery in deliveries:
+            columns = Batch(
+                np.array([START_US + second * 1_000_000 for second, _, _ in delivery], np.int64),
+                np.array([numbers[stream] for _, stream, _ in delivery], np.int32),
+                np.array([float(value) for _, _, value in delivery]),
+                np.zeros(len(delivery), np.uint8),
+            )
+            fates = rows.append(ingest, columns).fate.tolist()
+            expected = []
+            for second, stream, value in delivery:
+                there = model.setdefault((stream, second), [])
+                expected.append(Fate.DUPLICATE if value in there else Fate.CONTESTED if there else Fate.STORED)
+                if value not in there:
+                    there.append(float(value))
+            assert sorted(fates) == sorted(expected)
+        for index, stream in enumerate(numbers):
+            standing = [there[0] for (of, _), there in sorted(model.items()) if of == index]
+            beside = [v for (of, _), there in sorted(model.items()) if of == index for v in sorted(there[1:])]
+            assert [value for _, value, _ in stored(ingest, stream)] == standing
+            assert [value for _, value, _ in contested(ingest, stream)] == beside
 
 
 def test_the_fast_way_goes_on_in_the_same_transaction_after_the_slow_one(
@@ -178,23 +240,60 @@ def test_two_that_meet_the_same_stream_at_once_get_the_same_number(database: Dat
         assert first == second
 
 
-def test_the_ledger_adds_up_by_device_and_hour(ingest: Session, streams: list[Stream]) -> None:
+def test_the_journal_says_what_was_noted_and_settling_empties_it(ingest: Session, streams: list[Stream]) -> None:
     hour_us = START_US - START_US % 3_600_000_000
-    for at_us, tally in (
-        (hour_us, Tally("demo", "pump-1", 2, 20, 1, 3, 0)),
-        (hour_us + 3_599_999_999, Tally("demo", "pump-1", 1, 10, 0, 0, 2)),
-        (hour_us + 3_600_000_000, Tally("demo", "pump-1", 5, 50, 0, 0, 0)),
-    ):
-        rows.count_messages(ingest, [tally, Tally("demo", "pump-2", 1, 1, 0, 0, 0)], at_us)
-    found = ingest.execute(
-        "SELECT device, messages, stored, duplicates, late, rejected FROM ledger ORDER BY device, hour"
-    ).fetchall()
-    assert found == [
-        ("pump-1", 3, 30, 1, 3, 2),
-        ("pump-1", 5, 50, 0, 0, 0),
-        ("pump-2", 2, 2, 0, 0, 0),
-        ("pump-2", 1, 1, 0, 0, 0),
+    machine = streams[0].machine
+    counted = np.array([(machine, 7, 3, True), (machine, -1, 2**62, False)], ledger.COUNTED)
+    entry = ledger.Entry(
+        hour_us, {machine: ledger.tally(messages=2, stored=20)}, {"": ledger.tally(messages=1, rejected=1)}, counted
+    )
+    ledger.note(ingest, entry)
+    ledger.note(ingest, ledger.Entry(hour_us))  # nothing, and no row
+    (found,) = ledger.journal(ingest)
+    assert found.at_us == hour_us
+    assert found.tallies[machine].tolist() == ledger.tally(messages=2, stored=20).tolist()
+    assert found.others[""].tolist() == ledger.tally(messages=1, rejected=1).tolist()
+    assert found.counted.tolist() == counted.tolist()
+
+    row = ledger.SequenceRow(machine, 7, "demo", 0, 4, [(6, 9), (11, 12)], [(2, 3)], 1, 0, 0, START_US)
+    for _ in range(2):
+        ledger.settle(
+            ingest,
+            {
+                ("demo", "pump-1", hour_us): ledger.tally(messages=2, stored=20, missing=1),
+                ("demo", "pump-1", hour_us + 3_600_000_000): ledger.tally(messages=5),
+                ("demo", "", hour_us): ledger.tally(messages=1),
+            },
+            [row],
+            [],
+        )
+    assert ledger.unsettled(ingest) == 0
+    assert list(ledger.runs(ingest)) == [row]
+    assert ingest.execute("SELECT device, messages, stored, missing FROM ledger ORDER BY device, hour").fetchall() == [
+        ("", 2, 0, 0),
+        ("pump-1", 4, 40, 2),
+        ("pump-1", 10, 0, 0),
     ]
+    ledger.settle(ingest, {}, [], [(machine, 7)])
+    assert list(ledger.runs(ingest)) == []
+
+
+def test_verifying_finds_what_the_ledger_does_not_say(
+    ingest: Session, streams: list[Stream], database: Database
+) -> None:
+    hour_us = START_US - START_US % 3_600_000_000
+    rows.append(ingest, a_batch(streams[0].id, range(10)))
+    good = ledger.tally(messages=1, messages_stored=1, stored=10)
+    ledger.settle(ingest, {("demo", "pump-1", hour_us): good}, [], [])
+    ingest.commit()
+    with database.owner() as owner:
+        assert ledger.verify(owner) == []
+        owner.execute("DELETE FROM readings WHERE time = (SELECT max(time) FROM readings)")
+        owner.execute("UPDATE ledger SET messages = messages + 1")
+        assert [(d.device, d.what.split(":")[0], d.ledger, d.tables) for d in ledger.verify(owner)] == [
+            ("pump-1", "messages", 2, 1),
+            ("pump-1", "readings stored", 10, 9),
+        ]
 
 
 def test_a_reject_keeps_its_reason_and_its_first_bytes(ingest: Session, database: Database) -> None:
@@ -246,7 +345,8 @@ FORBIDDEN = {
         "UPDATE readings SET value = 0",
         "DELETE FROM readings",
         "DELETE FROM alarms",
-        "SELECT * FROM rejects",
+        "DELETE FROM rejects",
+        "UPDATE ledger SET messages = 0 RETURNING (SELECT count(*) FROM users)",
         "UPDATE rules SET enabled = false",
         "INSERT INTO tenants VALUES ('mine', 'Mine')",
     ),
@@ -300,7 +400,8 @@ def two_tenants(module_database: Database) -> Database:
             (stream,) = rows.add_streams(conn, [StreamKey(tenant, "pump-1", "flow")])
             rows.append(conn, a_batch(stream.id, range(3)))
             rows.add_rejects(conn, [Reject("t", b"x", "bad", tenant, "pump-1")], START_US)
-            rows.count_messages(conn, [Tally(tenant, "pump-1", 1, 3, 0, 0, 1)], START_US)
+            hour = {(tenant, "pump-1", START_US): ledger.tally(messages=1, stored=3, rejected=1)}
+            ledger.settle(conn, hour, [], [])
     return module_database
 
 
