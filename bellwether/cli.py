@@ -34,6 +34,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 console = Console(stderr=True, highlight=False)
+mapping = typer.Typer(
+    help="Devices that speak another language.\n\nExample: bellwether mapping test --topic a/b --payload message.json",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(mapping, name="mapping")
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
@@ -140,6 +146,27 @@ def doctor(as_json: AsJson = False) -> None:
             colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
             console.print(f"[{colour}]{finding.verdict:8}[/] {escape(finding.line)}", soft_wrap=True)
     if any(finding.verdict == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+@mapping.command("test")
+def mapping_test(
+    topic: Annotated[str, typer.Option(help="The topic on which it came.")],
+    payload: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A file with the message as it came.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what a message would become under the mappings of bellwether.toml. Nothing is stored.
+
+    Example: bellwether mapping test --topic tele/th16/SENSOR --payload message.json
+    """
+    from bellwether.mapping import lines, mappings_of, try_message
+
+    tried = try_message(mappings_of(settings_of.load()), topic, payload.read_bytes())
+    if as_json:
+        _print_json(tried)
+    else:
+        lines(tried, _say)
+    if tried["rejects"] or not (tried["mapping"] or tried["readings"]):
         raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ has a default password.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -39,6 +40,8 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where `ingest` shows its figures to Prometheus; nowhere unless told."""
+    mapping: list[dict[str, Any]] | None = None
+    """What devices that speak another language mean, see `docs/mapping.md`."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None

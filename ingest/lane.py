@@ -154,6 +154,15 @@ class Lane:
 
     # The connection -------------------------------------------------------------------------------------------------
 
+    def hear_of(self, filters: Mapping[str, bool]) -> None:
+        """Hear other filters from now on; the broker is told at once, or when it lets us in again."""
+        gone = [name for name in self._filters if name not in filters]
+        self._filters = dict(filters)
+        if self._client.is_connected():
+            if gone:
+                self._client.unsubscribe(gone)
+            self._subscribe(self._client)
+
     def watch_over(self) -> None:
         """Begin anew where the network thread is dead, or where the broker has not answered a question."""
         now = time.monotonic()

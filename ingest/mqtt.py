@@ -61,6 +61,9 @@ class MqttSource:
         What to hear.
     in_order
         Those of `filters` that mean something only in the order in which they were said: never heard early.
+    retained
+        Those of which what is retained is wanted too. Retained telemetry is what was said once, of an unknown age: it
+        is no news. A retained status is the status.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class MqttSource:
         client_id: str,
         filters: Sequence[str] = (TELEMETRY_FILTER, STATUS_FILTER),
         in_order: Collection[str] = (STATUS_FILTER,),
+        retained: Collection[str] = (STATUS_FILTER,),
     ) -> None:
         self._broker = broker
         self._client_id = client_id
@@ -86,7 +90,7 @@ class MqttSource:
         self._main = Lane(
             broker,
             client_id,
-            {name: name == STATUS_FILTER for name in filters} | {self._probe: False},
+            {name: name in retained for name in filters} | {self._probe: False},
             window=WINDOW_MESSAGES,
             room_bytes=HELD_BYTES - LIVE_BYTES,
             lasting=True,
@@ -122,6 +126,13 @@ class MqttSource:
     def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
         """See `Source`."""
         self._main.send(topic, payload, retain)
+
+    def hear(self, filters: Sequence[str], in_order: Collection[str], retained: Collection[str]) -> None:
+        """Hear something else from now on; from the thread that takes the deliveries."""
+        self._filters = filters
+        self._early_filters = [name for name in filters if name not in in_order]
+        self._close_live()
+        self._main.hear_of({name: name in retained for name in filters} | {self._probe: False})
 
     @property
     def connected(self) -> bool:
