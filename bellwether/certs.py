@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ DEVICE_LIFE_DAYS = 825
 RENEW_BELOW = SERVER_LIFE / 3
 # A device whose clock is a little slow must find it valid already.
 _BACKDATED = timedelta(days=1)
-_LONGEST_NAME = 64  # of a common name, by X.509
+# What the API names credentials: at most as long as a common name may be, and nobody that is a service of ours.
+_USERNAME = re.compile(r"bw-[a-z0-9-]{1,61}\Z")
 # How a container's broker is given its files, in base64: an env file has no lines within a value.
 ENV_NAMES = {"MQTT_TLS_AUTHORITY": "ca.crt", "MQTT_TLS_CERTIFICATE": "server.crt", "MQTT_TLS_KEY": "server.key"}
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -94,11 +96,21 @@ def ensure_authority(folder: Path, now: datetime | None = None) -> Authority:
     return Authority(certificate, key)
 
 
-def ensure_server(folder: Path, authority: Authority, names: Sequence[str], now: datetime | None = None) -> Issued:
-    """A broker's certificate for these host names and addresses, made anew when near its end or for other names."""
+def ensure_server(
+    folder: Path, authority: Authority, names: Sequence[str] | None = None, now: datetime | None = None
+) -> Issued:
+    """A broker's certificate for these host names and addresses beside `LOCAL_NAMES`; None: for those that it has.
+
+    It is made anew when it is near its end, of another authority, or for other names.
+
+    Raises
+    ------
+    Misconfigured
+        A name is none.
+    """
     now = now or datetime.now(UTC)
-    names = sorted({*LOCAL_NAMES, *names})
     files = folder / "server.crt", folder / "server.key"
+    names = sorted({*LOCAL_NAMES, *(_names_of(files[0]) if names is None else names)})
     if _serves(*files, authority, names, now):
         return Issued(*files, made=False)
     issued = _issue(authority, "bellwether broker", now, SERVER_LIFE, ExtendedKeyUsageOID.SERVER_AUTH, names)
@@ -114,10 +126,10 @@ def issue_device(
     Raises
     ------
     Misconfigured
-        The name is too long for a certificate, or not one that a file could have.
+        It is no name of a credential.
     """
-    if not 1 <= len(username) <= _LONGEST_NAME or not username.replace("-", "").replace("_", "").isalnum():
-        raise Misconfigured(f"{username} is no username of a credential")
+    if not _USERNAME.match(username):
+        raise Misconfigured(f"{username} is no username of a credential: bw-…, from POST /api/v1/credentials")
     (folder / "devices").mkdir(mode=0o700, exist_ok=True)
     files = folder / "devices" / f"{username}.crt", folder / "devices" / f"{username}.key"
     life = timedelta(days=days)
@@ -137,6 +149,15 @@ def write_env(env_file: Path, folder: Path) -> None:
     lines = [*kept, *(f"{name}={value}" for name, value in env_of(folder).items())]
     env_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(env_file, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _names_of(certificate_file: Path) -> list[str]:
+    try:
+        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
+        known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return []
+    return [str(name.value) for name in known]
 
 
 def _serves(certificate_file: Path, key_file: Path, authority: Authority, names: Sequence[str], now: datetime) -> bool:

@@ -149,6 +149,35 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def certs(
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; that of the stack here otherwise.", show_default=False)
+    ] = None,
+    name: Annotated[list[str] | None, typer.Option(help="A host name or address of the broker; repeat it.")] = None,
+    device: Annotated[str | None, typer.Option(help="Make a device's: the username of its credential.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=7300, help="How long a device's is valid.")] = 825,
+    env: Annotated[Path | None, typer.Option(help="An env file that Compose reads: gets the broker's, too.")] = None,
+) -> None:
+    """Make what TLS needs: an authority, the broker's certificate, and those of devices; renew what is near its end.
+
+    Example: bellwether certs --name broker.plant.example && bellwether certs --device bw-3f2a9c-7d1e5b0a9c4f2e68
+    """
+    from bellwether.certs import ensure_authority, ensure_server, issue_device, write_env
+
+    folder = out or default_path() / "certs"
+    authority = ensure_authority(folder)
+    if device is not None:
+        issued = issue_device(folder, authority, device, days)
+        _say(f"{issued.certificate} and {issued.key}: for {device}, {days} days; it trusts {folder / 'ca.crt'}")
+        return
+    issued = ensure_server(folder, authority, name)
+    _say(f"{issued.certificate}: {'made' if issued.made else 'kept'}; devices trust {folder / 'ca.crt'}")
+    if env is not None:
+        write_env(env, folder)
+        _say(f"{env}: knows them")
+
+
 @mapping.command("test")
 def mapping_test(
     topic: Annotated[str, typer.Option(help="The topic on which it came.")],
@@ -205,6 +234,7 @@ def simulate(
             mqtt_url=str(broker),
             username=broker.username,
             password=broker.password,
+            trust=broker.trust,
             truth_path=truth,
             stop=_stop_event(),
             on_event=None if as_json else lambda event: _say(_happening(event)),
@@ -222,7 +252,7 @@ def demo_fleet(state: Annotated[Path, typer.Option()], speed: Annotated[float, t
     from firmware_sim.demo import run_demo
 
     broker = _broker(None)
-    run_demo(state, str(broker), broker.username, broker.password, speed=speed, stop=_stop_event())
+    run_demo(state, str(broker), broker.username, broker.password, trust=broker.trust, speed=speed, stop=_stop_event())
 
 
 @app.command()
@@ -261,6 +291,7 @@ def replay(
             mqtt_url=str(broker),
             username=broker.username,
             password=broker.password,
+            trust=broker.trust,
             stop=_stop_event(),
             on_progress=None if as_json else _progress,
         )
@@ -326,12 +357,12 @@ def _broker(mqtt_url: str | None) -> Any:
     """The broker of the option, else of the settings, else of a stack that runs here."""
     from telemetry import Broker
 
+    settings = settings_of.load()
     if mqtt_url is not None:
         try:
-            return Broker.parse(mqtt_url)
+            return Broker.parse(mqtt_url, trust=settings.trust())
         except ValueError as error:
             raise Misconfigured(f"--mqtt-url: {error}") from error
-    settings = settings_of.load()
     if settings.mqtt_url is not None:
         return settings.need_broker()
     stack = default_path() / "stack.json"

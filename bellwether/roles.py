@@ -16,9 +16,12 @@ SERVICE_TOKEN_S = 60
 
 def run_ingest(settings: Settings) -> None:
     """From the broker to the database and the detectors."""
+    from ingest.gate import Gate
     from ingest.loop import Ingest
     from ingest.mqtt import MqttSource
 
+    broker = settings.gate_broker()
+    gate = Gate(broker, settings.need_database_url()) if broker is not None else None
     source = MqttSource(settings.need_broker(), settings.mqtt_client_id)
     ingest = Ingest(source, settings.need_database_url())
 
@@ -29,7 +32,13 @@ def run_ingest(settings: Settings) -> None:
     _on_stop(stop)
     # What is loaded by now stays: the garbage collector need not walk it each time that a window of messages is let go.
     gc.freeze()
-    ingest.run()
+    if gate is not None:
+        gate.start()
+    try:
+        ingest.run()
+    finally:
+        if gate is not None:
+            gate.close()
 
 
 def run_notify(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from store.errors import Misconfigured
-from telemetry import Broker
+from telemetry import Broker, Trust
 
 FILE = Path("bellwether.toml")
 # As long as the keys that tokens are signed with must be: shorter can be guessed from one token.
@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     mqtt_username: str | None = None
     mqtt_password: SecretStr | None = None
     mqtt_client_id: str = "bellwether-ingest"
+    mqtt_ca_file: Path | None = None
+    mqtt_certificate_file: Path | None = None
+    mqtt_key_file: Path | None = None
+    mqtt_gate_username: str | None = None
+    mqtt_gate_password: SecretStr | None = None
     api_url: str | None = None
     secret: SecretStr | None = None
     http_host: str = "127.0.0.1"
@@ -77,10 +82,34 @@ class Settings(BaseSettings):
     def need_broker(self) -> Broker:
         url = _needed("mqtt_url", self.mqtt_url, "mqtt://user:password@host:1883")
         password = self.mqtt_password.get_secret_value() if self.mqtt_password else None
+        return self._broker(url, self.mqtt_username, password)
+
+    def gate_broker(self) -> Broker | None:
+        """The broker as its administrator sees it; None where somebody else tells it who may do what."""
+        if not self.mqtt_gate_username:
+            return None
+        password = _needed("mqtt_gate_password", self.mqtt_gate_password, "the password of its administrator")
+        if len(password) < SECRET_CHARACTERS:  # what waits for the broker is sealed with a key made from it
+            raise Misconfigured(
+                f"BELLWETHER_MQTT_GATE_PASSWORD is weak: at least {SECRET_CHARACTERS} random characters"
+            )
+        url = _needed("mqtt_url", self.mqtt_url, "mqtt://user:password@host:1883")
+        return self._broker(url, self.mqtt_gate_username, password)
+
+    def trust(self) -> Trust:
+        """The files of TLS towards the broker."""
+        return Trust(self.mqtt_ca_file, self.mqtt_certificate_file, self.mqtt_key_file)
+
+    def _broker(self, url: str, username: str | None, password: str | None) -> Broker:
         try:
-            return Broker.parse(url, self.mqtt_username, password)
+            broker = Broker.parse(url, username, password, self.trust())
+            if broker.tls:
+                broker.encryption()
         except ValueError as error:
             raise Misconfigured(f"BELLWETHER_MQTT_URL: {error}") from error
+        except OSError as error:
+            raise Misconfigured(f"BELLWETHER_MQTT_CA_FILE, _CERTIFICATE_FILE or _KEY_FILE: {error}") from error
+        return broker
 
 
 def load() -> Settings:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bellwether.access import ensure_administrator
+from bellwether.certs import ensure_authority, ensure_server
 from bellwether.stack.account import server_account
 from bellwether.stack.folder import StackFolder, opened
-from bellwether.stack.mosquitto import USERS, Mosquitto
+from bellwether.stack.mosquitto import USERS, Encrypted, Mosquitto
 from bellwether.stack.packages import ensure
 from bellwether.stack.port import choose
 from bellwether.stack.postgres import Postgres
@@ -30,6 +31,7 @@ from telemetry import Broker
 TENANT = "demo"
 ADMINISTRATOR = "admin"
 HTTP_PORT, MQTT_PORT, PG_PORT = 8080, 1883, 5432
+MQTTS_PORT, MQTTS_CERTIFICATE_PORT = 8883, 8884
 # Ingest says that it lives every five seconds; a sign older than this is of the process before.
 _FRESH_S = 4.0
 
@@ -60,6 +62,20 @@ class Stack:
     devices: Broker
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The broker as ingest, a device and an operator reach it.
+
+    `told` is what else ingest is told, by variable; `shown` what else `stack.json` says.
+    """
+
+    ingest: Broker
+    devices: Broker
+    operator: Broker
+    told: Mapping[str, str]
+    shown: Mapping[str, str]
+
+
 @contextmanager
 def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
     """Start everything; inside the block it is ready, and after it all has ended.
@@ -71,7 +87,7 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
     """
     with opened(wishes.data) as folder, Supervisor(folder.logs, _teller(say)) as supervisor:
         database_url = wishes.database_url or _start_postgres(folder, supervisor, wishes, say)
-        ingest, devices, operator = _broker(folder, supervisor, wishes, say)
+        broker = _broker(folder, supervisor, wishes, say)
         passwords = {role: folder.secret(f"database_{role}") for role in LOGIN_ROLES}
         admin_password = folder.secret("admin_password")
         admin_token = f"bw_{folder.secret('admin_token')}"
@@ -91,9 +107,10 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
             return Role(name, (sys.executable, "-m", "bellwether", name), env=env, ready=ready, stop_within_s=30.0)
 
         broker_env = {
-            "BELLWETHER_MQTT_URL": str(ingest),
-            "BELLWETHER_MQTT_USERNAME": ingest.username or "",
-            "BELLWETHER_MQTT_PASSWORD": ingest.password or "",
+            "BELLWETHER_MQTT_URL": str(broker.ingest),
+            "BELLWETHER_MQTT_USERNAME": broker.ingest.username or "",
+            "BELLWETHER_MQTT_PASSWORD": broker.ingest.password or "",
+            **broker.told,
         }
         say("starting api, ingest and notify")
         supervisor.start(
@@ -103,9 +120,10 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
         )
         folder.publish({
             "database_url": database_url,
-            "mqtt_url": str(operator),
-            "mqtt_username": operator.username,
-            "mqtt_password": operator.password,
+            "mqtt_url": str(broker.operator),
+            "mqtt_username": broker.operator.username,
+            "mqtt_password": broker.operator.password,
+            **broker.shown,
             "api_url": api_url,
             "admin_token": admin_token,
             "admin_login": ADMINISTRATOR,
@@ -113,7 +131,7 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
             "tenant": TENANT,
             "pids": supervisor.pids(),
         })  # fmt: skip
-        yield Stack(folder, supervisor, api_url, admin_token, admin_password, devices)
+        yield Stack(folder, supervisor, api_url, admin_token, admin_password, broker.devices)
 
 
 def up(wishes: Wishes, say: Say) -> None:
@@ -135,26 +153,45 @@ def _start_postgres(folder: StackFolder, supervisor: Supervisor, wishes: Wishes,
     return postgres.url
 
 
-def _broker(folder: StackFolder, supervisor: Supervisor, wishes: Wishes, say: Say) -> tuple[Broker, Broker, Broker]:
-    """The broker as ingest, a device and an operator reach it."""
+def _broker(folder: StackFolder, supervisor: Supervisor, wishes: Wishes, say: Say) -> Ways:
     if wishes.mqtt_url is not None:
         try:
             broker = Broker.parse(wishes.mqtt_url)
         except ValueError as error:
             raise Misconfigured(f"--mqtt-url: {error}") from error
-        return broker, broker, broker
+        return Ways(broker, broker, broker, {}, {})
     account = server_account()
     programs = ensure(say)
     passwords = {user: folder.secret(f"mqtt_{user}") for user in USERS}
     port = choose("Mosquitto", wishes.mqtt_port, MQTT_PORT)
-    mosquitto = Mosquitto(programs, folder.servers(account), port, passwords, account)
+    certificates = folder.path / "certs"
+    server = ensure_server(certificates, ensure_authority(certificates))
+    encrypted = Encrypted(
+        choose("Mosquitto with TLS", None, MQTTS_PORT),
+        choose("Mosquitto with certificates", None, MQTTS_CERTIFICATE_PORT),
+        certificates / "ca.crt",
+        server.certificate,
+        server.key,
+    )
+    mosquitto = Mosquitto(programs, folder.servers(account), port, passwords, account, encrypted)
     say("starting Mosquitto")
     mosquitto.create()
     supervisor.start(mosquitto.role())
     ingest, devices, operator = (
         Broker.parse(mosquitto.url, user, passwords[user]) for user in ("bellwether", "devices", "operator")
     )
-    return ingest, devices, operator
+    told = {
+        "BELLWETHER_MQTT_GATE_USERNAME": "gate",
+        "BELLWETHER_MQTT_GATE_PASSWORD": passwords["gate"],
+        # Whoever is let in by password can take over a session whose name it knows, and what waits in it.
+        "BELLWETHER_MQTT_CLIENT_ID": f"bellwether-ingest-{folder.secret('mqtt_session')}",
+    }
+    shown = {
+        "mqtts_url": f"mqtts://localhost:{encrypted.password_port}",
+        "mqtts_certificate_url": f"mqtts://localhost:{encrypted.certificate_port}",
+        "mqtt_ca_file": str(encrypted.authority),
+    }
+    return Ways(ingest, devices, operator, told, shown)
 
 
 def _prepare_database(

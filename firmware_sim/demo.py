@@ -22,7 +22,7 @@ from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.fleet import FleetEvent, FleetReport, Happening, Past, Plan, fleet_of, run
 from firmware_sim.machine import MachineSpec
 from firmware_sim.scenario import Scenario
-from telemetry import Broker
+from telemetry import Broker, Trust
 
 SEED = 2024
 MACHINES = 12
@@ -120,6 +120,7 @@ def run_demo(
     username: str | None = None,
     password: str | None = None,
     *,
+    trust: Trust | None = None,
     tenant: str = "demo",
     for_s: float | None = None,
     speed: float = 1.0,
@@ -141,7 +142,7 @@ def run_demo(
 
     report = run(
         plan,
-        Broker.parse(mqtt_url, username, password),
+        Broker.parse(mqtt_url, username, password, trust),
         SAMPLING,
         for_s=for_s,
         speed=speed,

@@ -20,7 +20,7 @@ from firmware_sim.link import MAX_IN_FLIGHT, Network
 from firmware_sim.machine import Machine, MachineSpec
 from firmware_sim.scenario import Clock, Outage, Scenario
 from firmware_sim.truth import Truth
-from telemetry import Broker, is_name
+from telemetry import Broker, Trust, is_name
 
 # Twelve machines of a small plant; larger fleets repeat the pattern.
 _PATTERN = (
@@ -145,6 +145,7 @@ def simulate(
     mqtt_url: str = "mqtt://127.0.0.1:1883",
     username: str | None = None,
     password: str | None = None,
+    trust: Trust | None = None,
     truth_path: Path | None = None,
     samples_per_message: int | None = None,
     form: Form = Form.COLUMNS,
@@ -192,7 +193,7 @@ def simulate(
     )
     return run(
         plan,
-        Broker.parse(mqtt_url, username, password),
+        Broker.parse(mqtt_url, username, password, trust),
         Sampling(interval_ms, per_message, form, buffer_messages),
         for_s=for_s,
         speed=speed,

@@ -236,7 +236,7 @@ class Link:
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            client.tls_set()
+            client.tls_set_context(broker.encryption())
         will = orjson.dumps(self._describe() | {"online": False, "reason": "connection lost"})
         client.will_set(self._status, will, qos=1, retain=True)
         client.on_connect = self._on_connect

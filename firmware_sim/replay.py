@@ -21,7 +21,7 @@ from firmware_sim.encoding import sample
 from firmware_sim.link import Link, Network
 from firmware_sim.outbox import Outbox
 from firmware_sim.recording import Recording
-from telemetry import Broker, is_name, quantity_of
+from telemetry import Broker, Trust, is_name, quantity_of
 
 # Half of what Mosquitto queues by default for a subscriber that is slow: what is ahead of the store stays below it.
 WINDOW = 500
@@ -86,6 +86,7 @@ def replay(
     mqtt_url: str = "mqtt://127.0.0.1:1883",
     username: str | None = None,
     password: str | None = None,
+    trust: Trust | None = None,
     points: Collection[str] | None = None,
     ignore: Collection[str] = (),
     rows_per_message: int = ROWS_PER_MESSAGE,
@@ -122,7 +123,8 @@ def replay(
     recordings = [Recording.open(Path(path), time_column, points, ignore, time_format) for path in files]
     for recording in recordings:
         next(recording.slices(rows=1), None)
-    sender = _Sender(Broker.parse(mqtt_url, username, password), tenant, device, recordings, stop or threading.Event())
+    broker = Broker.parse(mqtt_url, username, password, trust)
+    sender = _Sender(broker, tenant, device, recordings, stop or threading.Event())
     report = Report(device, points=sender.points)
     rows_total = sum(recording.count_rows() for recording in recordings)
     stamps = _Stamps(as_of)

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
-from bellwether.stack.mosquitto import USERS, Mosquitto
+from bellwether.stack.mosquitto import USERS, Encrypted, Mosquitto
 from bellwether.stack.supervisor import Supervisor
 from store.connection import Session, as_role
 from store.migrate import LOGIN_ROLES, migrate
@@ -92,10 +92,17 @@ def fresh_database(server_url: str, migrated: bool = True) -> Iterator[Database]
 
 
 @contextmanager
-def running_broker(programs: packages.Programs, account: Account) -> Iterator[RunningBroker]:
+def running_broker(
+    programs: packages.Programs, account: Account, certificates: Path | None = None
+) -> Iterator[RunningBroker]:
+    """With TLS where there is a folder of `bellwether.certs`."""
     with served_folder(account) as folder:
         passwords = {user: secrets.token_urlsafe() for user in USERS}
-        server = Mosquitto(programs, folder, port.choose("Mosquitto"), passwords, account)
+        encrypted = None
+        if certificates is not None:
+            files = (certificates / name for name in ("ca.crt", "server.crt", "server.key"))
+            encrypted = Encrypted(port.choose("Mosquitto with TLS"), port.choose("Mosquitto with certificates"), *files)
+        server = Mosquitto(programs, folder, port.choose("Mosquitto"), passwords, account, encrypted)
         server.create()
         with Supervisor(folder, lambda *_: None) as supervisor:
             supervisor.start(server.role())
