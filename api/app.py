@@ -26,6 +26,7 @@ from api import (
     sessions,
     tickets,
     users,
+    waveforms,
 )
 from api.bodies import BodyLimit
 from api.headers import SafeHeaders
@@ -41,7 +42,10 @@ from store.transactions import Transactions
 
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
-_RESOURCES = (sessions, users, keys, devices, readings, alarms, tickets, rules, rejects, ledger, retention, events)
+_RESOURCES = (
+    *(sessions, users, keys, devices, readings, waveforms, alarms, tickets, rules, rejects, ledger, retention),
+    events,
+)
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""
 

@@ -154,6 +154,9 @@ def samples_of(conn: Transaction, id_: UUID) -> Samples:
 
 
 def _place_of(id_: UUID) -> dict[str, UUID | datetime]:
-    """A block's id, and the millisecond in which it begins."""
-    start = instant(int.from_bytes(id_.bytes[:6]) * 1000)
+    """A block's id, and the millisecond in which it begins; NotFound where it cannot be one of ours."""
+    try:
+        start = instant(int.from_bytes(id_.bytes[:6]) * 1000)
+    except OverflowError as error:  # beyond the year 9999
+        raise NotFound(f"there is no waveform {id_}") from error
     return {"id": id_, "start": start, "end": start + _MILLISECOND}
