@@ -58,6 +58,8 @@ class Decoded:
         Sequence numbers that were spent.
     statuses
         What devices said of themselves.
+    several
+        Messages of more than one device; the party of each is the first of them.
     """
 
     batch: Batch
@@ -69,6 +71,7 @@ class Decoded:
     rejected: list[tuple[int, Reject]]
     counted: list[tuple[int, str, str, int, int]]
     statuses: list[Status]
+    several: set[int]
 
     @property
     def rejects(self) -> list[Reject]:
@@ -101,11 +104,14 @@ def decode(
     scalars: list[int] = []  # single readings by message
     rejected: list[tuple[int, Reject]] = []
     statuses: list[Status] = []
+    several: set[int] = set()
     for index, message in enumerate(messages):
         read = len(columns.value)
         topic = Topic.parse(message.topic)
         if topic is None and (route := mappings.match(message.topic)):
-            whose = _read_mapped(route, message, index, columns, turned_away, rejected, statuses)
+            whose, devices = _read_mapped(route, message, index, columns, turned_away, rejected, statuses)
+            if devices > 1:
+                several.add(index)
         elif topic is None:
             whose = (NOBODY, NOBODY)
             rejected.append((index, Reject(message.topic, message.payload, "not a topic of ours")))
@@ -139,6 +145,7 @@ def decode(
         rejected=rejected,
         counted=columns.counted,
         statuses=statuses,
+        several=several,
     )
 
 
@@ -161,8 +168,8 @@ def _read_mapped(
     turned_away: TurnedAway,
     rejected: list[tuple[int, Reject]],
     statuses: list[Status],
-) -> tuple[str, str]:
-    """Read a message by its mapping; whose it is: the first of its devices'."""
+) -> tuple[tuple[str, str], int]:
+    """Read a message by its mapping; returns whose it is, the first of its devices', and how many there are."""
     readers: dict[tuple[str, str], Reader] = {}
     whose = (NOBODY, NOBODY)
 
@@ -192,7 +199,7 @@ def _read_mapped(
         for (tenant, device), each in reasons
         for reason in each
     ]
-    return whose
+    return whose, len(readers)
 
 
 def _gather(columns: Columns, scalars: list[int]) -> tuple[Batch, npt.NDArray[np.int32]]:

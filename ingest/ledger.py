@@ -21,6 +21,13 @@ from store.telemetry import Fate
 # Devices that are told what is stored, each second: in a larger fleet each has its turn later, so that it costs little.
 ACKNOWLEDGEMENTS_A_SECOND = 2000
 
+_COUNTED_AS = {
+    Fate.STORED: "stored",
+    Fate.DUPLICATE: "duplicates",
+    Fate.CONTESTED: "contested",
+    Fate.DROPPED: "dropped",
+}
+
 Names = Mapping[int, tuple[str, str]]
 """Tenant and device by the number of the machine."""
 
@@ -88,6 +95,7 @@ class Ledger:
 
 def entry_of(
     decoded: Decoded,
+    owner: npt.NDArray[np.int32],
     fate: npt.NDArray[np.uint8],
     late: npt.NDArray[np.bool_],
     machine_of: Callable[[str, str], int | None],
@@ -97,12 +105,13 @@ def entry_of(
     """What a delivery adds to the ledger; and which of its messages are copies, shape (M,): their rejects are no news.
 
     A message counts as stored when it brought anything new, else as duplicate, dropped or rejected by what was in it;
-    one with nothing in it to take or refuse was understood, and counts as stored.
+    one with nothing in it to take or refuse was understood, and counts as stored. A message of several devices counts
+    for the first of them, its readings and the refused parts of it for the device that each is of.
 
     Parameters
     ----------
-    fate, late
-        Of each reading of `decoded`. Shape (N,).
+    owner, fate, late
+        Of each reading of `decoded`: the number of its device, and so on. Shape (N,).
     machine_of
         The number of a device, None where it has none.
     again
@@ -148,12 +157,46 @@ def entry_of(
             entry.tallies[machine] = counts
         else:
             entry.others[tenant] = entry.others.get(tenant, 0) + counts
+    _share_out(entry, decoded, owner, fate, late, machine_of, is_duplicate)
     entry.counted = _counted(decoded, fresh | is_rejected, machine_of)
     for status in decoded.statuses:
         machine = machine_of(status.tenant, status.device)
         if machine is not None and status.boot is not None and status.seq is not None:
             entry.held.append((machine, status.boot, status.seq))
     return entry, is_duplicate
+
+
+def _share_out(
+    entry: Entry,
+    decoded: Decoded,
+    owner: npt.NDArray[np.int32],
+    fate: npt.NDArray[np.uint8],
+    late: npt.NDArray[np.bool_],
+    machine_of: Callable[[str, str], int | None],
+    is_copy: npt.NDArray[np.bool_],
+) -> None:
+    """Give the readings and the refused parts of messages of several devices to the device that each is of."""
+
+    def counts(machine: int | None, tenant: str) -> Tally:
+        if machine is not None:
+            return entry.tallies.setdefault(machine, tally())
+        return entry.others.setdefault(tenant, tally())
+
+    def move(index: int, machine: int | None, tenant: str, what: str) -> None:
+        whose = decoded.parties[decoded.party[index]]
+        column = rows.COUNTS.index(what)
+        counts(machine_of(*whose), whose[0])[column] -= 1
+        counts(machine, tenant)[column] += 1
+
+    for index in decoded.several:
+        for reading in np.flatnonzero(decoded.message == index).tolist():
+            move(index, int(owner[reading]), "", _COUNTED_AS[fate[reading]])
+            if late[reading] and fate[reading] == Fate.STORED:
+                move(index, int(owner[reading]), "", "late")
+    for index, reject in decoded.rejected:
+        if index in decoded.several and not is_copy[index]:
+            tenant, device = reject.tenant or NOBODY, reject.device or NOBODY
+            move(index, machine_of(tenant, device), tenant, "rejected")
 
 
 def copies(

@@ -30,8 +30,9 @@ from detectors.scores import Snapshot
 from ingest import forms
 from ingest.detectors import detectors_for
 from ingest.directory import Directory
-from ingest.forms import Decoded
+from ingest.forms import NO_MAPPINGS, Decoded
 from ingest.ledger import Ledger, acknowledgements, copies, entry_of
+from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from store import ledger, occurrences
 from store.connection import Session, connect, refused, unavailable
@@ -67,6 +68,10 @@ class Ingest:
         The time, in µs since 1970: given, so that tests can own it.
     oldest_days
         Readings older than so many days are dropped, and counted as such; 0: none.
+    mappings
+        How topics that are not of ours are read.
+    renewed
+        Asked every few seconds: other mappings from now on, or None.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Ingest:
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         *,
         oldest_days: int = 0,
+        mappings: Mappings = NO_MAPPINGS,
+        renewed: Callable[[], Mappings | None] = lambda: None,
     ) -> None:
         self._source = source
         self._database_url = database_url
@@ -88,6 +95,8 @@ class Ingest:
         self._learnt: set[int] = set()  # machines noted as such
         self._ledger = Ledger()
         self._losses = Losses({})
+        self._mappings = mappings
+        self._renewed = renewed
         self._awake = False
         self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
         self._saved_at = 0.0
@@ -154,7 +163,9 @@ class Ingest:
 
     def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> tuple[Batch, Entry]:
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
-        decoded = forms.decode(messages, self._directory.numbers, arrived_us, self._directory.turned_away)
+        decoded = forms.decode(
+            messages, self._directory.numbers, arrived_us, self._directory.turned_away, self._mappings
+        )
         stream, new = self._directory.resolve(conn, decoded)
         self._watch.watch(new)
         readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
@@ -166,7 +177,7 @@ class Ingest:
         appended = rows.append(conn, readings.where(kept))
         fate[kept] = appended.fate
         rows.note_status(conn, decoded.statuses)
-        entry, rejects = self._account(conn, messages, decoded, fate, late, arrived_us)
+        entry, rejects = self._account(conn, messages, decoded, stream, fate, late, arrived_us)
         rows.add_rejects(conn, rejects, arrived_us)
         ledger.note(conn, entry)
         self._counts.update(
@@ -179,6 +190,7 @@ class Ingest:
         conn: Session,
         messages: Sequence[Message],
         decoded: Decoded,
+        stream: npt.NDArray[np.int32],
         fate: npt.NDArray[np.uint8],
         late: npt.NDArray[np.bool_],
         arrived_us: int,
@@ -193,7 +205,8 @@ class Ingest:
             lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
             lambda index: messages[index].again,
         )
-        entry, is_copy = entry_of(decoded, fate, late, machine_of, again, arrived_us)
+        owner = self._directory.machine_of[stream]
+        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us)
         return entry, [reject for index, reject in decoded.rejected if not is_copy[index]]
 
     def _refuse(self, conn: Session, message: Message, reason: str, arrived_us: int) -> Entry:
@@ -327,6 +340,7 @@ class Ingest:
         detail: dict[str, object] = {"connected": self._source.connected, **self._counts}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
+        self._mappings = self._renewed() or self._mappings
         learnt = self._watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
