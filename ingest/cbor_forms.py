@@ -22,12 +22,14 @@ from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder
 from ingest.json_forms import read_document
 from ingest.reading import BadMessage, Reader, Unread
 
-# A list, an object, its values, a column, a tagged number in it, and its two parts. Deeper is nothing of ours.
-MAX_DEPTH = 7
+# Seven are needed: a list, an object, its values, a column, a tagged number in it with its two parts, and the mark of
+# CBOR around all. What nests deeper is refused by itself, deeper than this with its message.
+MAX_DEPTH = 16
 # As many bits as the largest double has.
 _MAX_INTEGER_BYTES = 128
 # Ten to this power is beyond what a double can hold, whatever the digits of a 64-bit number.
 _MAX_EXPONENT = 400
+_EXACT = 1 << 53
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Bits of the number of a typed array's tag: 010 f s e ll. A float of length ll has 2·2^ll bytes, an integer 2^ll.
@@ -108,6 +110,8 @@ def _negative(value: Any) -> Any:
 
 def _decimal(value: Any) -> Any:
     match value:
+        case [int() as exponent, int() as digits] if -22 <= exponent <= 0 and -_EXACT <= digits <= _EXACT:
+            return digits / 10.0**-exponent  # both exact, so that one rounding is the right one
         case [int() as exponent, int() | float() as digits] if abs(exponent) <= _MAX_EXPONENT and math.isfinite(digits):
             return _double(Fraction(digits) * Fraction(10) ** exponent)
     return Unread("a decimal fraction beyond what a number can hold")

@@ -10,7 +10,7 @@ import cbor2
 import pytest
 from decoding import ARRIVED_MS, Case, decoded, golden, said
 
-from ingest import cbor_forms
+from ingest.cbor_forms import MAX_DEPTH
 from ingest.reading import MAX_PAYLOAD_BYTES
 
 GOLDEN = golden("cbor")
@@ -106,9 +106,11 @@ def test_a_map_of_very_many_keys_is_over_soon() -> None:
         assert time.perf_counter() - began < 1, count
 
 
-def test_depth_is_counted_to_the_deepest_that_a_device_may_send() -> None:
+def test_what_nests_deep_costs_its_part_and_deeper_its_message() -> None:
     fraction = cbor2.CBORTag(4, [-1, 15])
     document = [{"t0": ARRIVED_MS, "dt": 1, "values": {"x": [fraction]}}]
     assert [value for _, _, value, _ in said(decoded(b"\xd9\xd9\xf7" + cbor2.dumps(document)))] == [1.5]
-    with pytest.raises(cbor_forms.BadMessage, match="depth"):
-        cbor_forms.loads(b"\xd9\xd9\xf7" + cbor2.dumps([document]), cbor_forms.MAX_DEPTH, text_keys=True)
+    for depth, readings, reason in ((MAX_DEPTH - 1, 1, "x: a list is no number"), (MAX_DEPTH, 0, "not CBOR")):
+        result = decoded(b"\xa2\x61x" + b"\x81" * depth + b"\x01" + b"\x61y\x02")
+        assert len(result.batch) == readings
+        assert result.rejects[0].reason.startswith(reason)
