@@ -86,6 +86,15 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
     # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
     Rule("site_lost", "site", "site", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
+    # Sequence numbers that never came: one alarm until nothing more was lost for an hour.
+    Rule(
+        "data_loss",
+        "sequence",
+        "communication",
+        ((1.0, Severity.LOW), (1000.0, Severity.MEDIUM)),
+        off_delay_s=3600,
+        opens_ticket=False,
+    ),
     *(
         Rule(
             detector,

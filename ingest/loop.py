@@ -34,6 +34,7 @@ from ingest.forms import NO_MAPPINGS, Decoded
 from ingest.ledger import Ledger, acknowledgements, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
+from ingest.metrics import Metrics
 from store import ledger, occurrences
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
@@ -51,6 +52,7 @@ ACKNOWLEDGE_EVERY_S = 1.0
 # nothing that anybody waits for.
 SETTLE_EVERY_S = 10.0
 SETTLE_AT_REST_S = 0.5
+LAG_AT_MOST_S = 10.0
 NEVER_US = 1 << 62
 # How soon a database that is away is asked again. The last must stay small: it is how late we notice that it is back.
 _BACKOFF_FIRST_S = 0.2
@@ -72,6 +74,8 @@ class Ingest:
         How topics that are not of ours are read.
     renewed
         Asked every few seconds: other mappings from now on, or None.
+    metrics
+        Where the figures go; without them, nowhere.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Ingest:
         oldest_days: int = 0,
         mappings: Mappings = NO_MAPPINGS,
         renewed: Callable[[], Mappings | None] = lambda: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._source = source
         self._database_url = database_url
@@ -93,6 +98,7 @@ class Ingest:
         self._rules: dict[str, list[Rule]] = {}
         self._watch = Watch({}, {})
         self._learnt: set[int] = set()  # machines noted as such
+        self._metrics = metrics or Metrics()
         self._ledger = Ledger()
         self._losses = Losses({})
         self._mappings = mappings
@@ -145,8 +151,10 @@ class Ingest:
         """
         if not messages:
             return Batch.empty()
+        begun = time.monotonic()
         try:
             batch, entry = self._transact(lambda conn: self._append(conn, messages, arrived_us))
+            self._metrics.commit(time.monotonic() - begun)
         except Refused as refusal:
             if len(messages) > 1:
                 half = len(messages) // 2
@@ -159,7 +167,24 @@ class Ingest:
             batch = Batch.empty()
         self._directory.confirm()
         self._ledger.take(entry, self._directory.names)
+        self._count(entry, messages, batch, arrived_us)
         return batch
+
+    def _count(self, entry: Entry, messages: Sequence[Message], batch: Batch, arrived_us: int) -> None:
+        """What was committed, for whoever watches this process."""
+        total = dict(zip(ledger.COUNTS, entry.total().tolist(), strict=True))
+        self._counts.update(messages=total["messages"], readings=total["stored"], rejects=total["rejected"])
+        self._metrics.delivery(
+            messages=total["messages"],
+            stored=total["stored"],
+            duplicates=total["duplicates"],
+            late=total["late"],
+            future=int(np.count_nonzero(batch.quality & Quality.FUTURE)),
+            reasons=entry.reasons,
+            payload_bytes=sum(len(message.payload) for message in messages),
+        )
+        if len(batch):
+            self._metrics.event_lag((arrived_us - int(batch.time_us.max())) / 1e6)
 
     def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> tuple[Batch, Entry]:
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
@@ -180,9 +205,6 @@ class Ingest:
         entry, rejects = self._account(conn, messages, decoded, stream, fate, late, arrived_us)
         rows.add_rejects(conn, rejects, arrived_us)
         ledger.note(conn, entry)
-        self._counts.update(
-            messages=len(messages), readings=int(np.count_nonzero(fate == Fate.STORED)), rejects=len(rejects)
-        )
         return appended.batch, entry
 
     def _account(
@@ -207,7 +229,9 @@ class Ingest:
         )
         owner = self._directory.machine_of[stream]
         entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us)
-        return entry, [reject for index, reject in decoded.rejected if not is_copy[index]]
+        rejects = [reject for index, reject in decoded.rejected if not is_copy[index]]
+        entry.reasons = [reject.reason for reject in rejects]
+        return entry, rejects
 
     def _refuse(self, conn: Session, message: Message, reason: str, arrived_us: int) -> Entry:
         """One message that the database will not have: a reject, whatever is in it."""
@@ -221,6 +245,7 @@ class Ingest:
             entry = Entry(arrived_us, tallies={machine: counts})
         else:
             entry = Entry(arrived_us, others={topic.tenant if topic else "": counts})
+        entry.reasons = [reason]
         ledger.note(conn, entry)
         return entry
 
@@ -228,12 +253,17 @@ class Ingest:
 
     def _score(self, batch: Batch, now_us: int) -> list[AlarmEvent]:
         """The edges in a batch. A detector that fails must not stop what stores: it is said, and readings go on."""
+        begun = time.monotonic()
+        events: list[AlarmEvent] = []
+        failed = False
         try:
-            return self._watch.step(batch, now_us)
+            events = self._watch.step(batch, now_us)
         except Exception:
+            failed = True
             self._counts["failed_steps"] += 1
             log.exception("detectors failed on a batch; its readings are stored but were not scored")
-            return []
+        self._metrics.step(time.monotonic() - begun, len(batch), failed=failed)
+        return events
 
     def _apply(self, events: Sequence[AlarmEvent]) -> None:
         """Edges and the memory they came from, in one transaction; memory alone when it is due."""
@@ -256,8 +286,19 @@ class Ingest:
         if now - self._acknowledged_at < ACKNOWLEDGE_EVERY_S:
             return
         self._acknowledged_at = now
+        sent = 0
         for tenant, device, boot, seq in acknowledgements(self._ledger.sequences, self._directory.names):
             self._source.send(str(Topic(tenant, device, "ack")), b'{"boot":%d,"seq":%d}' % (boot, seq))
+            sent += 1
+        self._metrics.acks(sent)
+        source = self._source
+        self._metrics.source(
+            connected=source.connected,
+            window=source.window,
+            unacknowledged=source.unacknowledged,
+            sessions_lost=source.sessions_lost,
+            lag_s=source.lag_s,
+        )
 
     def _settle(self, every_s: float) -> None:
         """Bring the ledger up to date, give up what has been missing for too long, and say so."""
@@ -269,7 +310,9 @@ class Ingest:
         def write(conn: Session) -> int:
             now_us, names = self._clock_us(), self._directory.names
             events = self._losses.quiet(self._rules, now_us)
-            for loss in self._ledger.tend(now_us, names):
+            # What is missing may wait at the broker still.
+            losses = self._ledger.tend(now_us, names) if self._source.lag_s < LAG_AT_MOST_S else []
+            for loss in losses:
                 tenant, device = names[loss.machine]
                 rules = self._rules.get(tenant, ())
                 events += self._losses.lost(rules, loss.machine, tenant, device, loss.missing, now_us)
@@ -375,6 +418,7 @@ class Ingest:
                     raise
                 log.warning("database away", extra={"reason": str(error), "again_in_s": round(backoff_s, 1)})
                 self._drop_connection()
+                self._metrics.reconnected()
                 self._stopping.wait(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
                 backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)
 

@@ -54,6 +54,11 @@ class Source(Protocol):
         """At least so long ago was said what is delivered in its turn now, by our clock alone."""
         ...
 
+    @property
+    def sessions_lost(self) -> int:
+        """How often the sender has forgotten what it held for us."""
+        ...
+
     def deliveries(self) -> Iterator[Delivery]:
         """At least one a second, empty if need be, until the source is closed; then what has arrived, and the end.
 

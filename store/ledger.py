@@ -71,6 +71,8 @@ class Entry:
     held
         Device, boot, and the number from which on it still holds its messages, of those that said so. Not kept in the
         journal: a status is retained.
+    reasons
+        Why something was rejected, one a reject. Not kept in the journal either: the rejects have them.
     """
 
     at_us: int
@@ -78,6 +80,14 @@ class Entry:
     others: dict[str, Tally] = field(default_factory=dict)
     counted: npt.NDArray[Any] = field(default_factory=lambda: np.empty(0, COUNTED))
     held: list[tuple[int, int, int]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def total(self) -> Tally:
+        """All of it together."""
+        together = tally()
+        for counts in (*self.tallies.values(), *self.others.values()):
+            together += counts
+        return together
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,12 @@ class RunningIngest:
 
 
 @contextmanager
-def ingesting(database: Database, broker: RunningBroker, client_id: str = CLIENT_ID) -> Iterator[RunningIngest]:
+def ingesting(
+    database: Database, broker: RunningBroker, client_id: str = CLIENT_ID, *, oldest_days: int = 0
+) -> Iterator[RunningIngest]:
     """Ingest until the block ends, subscribed when it begins."""
     source = MqttSource(broker.of("bellwether"), client_id)
-    ingest = Ingest(source, database.url("ingest"))
+    ingest = Ingest(source, database.url("ingest"), oldest_days=oldest_days)
     failures: list[BaseException] = []
 
     def run() -> None:
