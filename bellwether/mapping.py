@@ -12,6 +12,7 @@ from bellwether.settings import Settings
 from ingest.forms import decode
 from ingest.mapping import Mappings
 from ingest.messages import Message
+from ingest.mqtt import IN_ORDER, OURS, RETAINED
 from store.errors import Misconfigured
 from telemetry import QUANTITIES, Quality, canonical, instant, quantity_of
 
@@ -27,6 +28,16 @@ def mappings_of(settings: Settings) -> Mappings:
         An entry is wrong: the message names it.
     """
     return Mappings.from_settings(settings.mapping or ())
+
+
+def hearing(mappings: Mappings) -> dict[str, list[str]]:
+    """What `MqttSource` is to hear: our own topics, and those of the mappings."""
+    told = mappings.status_filters()
+    return {
+        "filters": [*OURS, *mappings.filters(), *told],
+        "in_order": [*IN_ORDER, *mappings.undated(), *told],
+        "retained": [*RETAINED, *told],
+    }
 
 
 class MappingFile:

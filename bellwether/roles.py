@@ -16,14 +16,25 @@ SERVICE_TOKEN_S = 60
 
 def run_ingest(settings: Settings) -> None:
     """From the broker to the database and the detectors."""
+    from bellwether.mapping import MappingFile, hearing, mappings_of
     from ingest.gate import Gate
     from ingest.loop import Ingest
+    from ingest.mapping import Mappings
     from ingest.mqtt import MqttSource
 
+    mappings = mappings_of(settings)
+    file = MappingFile(settings)
     broker = settings.gate_broker()
     gate = Gate(broker, settings.need_database_url()) if broker is not None else None
-    source = MqttSource(settings.need_broker(), settings.mqtt_client_id)
-    ingest = Ingest(source, settings.need_database_url())
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, **hearing(mappings))
+
+    def renewed() -> Mappings | None:
+        changed = file.renewed()
+        if changed is not None:
+            source.hear(**hearing(changed))
+        return changed
+
+    ingest = Ingest(source, settings.need_database_url(), mappings=mappings, renewed=renewed)
 
     def stop() -> None:
         source.close()

@@ -26,6 +26,13 @@ from telemetry import STATUS_FILTER, TELEMETRY_FILTER, Broker
 
 log = logging.getLogger("bellwether.ingest.mqtt")
 
+# What is heard without anybody asking for it; of this, what means something only in the order in which it was said, and
+# what is news although it was retained: retained telemetry was said once, of an unknown age, a retained status is the
+# status.
+OURS = (TELEMETRY_FILTER, STATUS_FILTER)
+IN_ORDER = (STATUS_FILTER,)
+RETAINED = (STATUS_FILTER,)
+
 # Messages sent to us and not acknowledged. Too low: the network waits for the database, and the database for the
 # network (measured: 4000 takes a fifth of the rate). Too high: so many are sent again after a lost connection. Must not
 # be below `BATCH_MESSAGES`, or a batch would wait for what never comes.
@@ -62,17 +69,16 @@ class MqttSource:
     in_order
         Those of `filters` that mean something only in the order in which they were said: never heard early.
     retained
-        Those of which what is retained is wanted too. Retained telemetry is what was said once, of an unknown age: it
-        is no news. A retained status is the status.
+        Those of which what is retained is wanted too.
     """
 
     def __init__(
         self,
         broker: Broker,
         client_id: str,
-        filters: Sequence[str] = (TELEMETRY_FILTER, STATUS_FILTER),
-        in_order: Collection[str] = (STATUS_FILTER,),
-        retained: Collection[str] = (STATUS_FILTER,),
+        filters: Sequence[str] = OURS,
+        in_order: Collection[str] = IN_ORDER,
+        retained: Collection[str] = RETAINED,
     ) -> None:
         self._broker = broker
         self._client_id = client_id
