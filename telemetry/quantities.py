@@ -34,6 +34,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("vibration_velocity", "mm/s"),
         Quantity("vibration_acceleration", "g"),
         Quantity("displacement", "um"),
+        Quantity("kurtosis", ""),  # some count from 0, some from the 3 of noise
+        Quantity("crest_factor", "", 0.0),
         Quantity("flow", "m3/h"),
         Quantity("mass_flow", "kg/h"),
         Quantity("speed", "rpm"),
@@ -70,6 +72,8 @@ QUANTITIES: dict[str, Quantity] = {
 # In this order: "flow temperature" is a temperature, "vibration velocity" no speed, "power outage count" no power.
 _WORDS: tuple[tuple[str, str], ...] = (
     ("unknown", r"\bcount(er)?\b"),
+    ("kurtosis", r"kurt"),
+    ("crest_factor", r"crest ?factor"),
     ("temperature_difference", r"temp\w* (difference|delta|rise)|delta (t\b|temp)|superheat|subcool"),
     ("temperature", r"temp|thermocouple|\bt\d+\b"),
     ("displacement", r"displacement"),

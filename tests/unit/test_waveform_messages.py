@@ -18,7 +18,7 @@ from ingest.reading import BadMessage, Columns, Reader
 from ingest.waveforms import features_of, read
 from store.packing import PLAIN, pack, unpack
 from store.waveforms import id_of
-from telemetry import Quality, Topic
+from telemetry import QUANTITIES, Quality, Topic, quantity_of
 from telemetry.waveform import MAX_SAMPLES, SAMPLE_TYPES, Samples, Waveform
 
 TOPIC = Topic("demo", "pump-1", "waveform")
@@ -137,6 +137,13 @@ def test_what_is_no_vibration_keeps_its_unit() -> None:
     assert {point: unit for point, (_, unit) in found.items()} == {
         "x_rms": "Pa", "x_peak": "Pa", "x_crest_factor": "", "x_kurtosis": "",
     }  # fmt: skip
+
+
+def test_a_shape_has_no_unit_whatever_the_axis_is_called() -> None:
+    found = readings(block(np.arange(1000, dtype="<i2"), axis="pressure_side.vibration"))
+    for shape in ("kurtosis", "crest_factor"):
+        assert f"pressure_side.vibration_{shape}" in found
+        assert quantity_of(f"pressure_side.vibration_{shape}") == QUANTITIES[shape]
 
 
 def test_a_short_block_is_kept_and_says_nothing() -> None:
