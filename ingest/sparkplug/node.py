@@ -126,7 +126,8 @@ class Node:
         self._held = held
         self._former: Session | None = None
         self._waiting: dict[int, Item] = {}
-        self._died: int | None = None  # the bdSeq of its death
+        self._died: int | None = None  # the bdSeq of its last death
+        self._died_us = 0
         self._ask_from_us = 0
         self._patience_us = ASK_AGAIN_FIRST_US
 
@@ -207,10 +208,13 @@ class Node:
             return [*heard, self._heard(item, Told(), refusal)]
         told = Told()
         table = declare(item.payload, self.name, told)
-        self._renew(Session(table, item, _unborn_again(before)))
+        session = Session(table, item, _unborn_again(before))
+        self._renew(session)
         read(item.payload, table, told)
         heard.append(self._heard(item, told))
         heard[-1].statuses.append(_online(item))
+        if session.bd_seq == self._died and item.arrived_us - self._died_us < self._reorder_us:
+            self._doubt(session, item)  # overtaken by its death, or back so soon without having counted on
         for follower in later:
             heard += self.hear(follower)
         return heard
@@ -219,9 +223,13 @@ class Node:
         """Begin a session; the one before is kept for what was sent before the birth and comes after it."""
         self._held.metrics += session.metrics - (self._former.metrics if self._former else 0)
         self._former, self.session = self.session, session
-        self._died = None
         self.wants_rebirth = False
         self._held.counts["births"] += 1
+
+    def _doubt(self, session: Session, item: Item) -> None:
+        """The session may be over: who lives answers, who does not is offline."""
+        session.doubted_us = item.arrived_us
+        self.wants_rebirth = True
 
     def _death(self, item: Item) -> list[Heard]:
         bd_seq = number_of(item.payload, BD_SEQ)
@@ -239,15 +247,15 @@ class Node:
             self._held.counts["deaths of another session"] += 1
             if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % _SEQS < _SEQS // 2:
                 # Of a later birth, which we never heard; or of an earlier one, and the node has begun to count anew.
-                session.doubted_us = item.arrived_us
-                self.wants_rebirth = True
+                self._died, self._died_us = bd_seq, item.arrived_us
+                self._doubt(session, item)
             return [self._heard(item, Told())]
         else:
             self.wants_rebirth = False
             heard = self._let_go()
             gone = [self.name, *session.names]
             self.forget()
-        self._died = bd_seq
+        self._died, self._died_us = bd_seq, item.arrived_us
         self._held.counts["deaths"] += 1
         heard.append(self._heard(item, Told()))
         heard[-1].statuses += [Status(self.tenant, name, False, item.arrived_us) for name in gone]
