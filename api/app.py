@@ -12,6 +12,7 @@ import store.health
 from api import (
     ROOT,
     alarms,
+    credentials,
     devices,
     events,
     health,
@@ -43,8 +44,8 @@ from store.transactions import Transactions
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
-    *(sessions, users, keys, devices, readings, waveforms, alarms, tickets, rules, rejects, ledger, retention),
-    events,
+    *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
+    *(retention, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

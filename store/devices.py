@@ -186,7 +186,7 @@ def replace(conn: Transaction, tenant: str, device: str, successor: str, who: st
         It is retired already, or the other one exists.
     """
     if not _stands(conn, device)[1]:
-        raise Conflict(f"{device} is retired")
+        raise Conflict(f"{device} is retired already")
     kind, model, site = retire(conn, device, who, successor)
     register(conn, tenant, successor, kind=kind, model=model, site=site)
 

@@ -31,6 +31,14 @@ class Condition(StrEnum):
     UNKNOWN = "unknown"  # never heard
 
 
+class DeviceState(StrEnum):
+    """Where a device is in its life."""
+
+    REGISTERED = "registered"  # known by name, never heard
+    ADMITTED = "admitted"
+    RETIRED = "retired"  # its messages are turned away
+
+
 @dataclass(frozen=True, slots=True)
 class StreamNow:
     """A stream with its latest reading, None where there is none within `HEARD_WITHIN`."""
@@ -48,7 +56,7 @@ class StreamNow:
 class Device:
     """A device and what stands against it. Shelved alarms, and those out of service, do not count.
 
-    `online` is None where it never said.
+    `online` is None where it never said. `first_seen_at` is when it was registered, where that came first.
     """
 
     device: str
@@ -59,6 +67,9 @@ class Device:
     online: bool | None
     online_at: datetime | None
     first_seen_at: datetime
+    retired_at: datetime | None
+    replaced_by: str | None
+    replaces: str | None
     active_alarms: int
     unacknowledged_alarms: int
     worst_severity: str | None
@@ -66,6 +77,13 @@ class Device:
     worst_priority: str | None
     heard_at: datetime | None
     streams: int
+
+    @property
+    def state(self) -> DeviceState:
+        if self.retired_at is not None:
+            return DeviceState.RETIRED
+        heard = self.online is not None or self.streams > 0
+        return DeviceState.ADMITTED if heard else DeviceState.REGISTERED
 
     @property
     def condition(self) -> Condition:
@@ -97,10 +115,35 @@ class LedgerHour:
     device: str
     hour: datetime
     messages: int
+    messages_stored: int
+    messages_duplicate: int
+    messages_rejected: int
+    messages_dropped: int
     stored: int
     duplicates: int
     late: int
+    contested: int
+    dropped: int
     rejected: int
+    missing: int
+    found: int
+    played: int
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRun:
+    """Which sequence numbers of one boot of a device have come; spans are [first, end)."""
+
+    device: str
+    boot: int | None
+    begins: int
+    below: int
+    waiting: list[list[int]]
+    lost: list[list[int]]
+    missing: int
+    found: int
+    restarts: int
+    heard_at: datetime
 
 
 def devices(
@@ -187,6 +230,12 @@ def ledger(
                 "after_device": after_device,
             },
         ).fetchall()
+
+
+def sequences(conn: Transaction, device: str) -> list[SequenceRun]:
+    """The boots of a device whose numbers are remembered, the latest heard first."""
+    with conn.cursor(row_factory=class_row(SequenceRun)) as cursor:
+        return cursor.execute(_SQL["sequences"], [device]).fetchall()
 
 
 def heartbeats(conn: Transaction) -> dict[str, float]:

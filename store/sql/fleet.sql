@@ -15,7 +15,7 @@ ORDER BY page.device, page.point
 -- name: devices
 -- A page of devices at a glance: what stands against each and when it was last heard.
 WITH page AS (
-    SELECT id, device, kind, model, site, firmware, online, online_at, first_seen_at FROM devices
+    SELECT id, device, kind, model, site, firmware, online, online_at, first_seen_at, retired_at, replaced_by FROM devices
     WHERE (%(after)s::text IS NULL OR device > %(after)s)
       AND (%(device)s::text IS NULL OR device = %(device)s)
       AND (%(site)s::text IS NULL OR site = %(site)s)
@@ -30,7 +30,8 @@ WITH page AS (
     LEFT JOIN latest_readings((SELECT array_agg(id) FROM points), %(heard_since)s) latest ON latest.stream = points.id
     GROUP BY points.device_id
 )
-SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at,
+SELECT d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at, d.retired_at, d.replaced_by,
+       (SELECT device FROM devices WHERE replaced_by = d.device ORDER BY retired_at DESC LIMIT 1) AS replaces,
        coalesce(a.active, 0) AS active_alarms,
        coalesce(a.unacknowledged, 0) AS unacknowledged_alarms,
        a.worst AS worst_severity,
@@ -74,7 +75,8 @@ OFFSET %(had)s LIMIT %(limit)s
 
 -- name: ledger
 -- A page of what became of the messages, newest hour first.
-SELECT device, hour, messages, stored, duplicates, late, rejected
+SELECT device, hour, messages, messages_stored, messages_duplicate, messages_rejected, messages_dropped, stored,
+       duplicates, late, contested, dropped, rejected, missing, found, played
 FROM ledger
 WHERE (%(device)s::text IS NULL OR device = %(device)s)
   AND (%(start)s::timestamptz IS NULL OR hour >= %(start)s)
@@ -82,6 +84,16 @@ WHERE (%(device)s::text IS NULL OR device = %(device)s)
   AND (%(after_hour)s::timestamptz IS NULL OR (hour, device) < (%(after_hour)s, %(after_device)s))
 ORDER BY hour DESC, device DESC
 LIMIT %(limit)s
+
+-- name: sequences
+-- Which sequence numbers of a device have come, by boot; what lies between the spans that wait is missing.
+SELECT d.device, nullif(s.boot, -1) AS boot, s.begins, s.below,
+       ARRAY(SELECT ARRAY[lower(r), upper(r)] FROM unnest(s.above) AS r) AS waiting,
+       ARRAY(SELECT ARRAY[lower(r), upper(r)] FROM unnest(s.lost) AS r) AS lost,
+       s.missing, s.found, s.restarts, s.heard_at
+FROM sequences s JOIN devices d ON d.id = s.device_id
+WHERE d.device = %s
+ORDER BY s.heard_at DESC
 
 -- name: heartbeats
 -- When each role of ours was last seen.

@@ -45,6 +45,15 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/devices": ANYONE,
     "GET /api/v1/devices/{device}": ANYONE,
     "PATCH /api/v1/devices/{device}": STAFF,
+    "POST /api/v1/devices": MANAGERS,
+    "POST /api/v1/devices/{device}/retire": MANAGERS,
+    "POST /api/v1/devices/{device}/replace": MANAGERS,
+    "GET /api/v1/admission": STAFF,
+    "PUT /api/v1/admission": ADMINISTRATOR,
+    "POST /api/v1/credentials": ADMINISTRATOR,
+    "GET /api/v1/credentials": STAFF,
+    "GET /api/v1/credentials/{credential_id}": STAFF,
+    "DELETE /api/v1/credentials/{credential_id}": ADMINISTRATOR,
     "GET /api/v1/streams": ANYONE,
     "GET /api/v1/readings": ANYONE,
     "GET /api/v1/devices/{device}/waveforms": ANYONE,
@@ -78,6 +87,9 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/users/{user_id}": {"name": "Jo"},
     "POST /api/v1/keys": {"name": "", "role": "service"},
     "PATCH /api/v1/devices/{device}": {"kind": "pump"},
+    "POST /api/v1/devices/{device}/replace": {"device": "pump-new"},
+    "PUT /api/v1/admission": {"policy": "open"},
+    "POST /api/v1/credentials": {"device": ""},
     "POST /api/v1/alarms/{alarm_id}/acknowledge": {},
     "POST /api/v1/alarms/{alarm_id}/shelve": {
         "reason": "why",
@@ -127,6 +139,12 @@ def demo(api: RunningApi) -> dict[str, str]:
             "INSERT INTO rejects (tenant, device, topic, payload, bytes, reason) VALUES ('demo', %s, 't', 'p', 1, 'r')",
             [device],
         )
+        credential = conn.execute(
+            "INSERT INTO device_credentials (tenant, device_id, device, name, kind, username, created_by)"
+            " SELECT tenant, id, device, 'board', 'certificate', 'bw-1', 'x' FROM devices"
+            " WHERE tenant = 'demo' AND device = %s RETURNING id",
+            [device],
+        ).fetchall()[0][0]
         waveform = Waveform("demo", device, "x", 1, 0, 100.0, None, "g", 1.0, 0.0, np.arange(9, dtype="<i2"))
         with conn.transaction():
             waveforms.append(conn, [waveform], arrived_us=2)
@@ -136,6 +154,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "alarm_id": str(alarm),
         "ticket_id": ticket["id"],
         "key_id": key["id"],
+        "credential_id": str(credential),
         "user_id": user["id"],
         "rule_id": "mine",
         "code": ticket["code"],
@@ -148,7 +167,7 @@ def test_every_route_is_in_the_matrix() -> None:
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY.get(route)])
 def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route: str) -> None:
-    names = ("device", "alarm_id", "ticket_id", "key_id", "user_id", "rule_id", "waveform_id")
+    names = ("device", "alarm_id", "ticket_id", "key_id", "user_id", "rule_id", "waveform_id", "credential_id")
     ids = {name: str(uuid4()) for name in names}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
@@ -169,7 +188,7 @@ def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, s
 
 
 @pytest.mark.parametrize(
-    "path", ["devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects"]
+    "path", ["devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials"]
 )
 def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, str], path: str) -> None:
     def items(tenant: str, **params: str) -> list[JSON]:
@@ -178,7 +197,7 @@ def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, s
 
     assert items("demo")
     assert items("other") == []
-    if path in {"streams", "alarms", "tickets", "ledger", "rejects"}:
+    if path in {"streams", "alarms", "tickets", "ledger", "rejects", "credentials"}:
         assert items("other", device=demo["device"]) == []
 
 
