@@ -29,12 +29,14 @@ ROOT = Path(__file__).parents[1]
 
 
 class Device:
-    """Publishes at QoS 1 as the user `devices`, as fast as the broker takes it."""
+    """Publishes at QoS 1, as fast as the broker takes it."""
 
-    def __init__(self, broker: RunningBroker, name: str = "pump-1", tenant: str = "demo") -> None:
+    def __init__(
+        self, broker: RunningBroker, name: str = "pump-1", tenant: str = "demo", user: str = "devices"
+    ) -> None:
         self.name = name
         self.tenant = tenant
-        to = broker.of("devices")
+        to = broker.of(user)
         self._client = mqtt.Client(callback_api_version=CallbackAPIVersion.VERSION2)
         self._client.username_pw_set(to.username, to.password)
         self._client.max_queued_messages_set(0)
