@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,12 @@ mapping = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(mapping, name="mapping")
+ledger = typer.Typer(
+    help="What became of every message.\n\nExample: bellwether ledger verify",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(ledger, name="ledger")
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
@@ -196,6 +203,28 @@ def mapping_test(
     else:
         lines(tried, _say)
     if tried["rejects"] or not (tried["mapping"] or tried["readings"]):
+        raise typer.Exit(1)
+
+
+@ledger.command("verify")
+def ledger_verify(as_json: AsJson = False) -> None:
+    """Recompute the ledger from the tables, every reading counted, and say where they differ.
+
+    Example: bellwether ledger verify
+    """
+    from bellwether.ledger import verify
+
+    try:
+        devices, found = verify(settings_of.load())
+    except (Misconfigured, Unavailable) as error:
+        _end(2 if isinstance(error, Misconfigured) else 1, error)
+    if as_json:
+        _print_json({"devices": devices, "differences": [asdict(each) for each in found]})
+    for each in () if as_json else found:
+        _say(f"{each.tenant}/{each.device}: {each.what}: the ledger says {each.ledger}, the tables {each.tables}")
+    if not as_json and not found:
+        _say(f"the ledger and the tables agree on {devices} devices")
+    if found:
         raise typer.Exit(1)
 
 

@@ -218,12 +218,34 @@ def losing(conn: Session) -> dict[int, Losing]:
     }
 
 
-def verify(conn: Session) -> list[Discrepancy]:
-    """Recompute the ledger from the tables; where they agree, nothing.
+def verify(conn: Session) -> tuple[int, list[Discrepancy]]:
+    """Recompute the ledger from the tables, all as of one moment: how many devices, and where the two differ.
 
-    Needs the journal to be empty: what it holds is in the tables and not in the ledger yet.
+    Counts every reading there is. What the journal holds counts as said.
     """
-    return [Discrepancy(*row) for row in conn.execute(queries("ledger")["verify"])]
+    with conn.transaction():
+        conn.execute(queries("ledger")["one_moment"])
+        noted: dict[tuple[str, str], Tally] = {}
+        names = {machine: (tenant, device) for machine, tenant, device in conn.execute(queries("ledger")["names"])}
+        for entry in journal(conn):
+            for machine, counts in entry.tallies.items():
+                noted[names[machine]] = noted.get(names[machine], 0) + counts
+            for tenant, counts in entry.others.items():
+                noted[tenant, ""] = noted.get((tenant, ""), 0) + counts
+        found = []
+        devices = 0
+        for tenant, device, *figures in conn.execute(queries("ledger")["figures"]):
+            devices += 1
+            adds = dict(zip(COUNTS, noted.get((tenant, device), tally()).tolist(), strict=True))
+            told_apart = sum(count for name, count in adds.items() if name.startswith("messages_"))
+            says = (
+                ("messages, and their fates", figures[0] + adds["messages"], figures[1] + told_apart),
+                ("readings stored", figures[2] + adds["stored"], figures[3]),
+                ("readings contested", figures[4] + adds["contested"], figures[5]),
+                ("rejects", figures[6] + adds["rejected"], figures[7]),
+            )
+            found += [Discrepancy(tenant, device, what, said, there) for what, said, there in says if said != there]
+    return devices, found
 
 
 def unsettled(conn: Session) -> int:

@@ -52,36 +52,42 @@ WHERE sequences.device_id = gone.device_id AND sequences.boot = gone.boot
 -- All runs, as of the last time they were kept; spans as arrays of their bounds.
 SELECT device_id, boot, tenant, begins, below, above, lost, missing, found, restarts, heard_at FROM sequences
 
--- name: verify
--- Where the ledger says something else than the tables; no row where it is right.
+-- name: one_moment
+-- All that follows in this transaction is as of its beginning.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY
+
+-- name: names
+-- Devices by their numbers.
+SELECT id, tenant, device FROM devices
+
+-- name: figures
+-- What the ledger says of each device beside what the tables hold of it; with what retention took, without backfills.
 WITH counted AS (
     SELECT tenant, device, sum(messages) AS messages,
            sum(messages_stored + messages_duplicate + messages_rejected + messages_dropped) AS told_apart,
            sum(stored) AS stored, sum(contested) AS contested, sum(rejected) AS rejected
     FROM ledger GROUP BY tenant, device
+), of_stream AS (
+    SELECT stream_id, sum(readings) AS readings, sum(contested) AS contested
+    FROM (SELECT stream_id, count(*) AS readings, 0 AS contested FROM readings GROUP BY stream_id
+          UNION ALL
+          SELECT stream_id, 0, count(*) FROM contested GROUP BY stream_id) AS each
+    GROUP BY stream_id
 ), kept AS (
-    SELECT s.tenant, s.device,
-           sum((SELECT count(*) FROM readings r WHERE r.stream_id = s.id)) AS readings,
-           sum((SELECT count(*) FROM contested c WHERE c.stream_id = s.id)) AS contested
-    FROM streams s GROUP BY s.tenant, s.device
-), refused AS (
-    SELECT coalesce(tenant, '') AS tenant, coalesce(device, '') AS device, count(*) AS rejects FROM rejects GROUP BY 1, 2
-), figures AS (
-    SELECT tenant, device, what, ledger, tables
-    FROM counted c
-    LEFT JOIN kept k USING (tenant, device)
-    LEFT JOIN refused r USING (tenant, device)
-    CROSS JOIN LATERAL (VALUES
-        ('messages: received, and stored + duplicate + rejected + dropped', c.messages, c.told_apart),
-        ('readings stored', c.stored, coalesce(k.readings, 0)),
-        ('readings contested', c.contested, coalesce(k.contested, 0)),
-        ('rejects', c.rejected, coalesce(r.rejects, 0))
-    ) AS figure (what, ledger, tables)
-    UNION ALL
-    SELECT tenant, device, 'readings stored', 0, k.readings FROM kept k
-    WHERE k.readings > 0 AND NOT EXISTS (SELECT FROM counted c WHERE c.tenant = k.tenant AND c.device = k.device)
+    SELECT s.tenant, s.device, sum(o.readings) AS readings, sum(o.contested) AS contested, 0 AS rejects
+    FROM of_stream o JOIN streams s ON s.id = o.stream_id GROUP BY 1, 2
+    UNION ALL SELECT tenant, device, sum(readings), 0, 0 FROM expired GROUP BY 1, 2
+    UNION ALL SELECT tenant, device, -sum(stored), 0, 0 FROM backfills GROUP BY 1, 2
+    UNION ALL SELECT coalesce(tenant, ''), coalesce(device, ''), 0, 0, count(*) FROM rejects GROUP BY 1, 2
+), tables AS (
+    SELECT tenant, device, sum(readings) AS readings, sum(contested) AS contested, sum(rejects) AS rejects
+    FROM kept GROUP BY 1, 2
 )
-SELECT tenant, device, what, ledger::bigint, tables::bigint FROM figures WHERE ledger <> tables ORDER BY tenant, device, what
+SELECT tenant, device, coalesce(messages, 0)::bigint, coalesce(told_apart, 0)::bigint, coalesce(stored, 0)::bigint,
+       coalesce(t.readings, 0)::bigint, coalesce(c.contested, 0)::bigint, coalesce(t.contested, 0)::bigint,
+       coalesce(rejected, 0)::bigint, coalesce(rejects, 0)::bigint
+FROM counted c FULL JOIN tables t USING (tenant, device)
+ORDER BY tenant, device
 
 -- name: losing
 -- Devices whose loss of messages is an alarm that has not returned.

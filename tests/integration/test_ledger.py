@@ -42,9 +42,8 @@ def fates(database: Database, device: str = "pump-1") -> tuple[int, ...]:
 
 def right(database: Database) -> bool:
     """Whether the ledger says what the tables say."""
-    until_settled(database)
     with database.owner() as conn:
-        return ledger.verify(conn) == []
+        return ledger.verify(conn)[1] == []
 
 
 @contextmanager
