@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ingest import cbor_forms, content, json_forms, senml, status
+from ingest import cbor_forms, content, json_forms, senml, status, waveforms
 from ingest.mapping import Mappings, Route
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
 from store.telemetry import Reject, Status
 from telemetry import Batch, StreamKey, Topic
+from telemetry.waveform import Waveform
 
 Decoder = Callable[[Reader, bytes], None]
 DECODERS: dict[str, Decoder] = {
@@ -58,6 +59,8 @@ class Decoded:
         Sequence numbers that were spent.
     statuses
         What devices said of themselves.
+    waveforms : list of (index of the message, Waveform)
+        Blocks of raw vibration; what they say is in `batch`.
     several
         Messages of more than one device; the party of each is the first of them.
     """
@@ -71,6 +74,7 @@ class Decoded:
     rejected: list[tuple[int, Reject]]
     counted: list[tuple[int, str, str, int, int]]
     statuses: list[Status]
+    waveforms: list[tuple[int, Waveform]]
     several: set[int]
 
     @property
@@ -104,6 +108,7 @@ def decode(
     scalars: list[int] = []  # single readings by message
     rejected: list[tuple[int, Reject]] = []
     statuses: list[Status] = []
+    blocks: list[tuple[int, Waveform]] = []
     several: set[int] = set()
     for index, message in enumerate(messages):
         read = len(columns.value)
@@ -125,9 +130,11 @@ def decode(
                 said, unsaid = status.decode([(topic, message)], arrived_us)
                 statuses += said
                 rejected += [(index, reject) for reject in unsaid]
-            elif topic.kind == "telemetry":
+            elif topic.kind in {"telemetry", "waveform"}:
                 reader = Reader(topic, columns, index)
-                _read(reader, message)
+                block = _read(reader, message)
+                if block is not None:
+                    blocks.append((index, block))
                 rejected += [
                     (index, Reject(message.topic, message.payload, reason, topic.tenant, topic.device))
                     for reason in told(reader.reasons)
@@ -145,19 +152,24 @@ def decode(
         rejected=rejected,
         counted=columns.counted,
         statuses=statuses,
+        waveforms=blocks,
         several=several,
     )
 
 
-def _read(reader: Reader, message: Message) -> None:
+def _read(reader: Reader, message: Message) -> Waveform | None:
+    """Read a message to where its readings go; the block of raw vibration, where it is one."""
     try:
         if len(message.payload) > MAX_PAYLOAD_BYTES:
             raise BadMessage(f"larger than {MAX_PAYLOAD_BYTES} bytes")
+        if reader.topic.kind == "waveform":
+            return waveforms.read(reader, message.payload)
         DECODERS[content.form_of(message.content_type, message.payload)](reader, message.payload)
     except BadMessage as reason:
         reader.reasons.append(str(reason))
     except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
         reader.reasons.append(f"could not be read: {type(error).__name__}: {error}"[:300])
+    return None
 
 
 def _read_mapped(

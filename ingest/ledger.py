@@ -7,6 +7,7 @@ into the ledger once in a while, read from the journal again after a crash or a 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,7 @@ def entry_of(
     machine_of: Callable[[str, str], int | None],
     again: Collection[int],
     at_us: int,
+    blocks: Mapping[int, bool] = MappingProxyType({}),
 ) -> tuple[Entry, npt.NDArray[np.bool_]]:
     """What a delivery adds to the ledger; and which of its messages are copies, shape (M,): their rejects are no news.
 
@@ -116,6 +118,8 @@ def entry_of(
         The number of a device, None where it has none.
     again
         Messages that are known to have been rejected before.
+    blocks
+        Of messages that hold a block of raw vibration, whether it is new.
     """
     messages, parties = len(decoded.party), len(decoded.parties)
 
@@ -128,6 +132,9 @@ def entry_of(
     fresh = stored + contested > 0
     known = np.zeros(messages, bool)
     known[list(again)] = True
+    for index, is_new in blocks.items():
+        fresh[index] |= is_new
+        known[index] |= not is_new
     is_duplicate = ~fresh & ((duplicates > 0) | known)
     is_dropped = ~fresh & ~is_duplicate & (dropped > 0)
     is_rejected = ~fresh & ~is_duplicate & ~is_dropped & (rejected > 0)

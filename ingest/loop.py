@@ -35,7 +35,7 @@ from ingest.ledger import Ledger, acknowledgements, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
-from store import ledger, occurrences
+from store import ledger, occurrences, waveforms
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
 from store.ledger import Entry
@@ -201,8 +201,11 @@ class Ingest:
         kept = readings.time_us >= arrived_us - self._oldest_us
         appended = rows.append(conn, readings.where(kept))
         fate[kept] = appended.fate
+        blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
+        news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
         rows.note_status(conn, decoded.statuses)
-        entry, rejects = self._account(conn, messages, decoded, stream, fate, late, arrived_us)
+        is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
+        entry, rejects = self._account(conn, messages, decoded, stream, fate, late, is_new, arrived_us)
         rows.add_rejects(conn, rejects, arrived_us)
         ledger.note(conn, entry)
         return appended.batch, entry
@@ -215,6 +218,7 @@ class Ingest:
         stream: npt.NDArray[np.int32],
         fate: npt.NDArray[np.uint8],
         late: npt.NDArray[np.bool_],
+        blocks: Mapping[int, bool],
         arrived_us: int,
     ) -> tuple[Entry, list[Reject]]:
         """What the delivery adds to the ledger, and the rejects that are news."""
@@ -228,7 +232,7 @@ class Ingest:
             lambda index: messages[index].again,
         )
         owner = self._directory.machine_of[stream]
-        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us)
+        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us, blocks)
         rejects = [reject for index, reject in decoded.rejected if not is_copy[index]]
         entry.reasons = [reject.reason for reject in rejects]
         return entry, rejects

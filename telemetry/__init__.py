@@ -9,7 +9,7 @@ from telemetry.instants import instant, microseconds
 from telemetry.quality import Quality
 from telemetry.quantities import QUANTITIES, Quantity, quantity_of
 from telemetry.streams import Stream, StreamKey
-from telemetry.topics import KINDS, STATUS_FILTER, TELEMETRY_FILTER, Topic, is_name
+from telemetry.topics import KINDS, STATUS_FILTER, TELEMETRY_FILTER, WAVEFORM_FILTER, Topic, is_name
 from telemetry.units import Unit, canonical
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "QUANTITIES",
     "STATUS_FILTER",
     "TELEMETRY_FILTER",
+    "WAVEFORM_FILTER",
     "Batch",
     "Broker",
     "Quality",

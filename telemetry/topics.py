@@ -10,6 +10,7 @@ ROOT = "bellwether/v1"
 KINDS = frozenset({"telemetry", "waveform", "status", "ack", "config"})
 TELEMETRY_FILTER = f"{ROOT}/+/+/telemetry"
 STATUS_FILTER = f"{ROOT}/+/+/status"
+WAVEFORM_FILTER = f"{ROOT}/+/+/waveform"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _NOT_IN_A_FILTER = re.compile(r"[\x00-\x20\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
