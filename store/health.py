@@ -12,37 +12,90 @@ from psycopg import errors
 from store.connection import Session
 from store.migrate import edition, pending
 from store.queries import queries
+from store.retention import chunk_hours, measured
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a look at the database shows.
+    """What a look at the database shows. What this role may not see is None, or empty.
 
-    `extension` is empty where TimescaleDB is not installed; `pending` counts migrations, None for a role that may not
-    look; `heartbeats` are the seconds since each role was seen; `given_up` counts what could not be delivered for good.
-    The last two are empty for a role that may not see them.
+    Attributes
+    ----------
+    extension
+        Version of TimescaleDB; empty where it is not installed.
+    synchronous_commit, written_safely
+        Whether an acknowledged commit survives a crash: the setting of this session, and `fsync` with
+        `full_page_writes`.
+    data_directory
+        On the server's own machine.
+    pending
+        Migrations that it waits for.
+    heartbeats
+        Seconds since each role was seen.
+    lag_s
+        How long what ingest gets has waited with the broker.
+    given_up
+        What could not be delivered for good.
+    chunks, chunk_hours, right_chunk_hours
+        Of readings: how many, how wide the next one will be, and how wide it should be.
+    failing_jobs
+        Jobs of the server's own that failed when they last ran.
     """
 
     server: str
+    major: int
     extension: str
     edition: str
-    pending: int | None
     synchronous_commit: str
+    written_safely: bool
+    shared_buffers: int
+    database_bytes: int
     now: datetime
+    data_directory: str | None
+    pending: int | None
     heartbeats: dict[str, float]
+    lag_s: float | None
     given_up: int
+    chunks: int
+    chunk_hours: int | None
+    right_chunk_hours: int | None
+    failing_jobs: list[str]
 
 
 def examine(conn: Session) -> Health:
     """One look, in a transaction of the caller's."""
     sql = queries("health")
-    server, extension, commit, now = conn.execute(sql["server"]).fetchall()[0]
+    server, major, extension, commit, safe, buffers, size, now = conn.execute(sql["server"]).fetchall()[0]
+    directory: str | None = _allowed(conn, lambda: str(conn.execute(sql["data_directory"]).fetchall()[0][0]), None)
     behind: int | None = _allowed(conn, lambda: pending(conn), None)
     beats: dict[str, float] = _allowed(conn, lambda: dict(conn.execute(sql["beats"]).fetchall()), {})
+    lags: list[float] = _allowed(conn, lambda: [lag for (lag,) in conn.execute(sql["lag"])], [])
     given_up = _allowed(conn, lambda: int(conn.execute(sql["given_up"]).fetchall()[0][0]), 0)
-    return Health(server, extension, edition(conn), behind, commit, now, beats, given_up)
+    chunks, hours = _allowed(conn, lambda: conn.execute(sql["chunks"]).fetchall()[0], (0, None))
+    right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
+    failing: list[str] = _allowed(conn, lambda: [job for (job,) in conn.execute(sql["failing_jobs"])], [])
+    return Health(
+        server=server,
+        major=major,
+        extension=extension,
+        edition=edition(conn),
+        synchronous_commit=commit,
+        written_safely=safe,
+        shared_buffers=buffers,
+        database_bytes=size,
+        now=now,
+        data_directory=directory,
+        pending=behind,
+        heartbeats=beats,
+        lag_s=lags[0] if lags else None,
+        given_up=given_up,
+        chunks=chunks,
+        chunk_hours=hours,
+        right_chunk_hours=right,
+        failing_jobs=failing,
+    )
 
 
 def figures(conn: Session) -> list[tuple[str, str, float]]:
@@ -55,5 +108,5 @@ def _allowed(conn: Session, look: Callable[[], T], otherwise: T) -> T:
     try:
         with conn.transaction():
             return look()
-    except (errors.InsufficientPrivilege, errors.UndefinedTable):
+    except (errors.InsufficientPrivilege, errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
         return otherwise
