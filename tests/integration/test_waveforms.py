@@ -9,8 +9,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from ingesting import Device, count_of, ingesting, now_ms, until_settled
+from servers import Database, RunningBroker
 from serving import JSON, RunningApi, ok, refused
+from waiting import until
 
+from firmware_sim.waveforms import SCALE_G, VibrationBlock, encode
 from store import waveforms
 from store.connection import connect
 from telemetry import instant, microseconds
@@ -163,3 +167,48 @@ def test_the_server_does_not_pack_what_is_packed(api: RunningApi) -> None:
             "SELECT attstorage::text FROM pg_attribute WHERE attrelid = 'waveforms'::regclass AND attname = 'samples'"
         ).fetchone()
     assert row == ("e",)
+
+
+# From the device on ---------------------------------------------------------------------------------------------------
+
+
+def test_what_a_device_sends_is_a_block_and_readings_and_counted(database: Database, broker: RunningBroker) -> None:
+    start_ms = now_ms() - 2000
+    hum_g = np.sin(2 * np.pi * 50 * np.arange(12_800) / 12_800)
+    sent = encode(VibrationBlock("drive_end", start_ms, 12_800.0, 1482.0, hum_g), 7, 1)
+    other = encode(VibrationBlock("drive_end", start_ms, 12_800.0, 1482.0, 2 * hum_g), 7, 2)
+    with ingesting(database, broker), Device(broker, "gearmotor-1") as device:
+        topic = "bellwether/v1/demo/gearmotor-1/waveform"
+        device.send(sent, topic=topic)
+        device.send(sent, other, b"no block", topic=topic)
+        until(lambda: count_of(database, "waveforms") == 2 and count_of(database, "rejects") == 1)
+        until_settled(database)
+    counts = np.rint(hum_g / SCALE_G).astype("<i2")
+    assert count_of(database, "waveforms") == 2
+    with database.owner() as conn:
+        rows = conn.execute("SELECT id, axis, shaft_rpm, contested FROM waveforms ORDER BY contested").fetchall()
+        assert [row[1:] for row in rows] == [("drive_end", 1482.0, False), ("drive_end", 1482.0, True)]
+        conn.execute("SELECT set_config('bellwether.tenant', 'demo', false)")
+        assert waveforms.samples_of(conn, rows[0][0]).tobytes() == counts.tobytes()
+        said = conn.execute(
+            "SELECT s.point, s.quantity, s.unit, r.value, r.time FROM readings r JOIN streams s ON s.id = r.stream_id"
+        ).fetchall()
+        counted = conn.execute(
+            "SELECT messages, messages_stored, messages_duplicate, messages_rejected, contested, missing FROM ledger"
+        ).fetchall()
+        reasons = conn.execute("SELECT device, reason FROM rejects").fetchall()
+    found = {point: (quantity, unit, value) for point, quantity, unit, value, _ in said}
+    assert {time for *_, time in said} == {instant(start_ms * 1000)}
+    assert found["drive_end_velocity_rms"] == (
+        "vibration_velocity", "mm/s", pytest.approx(9806.65 / (2 * np.pi * 50) / 2**0.5, rel=0.002)
+    )  # fmt: skip
+    assert found["drive_end_acceleration_rms"] == ("vibration_acceleration", "g", pytest.approx(0.5**0.5, rel=0.001))
+    assert found["drive_end_kurtosis"] == ("kurtosis", "", pytest.approx(1.5, rel=0.001))
+    assert len(found) == 8
+    # The other block says something else of the same moment, but for its shape: it is kept, and so are its figures.
+    ((messages, stored, duplicate, rejected, contested, missing),) = counted
+    assert (messages, stored, duplicate, rejected, missing) == (4, 2, 1, 1, 0)
+    assert contested >= 5
+    ((device_name, reason),) = reasons
+    assert device_name == "gearmotor-1"
+    assert reason.startswith("not CBOR")
