@@ -21,13 +21,14 @@ class Heard:
     tenant, device
         Whose it is; empty where it is nobody's that we know.
     node
-        The device that its edge node is to us: whose sequence numbers are counted.
+        The device that its edge node is to us: whose messages are counted.
     readings, reasons
         What it holds, and what of it was refused.
     statuses
         Who came online or went offline by it.
-    missing
-        Messages of `node` that never came, as far as the sequence numbers tell: 256 more of them look alike.
+    counted
+        The session and the message's place in it, from 0 on; None where it has none. What is missing between never
+        came, as far as sequence numbers tell: 256 more of them look alike.
     undeclared
         Metrics that could not be read, since no birth that was heard declares them.
     """
@@ -39,8 +40,22 @@ class Heard:
     readings: list[Reading] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
-    missing: int = 0
+    counted: tuple[int, int] | None = None
     undeclared: int = 0
+
+    # A message is asked for these by whoever counts and keeps what is refused.
+
+    @property
+    def topic(self) -> str:
+        return self.message.topic
+
+    @property
+    def payload(self) -> bytes:
+        return self.message.payload
+
+    @property
+    def again(self) -> bool:
+        return self.message.again
 
     def write(self, reader: Reader) -> None:
         """Write the readings to the reader of `tenant` and `device`, and why others were refused."""

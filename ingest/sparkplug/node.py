@@ -73,8 +73,8 @@ class Session:
         "devices",
         "digests",
         "doubted_us",
-        "expected",
         "given_up",
+        "next",
         "own",
     )
 
@@ -85,7 +85,7 @@ class Session:
         self.bd_seq = number_of(birth.payload, BD_SEQ)
         self.born_ms = birth.sent_ms
         self.began_us = birth.arrived_us
-        self.expected = ((birth.seq or 0) + 1) % _SEQS
+        self.next = (birth.seq or 0) + 1  # the place of the next message in the session: numbers that do not wrap
         self.given_up: set[int] = set()  # numbers whose messages count as missing, until they are due again
         self.digests = array("q", bytes(8 * _SEQS))  # of the last message of each number
         self.doubted_us: int | None = None  # when a death was heard that may be its own
@@ -94,6 +94,20 @@ class Session:
     def names(self) -> list[str]:
         """Our names for the devices of the node that were online."""
         return [*(table.name for table in self.devices.values()), *self.awaited.values()]
+
+    @property
+    def expected(self) -> int:
+        """The sequence number of the next message."""
+        return self.next % _SEQS
+
+    @property
+    def run(self) -> int:
+        """What tells this session from others of the node, below -1: nobody waits for an acknowledgement."""
+        return -(self.born_ms or self.began_us // 1000) - 2
+
+    def place_of(self, seq: int) -> int:
+        """The place of the last message before the next one that had this number."""
+        return self.next - 1 - (self.next - 1 - seq) % _SEQS
 
     def table_of(self, address: Address) -> Table | None:
         return self.devices.get(address.device) if address.device else self.own
@@ -213,6 +227,7 @@ class Node:
         read(item.payload, table, told)
         heard.append(self._heard(item, told))
         heard[-1].statuses.append(_online(item))
+        heard[-1].counted = (session.run, session.next - 1)
         if session.bd_seq == self._died and item.arrived_us - self._died_us < self._reorder_us:
             self._doubt(session, item)  # overtaken by its death, or back so soon without having counted on
         for follower in later:
@@ -266,7 +281,8 @@ class Node:
     def _in_order(self, session: Session, item: Item, seq: int) -> list[Heard]:
         digest = hash(item.message[:2])
         if session.digests[seq] == digest:  # delivered twice: its readings are found stored
-            return [self._only_read(session, item)]
+            place = session.place_of(seq) - (_SEQS if seq in session.given_up else 0)
+            return [self._only_read(session, item, place)]
         ahead = (seq - session.expected) % _SEQS
         if ahead == 0:
             session.digests[seq] = digest
@@ -277,8 +293,12 @@ class Node:
             return heard
         young = item.arrived_us - session.began_us < self._reorder_us
         if 0 < item.sent_ms < session.born_ms and (young or item.message.again):  # overtaken by the birth
-            return [self._only_read(self._former, item)]
-        if item.message.again or seq in session.given_up:
+            former = self._former
+            found = former is not None and seq in former.given_up
+            return [self._only_read(former, item, former.place_of(seq) if former and found else None)]
+        if seq in session.given_up:
+            return [self._only_read(session, item, session.place_of(seq))]
+        if item.message.again:
             return [self._only_read(session, item)]
         session.digests[seq] = digest
         return self._wait(item)
@@ -316,11 +336,10 @@ class Node:
         first = session.expected
         heard = []
         for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % _SEQS):
-            missing = ((item.seq or 0) - session.expected) % _SEQS
-            session.given_up.update((session.expected + i) % _SEQS for i in range(missing))
-            session.expected = item.seq or 0
+            missing = ((item.seq or 0) - session.next) % _SEQS
+            session.given_up.update((session.next + i) % _SEQS for i in range(missing))
+            session.next += missing
             heard.append(self._next(session, item))
-            heard[-1].missing = missing
             self._held.counts["missing"] += missing
         return heard
 
@@ -334,21 +353,27 @@ class Node:
     def _next(self, session: Session, item: Item) -> Heard:
         """Read the message that is next, and change what is known of its sender by it."""
         if item.seq is not None:
-            session.expected = (item.seq + 1) % _SEQS
+            session.next += 1
             session.given_up.discard(item.seq)
-        address = item.address
-        match address.kind:
+        match item.address.kind:
             case "DBIRTH":
-                return self._device_birth(session, item)
+                heard = self._device_birth(session, item)
             case "DDEATH":
-                table = session.devices.pop(address.device, None)
-                self._held.metrics -= len(table) if table else 0
-                session.awaited.pop(address.device, None)
-                heard = self._heard(item, Told())
-                heard.statuses.append(Status(self.tenant, address.name, False, _said_us(item)))
-                return heard
-        heard = self._only_read(session, item)
-        self.wants_rebirth |= heard.undeclared > 0
+                heard = self._device_death(session, item)
+            case _:
+                heard = self._only_read(session, item)
+                self.wants_rebirth |= heard.undeclared > 0
+        if item.seq is not None:
+            heard.counted = (session.run, session.next - 1)
+        return heard
+
+    def _device_death(self, session: Session, item: Item) -> Heard:
+        device = item.address.device
+        table = session.devices.pop(device, None)
+        self._held.metrics -= len(table) if table else 0
+        session.awaited.pop(device, None)
+        heard = self._heard(item, Told())
+        heard.statuses.append(Status(self.tenant, item.address.name, False, _said_us(item)))
         return heard
 
     def _device_birth(self, session: Session, item: Item) -> Heard:
@@ -369,8 +394,8 @@ class Node:
         heard.statuses.append(_online(item))
         return heard
 
-    def _only_read(self, session: Session | None, item: Item) -> Heard:
-        """Read a message by what the session declared, and change nothing."""
+    def _only_read(self, session: Session | None, item: Item, place: int | None = None) -> Heard:
+        """Read a message by what the session declared, and change nothing; `place` is its own there, where known."""
         told = Told()
         kind = item.address.kind
         if kind in {"NBIRTH", "DBIRTH"}:
@@ -378,6 +403,8 @@ class Node:
         elif kind != "DDEATH":
             read(item.payload, (session.table_of(item.address) if session else None) or _NO_TABLE, told)
         heard = self._heard(item, told)
+        if session is not None and place is not None:
+            heard.counted = (session.run, place)
         if kind == "DDEATH" and self.session is None:  # what no birth has brought online is offline all the same
             heard.statuses.append(Status(self.tenant, item.address.name, False, _said_us(item)))
         return heard

@@ -173,5 +173,7 @@ def test_what_is_lost_is_counted_to_the_message(actions: list[str], data: st.Dat
     site.deliver([(one, False) for i, one in enumerate(said) if i not in lost])
     due = site.host.due((site.now_ms + 2000) * 1000)
     site.take(due.heard)
-    assert sum(one.missing for one in site.heard) == len(lost)
+    assert site.host.counts["missing"] == len(lost)
+    places = [one.counted[1] for one in site.heard if one.counted]
+    assert places == [i for i in range(3 + len(said)) if i - 3 not in lost]
     assert bool(due.commands) == bool(lost)
