@@ -13,7 +13,9 @@ Two things of paho's own are relied upon, `_create_socket` and `_packet_queue`: 
 from __future__ import annotations
 
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 16
 # How long the network thread waits for room before it looks after the connection again.
 ROOM_S = 0.1
+# How long the broker may take to hang up when we do.
+CLOSE_WITHIN_S = 1.0
 
 _PUBLISH, _PUBACK, _PINGREQ, _PINGRESP = 0x30, b"\x40\x02", 0xC0, b"\xd0\x00"
 
@@ -58,10 +62,6 @@ class Heard:
     messages: list[Message] = field(default_factory=list)
     packet_ids: list[bytes] = field(default_factory=list)
     size: int = 0
-
-    def acknowledge(self) -> None:
-        """Once, and in the order in which they came; where the connection is no more they come again anyway."""
-        self.connection.acknowledge(self.packet_ids)
 
 
 class Subscriber(Client):
@@ -119,6 +119,7 @@ class Connection:
         return 0 if self._closed else self._heard - self._acknowledged
 
     def acknowledge(self, packet_ids: Sequence[bytes]) -> None:
+        """Each once, and in the order in which they came; where the connection is no more they come again anyway."""
         with self._lock:
             if packet_ids and not self._closed:
                 self._send_acknowledgements(_PUBACK + _PUBACK.join(packet_ids))
@@ -159,8 +160,15 @@ class Connection:
         return len(self._others) + (self._sock.pending() if hasattr(self._sock, "pending") else 0)
 
     def close(self) -> None:
+        """Read to the end: closed with bytes unread, it would take along what the broker has not read of ours."""
         with self._lock:
             self._closed = True
+        deadline = time.monotonic() + CLOSE_WITHIN_S
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(CLOSE_WITHIN_S)
+            while self._sock.recv(READ_BYTES) and time.monotonic() < deadline:
+                pass
         self._sock.close()
 
     def fileno(self) -> int:
@@ -224,7 +232,7 @@ def _publication(head: int, body: bytes, heard: Heard) -> None:
             content_type = _content_type(properties) if len(properties) < 256 else _read_content_type(properties)
         else:
             at += 1
-    except (LookupError, ValueError, MQTTException) as error:
+    except (LookupError, ValueError, struct.error, MQTTException) as error:
         raise ConnectionError(f"a PUBLISH packet that is none: {error}") from error
     heard.messages.append(Message(topic, body[at:], content_type, head & 8 != 0))
 

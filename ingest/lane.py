@@ -116,6 +116,8 @@ class Lane:
     def hear(self, heard: Heard) -> None:
         """See `Hearer`."""
         with self._arrival:
+            if self._deaf:
+                return
             self._waiting.append(heard)
             self._waiting_bytes += heard.size
             self._arrival.notify_all()
@@ -123,7 +125,7 @@ class Lane:
     def has_room(self, wait_s: float) -> bool:
         """See `Hearer`."""
         with self._arrival:
-            return self._arrival.wait_for(lambda: self._waiting_bytes < self._room_bytes and not self._deaf, wait_s)
+            return self._arrival.wait_for(lambda: self._deaf or self._waiting_bytes < self._room_bytes, wait_s)
 
     @property
     def has_waiting(self) -> bool:
@@ -176,14 +178,15 @@ class Lane:
             self._asked_at = now
             self._subscribe(self._client)  # changes nothing, and must be answered
 
-    def read_no_more(self) -> None:
-        """What has arrived can be taken, and nothing else will come."""
+    def hear_no_more(self) -> None:
+        """What has arrived can be taken; what comes from now on is let go, and not acknowledged."""
         with self._arrival:
             self._deaf = True
+            self._arrival.notify_all()
 
     def leave(self) -> None:
         """Send what waits to be sent, then close the connection."""
-        self.read_no_more()
+        self.hear_no_more()
         self._stop(self._client)
 
     def _start(self) -> Subscriber:
@@ -215,7 +218,7 @@ class Lane:
         while client.is_connected() and client.want_write() and time.monotonic() < deadline:
             time.sleep(0.01)
         client.disconnect()
-        while client.is_connected() and time.monotonic() < deadline:
+        while client.socket() and time.monotonic() < deadline:
             time.sleep(0.01)
         client.break_off()  # from a broker that takes nothing any more: paho would wait for it for ever
         client.loop_stop()

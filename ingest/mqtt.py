@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,14 +23,14 @@ from ingest.lag import Lag
 from ingest.lane import KEEPALIVE_S, Lane
 from ingest.messages import Delivery, Message
 from store.errors import Misconfigured
-from telemetry import STATUS_FILTER, TELEMETRY_FILTER, Broker
+from telemetry import STATUS_FILTER, TELEMETRY_FILTER, WAVEFORM_FILTER, Broker
 
 log = logging.getLogger("bellwether.ingest.mqtt")
 
 # What is heard without anybody asking for it; of this, what means something only in the order in which it was said, and
 # what is news although it was retained: retained telemetry was said once, of an unknown age, a retained status is the
 # status.
-OURS = (TELEMETRY_FILTER, STATUS_FILTER)
+OURS = (TELEMETRY_FILTER, WAVEFORM_FILTER, STATUS_FILTER)
 IN_ORDER = (STATUS_FILTER,)
 RETAINED = (STATUS_FILTER,)
 
@@ -88,6 +89,7 @@ class MqttSource:
         self._lag = Lag(secrets.token_hex(8))
         self._behind_since: float | None = None
         self._connections = 0
+        self._given_at: float | None = None  # the delivery that the loop has
         self._closed = threading.Event()
         self._arrival = threading.Condition()
         self._was_early = False  # the last delivery
@@ -116,9 +118,12 @@ class MqttSource:
                 self._see_that_we_are_let_in()
                 self._main.watch_over()
                 self._watch_the_queue(time.monotonic())
-                yield self._next(TICK_S)
+                delivery = self._next(TICK_S)
+                self._given_at = time.monotonic()
+                yield delivery
+                self._given_at = None
             self._close_live()
-            self._main.read_no_more()
+            self._main.hear_no_more()
             while self._main.has_waiting:
                 yield self._next(0.0)
         finally:
@@ -152,7 +157,8 @@ class MqttSource:
     @property
     def lag_s(self) -> float:
         """At least so long ago was published what the broker hands us of its queue now."""
-        return self._lag.seconds(time.monotonic())
+        now = time.monotonic()
+        return max(self._lag.seconds(now), now - (self._given_at or now))
 
     @property
     def window(self) -> int:
@@ -187,8 +193,8 @@ class MqttSource:
             size += heard.size
 
         def ack() -> None:
-            for heard in taken:
-                heard.acknowledge()
+            for connection, heards in groupby(taken, lambda heard: heard.connection):
+                connection.acknowledge([packet_id for heard in heards for packet_id in heard.packet_ids])
 
         early = lane is not self._main
         return Delivery(messages if early else self._without_markers(messages), ack, early)

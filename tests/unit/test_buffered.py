@@ -54,8 +54,8 @@ class Wire:
         return got
 
     def close(self) -> None:
-        self.connection.close()
         self.far.close()
+        self.connection.close()
 
 
 def length_of(number: int) -> bytes:
@@ -140,12 +140,13 @@ def test_messages_are_acknowledged_together_in_their_order_and_not_after_the_con
         wire.arrive(b"".join(publish("a", b"x", packet_id) for packet_id in (3, 1, 0, 2)))
         (heard,) = wire.heard
         assert wire.connection.unacknowledged == 3
-        heard.acknowledge()
+        wire.connection.acknowledge(heard.packet_ids)
         assert wire.acknowledged == [b"@\x02\x00\x03@\x02\x00\x01@\x02\x00\x02"]
         assert wire.connection.unacknowledged == 0
         wire.arrive(publish("a", b"x", 4))
+        wire.far.close()
         wire.connection.close()
-        wire.heard[1].acknowledge()
+        wire.connection.acknowledge(wire.heard[1].packet_ids)
         assert len(wire.acknowledged) == 1
 
 
