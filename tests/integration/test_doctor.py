@@ -148,7 +148,7 @@ def well(module_database: Database) -> health.Health:
             "INSERT INTO heartbeats (role, at, detail)"
             " VALUES ('ingest', now(), jsonb_build_object('lag_s', 1)), ('notify', now(), '{}')"
         )
-        return replace(health.examine(conn), shared_buffers=1 << 30, data_directory=None)
+        return replace(health.examine(conn), shared_buffers=1 << 30, data_directory=None, failing_jobs=[])
 
 
 TRAPS = {
@@ -207,7 +207,7 @@ def test_a_job_of_the_servers_that_fails_is_seen(database: Database) -> None:
             "CREATE PROCEDURE breaks(job_id int, config jsonb) LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$"
         )
         conn.execute("SELECT add_job('breaks', '1 hour')")
-        until(lambda: health.examine(conn).failing_jobs == ["breaks of "], within_s=60, every_s=0.5)
+        until(lambda: "breaks of " in health.examine(conn).failing_jobs, within_s=60, every_s=0.5)
 
 
 # The command ----------------------------------------------------------------------------------------------------------
