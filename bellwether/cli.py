@@ -238,6 +238,7 @@ def simulate(
     speed: Annotated[float, typer.Option(min=1, help="How much faster than real time it lives.")] = 1.0,
     history: Annotated[float, typer.Option(min=0, help="Seconds of healthy past to send first.")] = 0.0,
     truth: Annotated[Path | None, typer.Option(help="Where the ground truth goes, as JSON lines.")] = None,
+    waveforms: Annotated[float, typer.Option(min=0, help="Seconds between blocks of raw vibration; 0: none.")] = 0.0,
     tenant: Annotated[str, typer.Option(help="Whose devices they are.")] = "demo",
     mqtt_url: MqttUrl = None,
     as_json: AsJson = False,
@@ -265,6 +266,7 @@ def simulate(
             password=broker.password,
             trust=broker.trust,
             truth_path=truth,
+            waveform_every_s=waveforms,
             stop=_stop_event(),
             on_event=None if as_json else lambda event: _say(_happening(event)),
         )

@@ -28,7 +28,9 @@ SEED = 2024
 MACHINES = 12
 # Six hours are learnt from in seconds and fill a chart; the last quarter of an hour is as dense as what follows.
 HISTORY = (Past(6 * 3600.0, 900.0, 10.0, 60), Past(900.0, 0.0, 1.0, 60))
-SAMPLING = Sampling(interval_ms=1000, per_message=2)
+SAMPLING = Sampling(interval_ms=1000, per_message=2, waveform_every_s=60.0)
+# One with accelerometers on it, as most plants begin.
+VIBRATING = ("gearmotor-01",)
 # The first fault is sudden, so that nobody waits; the next ones come while one still looks at the first.
 FIRST_ONSET_S, FIRST_GROWTH_S = 1.0, 3.0
 _ONSETS_S = (60.0, 150.0, 270.0, 420.0, 600.0)
@@ -111,6 +113,7 @@ def demo_fleet(now_s: float, state_dir: Path, tenant: str = "demo") -> Plan:
         tenant,
         truth_path=state_dir / _TRUTH_FILE,
         repaired=tuple(pair for pair in state.active if pair[0] in known),
+        vibrating=VIBRATING,
     )
 
 

@@ -57,6 +57,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.interval_ms < 1 or self.per_message < 1 or self.buffer_messages < 1:
             raise ValueError("the sampling interval, samples a message and messages of the buffer are at least 1")
+        if 0 < self.waveform_every_s < WAVEFORM_SAMPLES / WAVEFORM_RATE_HZ or self.waveform_every_s < 0:
+            raise ValueError(f"a waveform takes {WAVEFORM_SAMPLES / WAVEFORM_RATE_HZ:g} s: they cannot be closer")
 
 
 class Device:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -79,6 +79,7 @@ class Plan:
     """All that a run of a fleet depends on: the same plan and start give the same readings.
 
     `repaired` are faults of an earlier run that are gone by now, for the ground truth: pairs of device and kind.
+    `vibrating` are the machines that send raw vibration; None: all that have accelerometers.
     """
 
     machines: tuple[MachineSpec, ...]
@@ -89,6 +90,7 @@ class Plan:
     shifts: bool = False
     truth_path: Path | None = None
     repaired: tuple[tuple[str, str], ...] = ()
+    vibrating: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         by_name = {spec.device: spec for spec in self.machines}
@@ -105,8 +107,9 @@ class Plan:
 class FleetReport:
     """What a fleet did.
 
-    `dropped` messages were given up by full buffers, `unsent` were left over at the end, `unconfirmed` the broker took
-    and nobody confirmed before the buffer needed the room. `until_s`: where simulated time ended, seconds since 1970.
+    `messages` are those of telemetry, `waveforms` blocks of raw vibration. `dropped` messages were given up by full
+    buffers, `unsent` were left over at the end, `unconfirmed` the broker took and nobody confirmed before the buffer
+    needed the room. `until_s`: where simulated time ended, seconds since 1970.
     """
 
     devices: int
@@ -116,6 +119,7 @@ class FleetReport:
     dropped: int = 0
     unconfirmed: int = 0
     unsent: int = 0
+    waveforms: int = 0
     until_s: float = 0.0
     seconds: float = 0.0
     cpu_s: float = 0.0
@@ -150,6 +154,7 @@ def simulate(
     samples_per_message: int | None = None,
     form: Form = Form.COLUMNS,
     buffer_messages: int = 3600,
+    waveform_every_s: float = 0.0,
     shifts: bool = False,
     stop: threading.Event | None = None,
     on_event: Callable[[FleetEvent], None] | None = None,
@@ -170,6 +175,8 @@ def simulate(
         So much healthy past, a sample every ten seconds, is sent first.
     samples_per_message : int
         Without it, what a device gathers in two seconds.
+    waveform_every_s : float
+        Between blocks of raw vibration of pumps and gearmotors; 0: none.
 
     Raises
     ------
@@ -194,7 +201,7 @@ def simulate(
     return run(
         plan,
         Broker.parse(mqtt_url, username, password, trust),
-        Sampling(interval_ms, per_message, form, buffer_messages),
+        Sampling(interval_ms, per_message, form, buffer_messages, waveform_every_s),
         for_s=for_s,
         speed=speed,
         stop=stop,
@@ -263,12 +270,13 @@ class _Fleet:
         # Only a number that rises from run to run is needed, and a device without memory has only its clock for that.
         boot = int(time.time())
         clocks = {clock.device: clock for clock in plan.scenario.clocks}
+        still = replace(sampling, waveform_every_s=0.0)
         self._devices = [
             Device(
                 self._network,
                 plan.tenant,
                 Machine(spec, plan.seed, _faults_of(spec, plan.scenario.faults), start_s, plan.shifts),
-                sampling,
+                sampling if plan.vibrating is None or spec.device in plan.vibrating else still,
                 boot=boot,
                 clock=clocks.get(spec.device, Clock(spec.device)),
             )
@@ -304,6 +312,7 @@ class _Fleet:
             sum(device.outbox.dropped for device in devices),
             sum(device.outbox.unconfirmed for device in devices),
             sum(device.outbox.waiting + device.outbox.in_flight for device in devices),
+            sum(device.waveforms for device in devices),
             self._clock.now_s(),
         )
 
