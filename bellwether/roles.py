@@ -20,8 +20,11 @@ def run_ingest(settings: Settings) -> None:
     from ingest.gate import Gate
     from ingest.loop import Ingest
     from ingest.mapping import Mappings
+    from ingest.metrics import Metrics, MetricsServer
     from ingest.mqtt import MqttSource
 
+    metrics, port = Metrics(), settings.metrics_port
+    shown = MetricsServer(metrics.registry, settings.metrics_host, port) if port is not None else None
     mappings = mappings_of(settings)
     file = MappingFile(settings)
     broker = settings.gate_broker()
@@ -34,7 +37,7 @@ def run_ingest(settings: Settings) -> None:
             source.hear(**hearing(changed))
         return changed
 
-    ingest = Ingest(source, settings.need_database_url(), mappings=mappings, renewed=renewed)
+    ingest = Ingest(source, settings.need_database_url(), mappings=mappings, renewed=renewed, metrics=metrics)
 
     def stop() -> None:
         source.close()
@@ -48,6 +51,8 @@ def run_ingest(settings: Settings) -> None:
     try:
         ingest.run()
     finally:
+        if shown is not None:
+            shown.close()
         if gate is not None:
             gate.close()
 

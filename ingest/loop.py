@@ -30,11 +30,12 @@ from detectors.scores import Snapshot
 from ingest import forms
 from ingest.detectors import detectors_for
 from ingest.directory import Directory
-from ingest.forms import NO_MAPPINGS, Decoded
+from ingest.forms import NO_MAPPINGS, NOBODY, Decoded, TurnedAway
 from ingest.ledger import Ledger, acknowledgements, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
+from ingest.sparkplug import Due, Heard, SparkplugHost
 from store import ledger, occurrences, waveforms
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
@@ -76,6 +77,8 @@ class Ingest:
         Asked every few seconds: other mappings from now on, or None.
     metrics
         Where the figures go; without them, nowhere.
+    sparkplug
+        Makes who hears edge nodes, told whom we turn away; without it they are nobody's.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Ingest:
         mappings: Mappings = NO_MAPPINGS,
         renewed: Callable[[], Mappings | None] = lambda: None,
         metrics: Metrics | None = None,
+        sparkplug: Callable[[TurnedAway], SparkplugHost] | None = None,
     ) -> None:
         self._source = source
         self._database_url = database_url
@@ -95,6 +99,7 @@ class Ingest:
         self._stopping = threading.Event()
         self._conn: Session | None = None
         self._directory = Directory()
+        self._sparkplug = sparkplug(self._directory.turned_away) if sparkplug else None
         self._rules: dict[str, list[Rule]] = {}
         self._watch = Watch({}, {})
         self._learnt: set[int] = set()  # machines noted as such
@@ -125,12 +130,16 @@ class Ingest:
             self._wake()
             for delivery in self._source.deliveries():
                 arrived_us = self._clock_us()
-                batch = self._store(delivery.messages, arrived_us)
+                messages, due = self._in_turn(delivery.messages, arrived_us)
+                batch = self._store(messages, arrived_us)
                 delivery.ack()
+                self._tell_edge_nodes(due)
                 self._apply(self._score(batch, arrived_us))
                 self._acknowledge()
                 self._settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
                 self._look_after()
+            if self._sparkplug is not None:
+                self._apply(self._score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us()))
             self._saved_at = 0.0
             self._apply([])
             self._settle(every_s=0.0)
@@ -142,9 +151,27 @@ class Ingest:
         """No more waiting for a database that is away. The source is closed by its owner."""
         self._stopping.set()
 
+    def _in_turn(self, messages: Sequence[Message], arrived_us: int) -> tuple[Sequence[Message | Heard], Due]:
+        """A delivery with those messages of edge nodes whose turn it is; and what else is due to these.
+
+        Outside of any transaction: those are tried again, and a message is heard once.
+        """
+        host = self._sparkplug
+        if host is None:
+            return messages, Due()
+        heard = host.in_turn(messages, arrived_us)
+        due = host.due(arrived_us)
+        return [*heard, *due.heard] if due.heard else heard, due
+
+    def _tell_edge_nodes(self, due: Due) -> None:
+        if due.statuses:
+            self._transact(lambda conn: rows.note_status(conn, due.statuses))
+        for command in due.commands:
+            self._source.send(command.topic, command.payload, command.retain)
+
     # Storing --------------------------------------------------------------------------------------------------------
 
-    def _store(self, messages: Sequence[Message], arrived_us: int) -> Batch:
+    def _store(self, messages: Sequence[Message | Heard], arrived_us: int) -> Batch:
         """Store a delivery whole, in one transaction; the batch to be scored.
 
         A delivery that the database refuses for its content is halved until the guilty message is found.
@@ -170,7 +197,7 @@ class Ingest:
         self._count(entry, messages, batch, arrived_us)
         return batch
 
-    def _count(self, entry: Entry, messages: Sequence[Message], batch: Batch, arrived_us: int) -> None:
+    def _count(self, entry: Entry, messages: Sequence[Message | Heard], batch: Batch, arrived_us: int) -> None:
         """What was committed, for whoever watches this process."""
         total = dict(zip(ledger.COUNTS, entry.total().tolist(), strict=True))
         self._counts.update(messages=total["messages"], readings=total["stored"], rejects=total["rejected"])
@@ -186,7 +213,7 @@ class Ingest:
         if len(batch):
             self._metrics.event_lag((arrived_us - int(batch.time_us.max())) / 1e6)
 
-    def _append(self, conn: Session, messages: Sequence[Message], arrived_us: int) -> tuple[Batch, Entry]:
+    def _append(self, conn: Session, messages: Sequence[Message | Heard], arrived_us: int) -> tuple[Batch, Entry]:
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
         decoded = forms.decode(
             messages, self._directory.numbers, arrived_us, self._directory.turned_away, self._mappings
@@ -213,7 +240,7 @@ class Ingest:
     def _account(
         self,
         conn: Session,
-        messages: Sequence[Message],
+        messages: Sequence[Message | Heard],
         decoded: Decoded,
         stream: npt.NDArray[np.int32],
         fate: npt.NDArray[np.uint8],
@@ -237,18 +264,19 @@ class Ingest:
         entry.reasons = [reject.reason for reject in rejects]
         return entry, rejects
 
-    def _refuse(self, conn: Session, message: Message, reason: str, arrived_us: int) -> Entry:
+    def _refuse(self, conn: Session, message: Message | Heard, reason: str, arrived_us: int) -> Entry:
         """One message that the database will not have: a reject, whatever is in it."""
         self._directory.take_back()
-        topic = Topic.parse(message.topic)
-        whose = (topic.tenant, topic.device) if topic else (None, None)
-        rows.add_rejects(conn, [Reject(message.topic, message.payload, reason, *whose)], arrived_us)
+        topic = message if isinstance(message, Heard) else Topic.parse(message.topic)
+        tenant, device = (topic.tenant, topic.device) if topic else (NOBODY, NOBODY)
+        reject = Reject(message.topic, message.payload, reason, tenant or None, device or None)
+        rows.add_rejects(conn, [reject], arrived_us)
         counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
-        machine = self._directory.machine_of_name(*topic[:2]) if topic else None
+        machine = self._directory.machine_of_name(tenant, device)
         if machine is not None:
             entry = Entry(arrived_us, tallies={machine: counts})
         else:
-            entry = Entry(arrived_us, others={topic.tenant if topic else "": counts})
+            entry = Entry(arrived_us, others={tenant: counts})
         entry.reasons = [reason]
         ledger.note(conn, entry)
         return entry
@@ -384,7 +412,8 @@ class Ingest:
         if now - self._beat_at < BEAT_EVERY_S:
             return
         self._beat_at = now
-        detail: dict[str, object] = {"connected": self._source.connected, **self._counts}
+        lag_s = round(self._source.lag_s, 1)
+        detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
         self._mappings = self._renewed() or self._mappings
