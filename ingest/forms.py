@@ -6,7 +6,7 @@ message that is no telemetry at all is one reject. Nothing raises, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from ingest import cbor_forms, content, json_forms, senml, status, waveforms
 from ingest.mapping import Mappings, Route
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
+from ingest.sparkplug import Heard
 from store.telemetry import Reject, Status
-from telemetry import Batch, StreamKey, Topic
+from telemetry import Batch, Quality, StreamKey, Topic
 from telemetry.waveform import Waveform
 
 Decoder = Callable[[Reader, bytes], None]
@@ -83,11 +84,12 @@ class Decoded:
 
 
 def decode(
-    messages: Sequence[Message],
+    messages: Sequence[Message | Heard],
     numbers: Numbers,
     arrived_us: int,
     turned_away: TurnedAway = lambda _: None,
     mappings: Mappings = NO_MAPPINGS,
+    mended: Collection[tuple[str, str]] = (),
 ) -> Decoded:
     """Decode a delivery.
 
@@ -101,8 +103,10 @@ def decode(
         Why a device's messages are not taken, with the tenant who may know of it; None where they are.
     mappings
         How topics that are not of ours are read.
+    mended
+        Devices whose times are mended afterwards, and not judged here.
     """
-    columns = Columns(numbers, arrived_us, arrived_us)
+    columns = Columns(numbers, arrived_us, arrived_us, mended)
     party: list[int] = []
     parties: dict[tuple[str, str], int] = {}
     scalars: list[int] = []  # single readings by message
@@ -112,6 +116,12 @@ def decode(
     several: set[int] = set()
     for index, message in enumerate(messages):
         read = len(columns.value)
+        if isinstance(message, Heard):
+            party.append(parties.setdefault((message.tenant, message.device), len(parties)))
+            rejected += [(index, reject) for reject in _read_heard(message, index, columns)]
+            statuses += message.statuses
+            scalars.append(len(columns.value) - read)
+            continue
         topic = Topic.parse(message.topic)
         if topic is None and (route := mappings.match(message.topic)):
             whose, devices = _read_mapped(route, message, index, columns, turned_away, rejected, statuses)
@@ -157,6 +167,27 @@ def decode(
     )
 
 
+def fit_early(
+    messages: Sequence[Message], arrived_us: int, turned_away: TurnedAway, mappings: Mappings
+) -> list[Message]:
+    """Those of an early delivery that it makes no difference to take twice.
+
+    Readings with a time of their own are found stored the second time. A reading without one would be stored again, at
+    another time; a refused part be refused twice; a status be older than the one before.
+    """
+    decoded = decode(messages, {}, arrived_us, turned_away, mappings)
+    with_reading = np.zeros(len(messages), bool)
+    with_reading[decoded.message] = True
+    with_reading[decoded.message[(decoded.batch.quality & Quality.ARRIVAL_TIME) != 0]] = False
+    with_reading[[index for index, _ in decoded.rejected]] = False
+    said = {(status.tenant, status.device) for status in decoded.statuses}
+    return [
+        message
+        for message, fit, party in zip(messages, with_reading, decoded.party, strict=True)
+        if fit and decoded.parties[party] not in said
+    ]
+
+
 def _read(reader: Reader, message: Message) -> Waveform | None:
     """Read a message to where its readings go; the block of raw vibration, where it is one."""
     try:
@@ -170,6 +201,19 @@ def _read(reader: Reader, message: Message) -> Waveform | None:
     except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
         reader.reasons.append(f"could not be read: {type(error).__name__}: {error}"[:300])
     return None
+
+
+def _read_heard(heard: Heard, index: int, columns: Columns) -> list[Reject]:
+    """Read a message of an edge node, which the host has put in order."""
+    tenant, device = heard.tenant, heard.device
+    reasons = heard.reasons
+    if device:
+        reader = Reader(Topic(tenant, device, "telemetry"), columns, index)
+        heard.write(reader)
+        reasons = reader.reasons
+    if heard.counted is not None:
+        columns.counted.append((index, tenant, heard.node, *heard.counted))
+    return [Reject(heard.topic, heard.payload, reason, tenant or None, device or None) for reason in told(reasons)]
 
 
 def _read_mapped(

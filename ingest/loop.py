@@ -36,7 +36,7 @@ from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from store import ledger, occurrences, waveforms
+from store import ledger, occurrences, presence, waveforms
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
 from store.ledger import Entry
@@ -165,7 +165,7 @@ class Ingest:
 
     def _tell_edge_nodes(self, due: Due) -> None:
         if due.statuses:
-            self._transact(lambda conn: rows.note_status(conn, due.statuses))
+            self._transact(lambda conn: presence.note_status(conn, due.statuses))
         for command in due.commands:
             self._source.send(command.topic, command.payload, command.retain)
 
@@ -230,7 +230,7 @@ class Ingest:
         fate[kept] = appended.fate
         blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
         news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
-        rows.note_status(conn, decoded.statuses)
+        presence.note_status(conn, decoded.statuses)
         is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
         entry, rejects = self._account(conn, messages, decoded, stream, fate, late, is_new, arrived_us)
         rows.add_rejects(conn, rejects, arrived_us)

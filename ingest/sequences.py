@@ -28,6 +28,7 @@ MAX_HOLES = 512
 MAX_LOST = 64
 # Boots of a device that are remembered: a buffer on disk may still send those of earlier ones.
 MAX_BOOTS = 4
+# Runs below 0 are not acknowledged: this one of devices that give none, others of those that wait for no word from us.
 NO_BOOT = -1
 
 
@@ -141,7 +142,7 @@ class Sequences:
         key = (machine, boot)
         run.heard_us = now_us
         self._changed.add(key)
-        if boot != NO_BOOT:
+        if boot >= 0:
             self._to_acknowledge[key] = None
         if seq == run.below and not run.above:  # nearly always
             run.below += 1
@@ -255,7 +256,7 @@ class Sequences:
         first = run.below
         missing = run.give_up_to(seq)
         self._changed.add(key)
-        if boot != NO_BOOT:
+        if boot >= 0:
             self._to_acknowledge[key] = None
         if not missing:
             return None

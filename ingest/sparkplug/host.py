@@ -8,7 +8,7 @@ messages that wait for an earlier one are read as they are, births beyond are re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,6 +36,9 @@ MAX_METRICS_IN_MESSAGE = 50_000
 # Too high: all its births come in the same second.
 ASKS_AT_ONCE = 10
 LOOK_EVERY_US = 100_000
+
+
+_BELOW = f"{ROOT}/"
 
 
 class Command(NamedTuple):
@@ -91,6 +94,16 @@ class SparkplugHost:
     def counts(self) -> Counter[str]:
         return self._held.counts
 
+    def in_turn(self, messages: Sequence[Message], arrived_us: int) -> list[Message | Heard]:
+        """Messages of any topics: those of edge nodes as far as it is their turn, all others as they are."""
+        taken: list[Message | Heard] = []
+        for message in messages:
+            if message.topic.startswith(_BELOW):
+                taken += self.hear(message, arrived_us)
+            else:
+                taken.append(message)
+        return taken
+
     def hear(self, message: Message, arrived_us: int) -> list[Heard]:
         """Take a message of a topic below `spBv1.0/`: what may be read now, in order.
 
@@ -119,6 +132,10 @@ class SparkplugHost:
             if not node.restless:
                 del self._restless[key]
         return due
+
+    def leave(self) -> list[Heard]:
+        """What waits, as it is: nobody will hear what it waits for."""
+        return [heard for node in self._restless.values() for heard in node.let_go()]
 
     def _hear(self, message: Message, arrived_us: int) -> list[Heard]:
         if message.topic.startswith(f"{ROOT}/STATE/"):

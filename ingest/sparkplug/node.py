@@ -175,7 +175,7 @@ class Node:
         if self.waiting_since_us is None or now_us - self.waiting_since_us < self._reorder_us:
             return []
         self.wants_rebirth = True
-        return self._let_go()
+        return self.let_go()
 
     def not_reborn(self, now_us: int) -> list[Status]:
         """Who had the time to be born again, and was not: offline."""
@@ -208,6 +208,27 @@ class Node:
             self._held.metrics -= session.metrics if session else 0
         self.session = self._former = None
 
+    def let_go(self, but: Iterable[Item] = ()) -> list[Heard]:
+        """Read what waits, in order, without what is missing between; of `but` the room is given back, and no more."""
+        kept = {item.seq for item in but}
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        for item in waiting:
+            self._released(item)
+        items = [item for item in waiting if item.seq not in kept]
+        session = self.session
+        if session is None:
+            return [self._only_read(None, item) for item in items]
+        first = session.expected
+        heard = []
+        for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % _SEQS):
+            missing = ((item.seq or 0) - session.next) % _SEQS
+            session.given_up.update((session.next + i) % _SEQS for i in range(missing))
+            session.next += missing
+            heard.append(self._next(session, item))
+            self._held.counts["missing"] += missing
+        return heard
+
     # Birth and death ------------------------------------------------------------------------------------------------
 
     def _birth(self, item: Item) -> list[Heard]:
@@ -216,7 +237,7 @@ class Node:
             return [self._only_read(None, item)]
         # What waits was sent before this birth, or after it and has overtaken it: the times of sending tell.
         later = [i for i in self._waiting.values() if 0 < item.sent_ms <= i.sent_ms]
-        heard = self._let_go(later)
+        heard = self.let_go(later)
         if refusal := self._no_room(item):
             self.forget()
             return [*heard, self._heard(item, Told(), refusal)]
@@ -256,7 +277,7 @@ class Node:
                 return [self._heard(item, Told())]
             # Of a birth that we never heard, or of an earlier one: who lives answers.
             self.wants_rebirth = True
-            heard = self._let_go()
+            heard = self.let_go()
             gone = [self.name]
         elif bd_seq != session.bd_seq:
             self._held.counts["deaths of another session"] += 1
@@ -267,7 +288,7 @@ class Node:
             return [self._heard(item, Told())]
         else:
             self.wants_rebirth = False
-            heard = self._let_go()
+            heard = self.let_go()
             gone = [self.name, *session.names]
             self.forget()
         self._died, self._died_us = bd_seq, item.arrived_us
@@ -310,7 +331,7 @@ class Node:
         full = len(self._waiting) >= MAX_WAITING or self._held.waiting_bytes + size > MAX_WAITING_BYTES
         if full or item.seq in self._waiting:
             self.wants_rebirth = True
-            heard = self._let_go()
+            heard = self.let_go()
         if self.session is not None and item.seq == self.session.expected:
             return [*heard, self._next(self.session, item)]
         if item.seq is None or self._held.waiting_bytes + size > MAX_WAITING_BYTES:
@@ -320,27 +341,6 @@ class Node:
         self._waiting[item.seq] = item
         self._held.waiting_bytes += size
         self._held.counts["out of order"] += 1
-        return heard
-
-    def _let_go(self, but: Iterable[Item] = ()) -> list[Heard]:
-        """Read what waits, in order, without what is missing between; of `but` the room is given back, and no more."""
-        kept = {item.seq for item in but}
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        for item in waiting:
-            self._released(item)
-        items = [item for item in waiting if item.seq not in kept]
-        session = self.session
-        if session is None:
-            return [self._only_read(None, item) for item in items]
-        first = session.expected
-        heard = []
-        for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % _SEQS):
-            missing = ((item.seq or 0) - session.next) % _SEQS
-            session.given_up.update((session.next + i) % _SEQS for i in range(missing))
-            session.next += missing
-            heard.append(self._next(session, item))
-            self._held.counts["missing"] += missing
         return heard
 
     def _released(self, item: Item) -> None:
