@@ -234,7 +234,7 @@ def _publication(head: int, body: bytes, heard: Heard) -> None:
             at += 1
     except (LookupError, ValueError, struct.error, MQTTException) as error:
         raise ConnectionError(f"a PUBLISH packet that is none: {error}") from error
-    heard.messages.append(Message(topic, body[at:], content_type, head & 8 != 0))
+    heard.messages.append(Message(topic, body[at:], content_type, head & 8 != 0, head & 1 != 0))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

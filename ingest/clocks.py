@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from store.presence import ClockFinding, KeptPiece
+
 Name = tuple[str, str]  # tenant and device
 
 # A stamp further ahead than this is no delay and no rounding. Too low: a device whose clock is kept by another time
@@ -75,32 +77,6 @@ class Piece:
 
     def shift_at(self, own_us: int) -> int:
         return self.shift_us + self.rate_ppm * (own_us - self.from_us) // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class PieceRow:
-    """A piece as the database has it."""
-
-    tenant: str
-    device: str
-    boot: int
-    from_us: int
-    used_us: int
-    shift_us: int
-    rate_ppm: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClockRow:
-    """How one device's clock stands: ahead of ours by `offset_s`. `cause` is empty where it is as before."""
-
-    tenant: str
-    device: str
-    at_us: int
-    offset_s: float
-    drift_ppm: float | None
-    before_s: float | None
-    cause: str
 
 
 class Correction:
@@ -299,7 +275,7 @@ class Clocks:
             found[index] = row is not None and _is_wrong(float(self._offset_us[row]))
         return found
 
-    def changes(self, now_us: int) -> list[ClockRow]:
+    def changes(self, now_us: int) -> list[ClockFinding]:
         """What was found out since it was last asked for."""
         found = []
         for row, cause in self._changed.items():
@@ -309,7 +285,7 @@ class Clocks:
                 continue
             self._noted_us[row], self._noted_at_us[row] = offset_us, now_us
             found.append(
-                ClockRow(
+                ClockFinding(
                     *self._names[row],
                     now_us,
                     offset_us / 1e6,
@@ -323,10 +299,10 @@ class Clocks:
         self._changed.clear()
         return found
 
-    def unsaved(self) -> list[PieceRow]:
+    def unsaved(self) -> list[KeptPiece]:
         """Pieces that must be saved in the transaction that stores by them; `saved` must follow its commit."""
         rows = {
-            (name, boot, piece.from_us): PieceRow(
+            (name, boot, piece.from_us): KeptPiece(
                 *name, boot, piece.from_us, piece.saved_us, piece.shift_us, piece.rate_ppm
             )
             for name, correction in self.corrections.items()

@@ -8,12 +8,16 @@ from typing import NamedTuple, Protocol
 
 
 class Message(NamedTuple):  # made by the ten thousand a second: a frozen dataclass takes three times as long
-    """One message as it came; `content_type` is empty where its sender named none, `again` MQTT's DUP flag."""
+    """One message as it came; `content_type` is empty where its sender named none, `again` MQTT's DUP flag.
+
+    What is `retained` was said at some time before we subscribed.
+    """
 
     topic: str
     payload: bytes
     content_type: str = ""
     again: bool = False
+    retained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

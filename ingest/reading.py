@@ -8,7 +8,7 @@ else. A part that is refused becomes a reason, and the rest is kept; a message t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,8 @@ MAX_POINT_LENGTH = 128
 # rows would lie in chunks of their own for years.
 EARLIEST_MS = 946_684_800_000
 MAX_AHEAD_MS = 86_400_000
+# The end of what a clock may show that is mended afterwards: with the year 2100 no sum of times overflows.
+LATEST_MS = 4_102_444_800_000
 # Devices' clocks wander by seconds; readings from further ahead are kept but would hide all that comes after.
 FUTURE_TOLERANCE_MS = 300_000
 # Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
@@ -71,11 +73,14 @@ class Columns:
     moment_us
         The time that stands for the next reading without one: a microsecond later each, so that what came together
         stays apart.
+    mended
+        Devices whose times are mended afterwards, and not judged before.
     """
 
     numbers: Numbers
     arrived_us: int
     moment_us: int
+    mended: Collection[tuple[str, str]] = ()
     time_us: list[int] = field(default_factory=list)
     stream: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
@@ -99,7 +104,7 @@ class Reader:
         The parts that were refused, and why.
     """
 
-    __slots__ = ("_columns", "_index", "_points", "arrived_us", "reasons", "topic")
+    __slots__ = ("_columns", "_index", "_mended", "_points", "arrived_us", "reasons", "topic")
 
     def __init__(self, topic: Topic, columns: Columns, index: int) -> None:
         self.topic = topic
@@ -107,6 +112,7 @@ class Reader:
         self.reasons: list[str] = []
         self._columns = columns
         self._index = index
+        self._mended = (topic.tenant, topic.device) in columns.mended
         self._points = columns.numbers.get((topic.tenant, topic.device), {})
 
     # Time -----------------------------------------------------------------------------------------------------------
@@ -228,6 +234,10 @@ class Reader:
         self._columns.counted.append((self._index, self.topic.tenant, self.topic.device, boot, seq))
 
     def _quality(self, ms: float) -> int:
+        if self._mended:
+            if not 0 <= ms <= LATEST_MS:
+                raise BadMessage("ts: no time between 1970 and 2100")
+            return Quality.GOOD
         if not ms >= EARLIEST_MS:
             raise BadMessage("ts: before the year 2000; milliseconds since 1970 are wanted")
         ahead_ms = ms - self.arrived_us / 1000
@@ -249,10 +259,11 @@ class Reader:
         if not present.any():
             return
         time_us = t0_us + np.rint(np.arange(len(column)) * dt_us).astype(np.int64)
-        if time_us[-1] > self.arrived_us + MAX_AHEAD_MS * 1000:
-            raise BadMessage("times more than a day ahead")
         flags = np.full(len(column), quality, np.uint8)
-        flags[time_us > self.arrived_us + FUTURE_TOLERANCE_MS * 1000] |= np.uint8(Quality.FUTURE)
+        if not self._mended:
+            if time_us[-1] > self.arrived_us + MAX_AHEAD_MS * 1000:
+                raise BadMessage("times more than a day ahead")
+            flags[time_us > self.arrived_us + FUTURE_TOLERANCE_MS * 1000] |= np.uint8(Quality.FUTURE)
         number = self._points.get(point)
         stream = np.full(len(column), self._number(point, unit) if number is None else number, np.int32)
         self._columns.arrays.append((self._index, Batch(time_us, stream, value, flags).where(present)))

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ingest.messages import Message
-from ingest.reading import MAX_COUNT
+from ingest.reading import LATEST_MS, MAX_COUNT
 from store.telemetry import Reject, Status
 from telemetry import Topic
 
@@ -28,10 +28,22 @@ def decode(messages: Iterable[tuple[Topic, Message]], arrived_us: int) -> tuple[
             reason = 'a status is an object with "online", true or false'
             rejects.append(Reject(message.topic, message.payload, reason, topic.tenant, topic.device))
             continue
-        texts = {name: _text(fields.get(name)) for name in ("kind", "model", "site", "firmware")}
+        texts = {name: _text(fields.get(name)) for name in ("kind", "model", "site", "firmware", "gateway", "reason")}
         boot, seq = _count(fields.get("boot")), _count(fields.get("seq"))
         online: bool = fields["online"]
-        statuses.append(Status(topic.tenant, topic.device, online, arrived_us, boot=boot, seq=seq, **texts))
+        statuses.append(
+            Status(
+                topic.tenant,
+                topic.device,
+                online,
+                arrived_us,
+                boot=boot,
+                seq=seq,
+                said_us=_moment_us(fields.get("ts")),
+                retained=message.retained,
+                **texts,
+            )
+        )
     return statuses, rejects
 
 
@@ -53,3 +65,8 @@ def _text(value: Any) -> str:
 def _count(value: Any) -> int | None:
     """A number of boots or messages; anything else counts as not said."""
     return value if type(value) is int and 0 <= value <= MAX_COUNT else None
+
+
+def _moment_us(stamp: Any) -> int | None:
+    """A time in milliseconds since 1970; anything else counts as not said."""
+    return round(stamp * 1000) if type(stamp) in (int, float) and 0 <= stamp <= LATEST_MS else None

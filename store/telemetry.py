@@ -6,8 +6,8 @@ batch with readings stored before takes the slower way through a stage, and says
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -89,7 +89,11 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a device says of itself; `seq` is the lowest number of this `boot` that it still holds."""
+    """What a device says of itself; `seq` is the lowest number of this `boot` that it still holds.
+
+    `at_us` is when that arrived, `said_us` the device's own time, if it gave one. `reason` is why it is offline: a last
+    will has none, or says that the connection was lost. What is `retained` was said at some time before.
+    """
 
     tenant: str
     device: str
@@ -101,6 +105,10 @@ class Status:
     firmware: str = ""
     boot: int | None = None
     seq: int | None = None
+    gateway: str = ""
+    reason: str = ""
+    said_us: int | None = None
+    retained: bool = False
 
 
 def append(conn: Session, readings: Batch) -> Appended:
@@ -212,36 +220,6 @@ def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set
         ],
     )
     return {number for (number,) in rows}
-
-
-def note_status(conn: Session, statuses: Iterable[Status]) -> None:
-    """Store what devices say of themselves; of several from one device the last, with what the earlier ones add."""
-    last: dict[tuple[str, str], Status] = {}
-    for status in statuses:
-        before = last.get((status.tenant, status.device), status)
-        last[status.tenant, status.device] = replace(
-            status,
-            kind=status.kind or before.kind,
-            model=status.model or before.model,
-            site=status.site or before.site,
-            firmware=status.firmware or before.firmware,
-        )
-    if not last:
-        return
-    rows = [last[key] for key in sorted(last)]
-    conn.execute(
-        queries("telemetry")["note_status"],
-        [
-            [s.tenant for s in rows],
-            [s.device for s in rows],
-            [s.kind for s in rows],
-            [s.model for s in rows],
-            [s.site for s in rows],
-            [s.firmware for s in rows],
-            [s.online for s in rows],
-            [instant(s.at_us) for s in rows],
-        ],
-    )
 
 
 def note_learnt(conn: Session, machines: Collection[int]) -> None:

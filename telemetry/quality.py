@@ -15,6 +15,8 @@ class Quality(IntFlag):
     """Stamped ahead of the server's clock by more than the tolerance; kept, not scored."""
     ARRIVAL_TIME = 4
     """The device gave no time: this is when the message arrived."""
+    CLOCK = 16
+    """The device's clock is known to be wrong: its stamp was mended, or, where its owner keeps them, is as it came."""
     IMPOSSIBLE = 8
     """Outside what the quantity can physically be; kept, not scored by what learns a normal."""
     CONTESTED = 32

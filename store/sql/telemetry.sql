@@ -96,18 +96,6 @@ WHERE r.quality & %s = 0
 ORDER BY r.time
 LIMIT %s
 
--- name: note_status
--- What devices say of themselves; an empty text keeps what is known.
-INSERT INTO devices (tenant, device, kind, model, site, firmware, online, online_at)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[])
-ON CONFLICT (tenant, device) DO UPDATE SET
-    kind = coalesce(nullif(excluded.kind, ''), devices.kind),
-    model = coalesce(nullif(excluded.model, ''), devices.model),
-    site = coalesce(nullif(excluded.site, ''), devices.site),
-    firmware = coalesce(nullif(excluded.firmware, ''), devices.firmware),
-    online = excluded.online,
-    online_at = excluded.online_at
-
 -- name: note_learnt
 -- Machines whose normal is known from now on.
 UPDATE devices SET learnt_at = now() WHERE id = ANY(%s) AND learnt_at IS NULL

@@ -15,7 +15,7 @@ from psycopg import errors, sql
 from servers import PASSWORDS, TENANTS, Database
 
 import store.telemetry as rows
-from store import ledger
+from store import ledger, presence
 from store.connection import Session, act_for
 from store.errors import Misconfigured
 from store.migrate import edition, migrate, migrations, pending
@@ -315,15 +315,15 @@ def test_a_reject_keeps_its_reason_and_its_first_bytes(ingest: Session, database
 
 
 def test_of_several_statuses_the_last_counts_and_silence_about_a_thing_keeps_it(ingest: Session) -> None:
-    rows.note_status(ingest, [Status("demo", "pump-1", True, START_US, kind="pump", firmware="1.4.2")])
-    rows.note_status(
+    presence.note_status(ingest, [Status("demo", "pump-1", True, START_US, kind="pump", firmware="1.4.2")])
+    presence.note_status(
         ingest,
         [
             Status("demo", "pump-1", True, START_US + 1, site="A", firmware="1.5.0"),
             Status("demo", "pump-1", False, START_US + 2),
         ],
     )
-    rows.note_status(ingest, [])
+    presence.note_status(ingest, [])
     found = ingest.execute("SELECT kind, site, firmware, online, online_at FROM devices").fetchall()
     assert found == [("pump", "A", "1.5.0", False, EPOCH + timedelta(microseconds=START_US + 2))]
 

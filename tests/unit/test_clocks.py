@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.clocks import AHEAD_US, BEFORE, BEHIND_US, ClockRow, Clocks, Piece
+from ingest.clocks import AHEAD_US, BEFORE, BEHIND_US, Clocks, Piece
 from ingest.server_clock import DOUBT_US, ServerClock
+from store.presence import ClockFinding
 
 START_US = 1_782_907_200_000_000
 SECOND = 1_000_000
@@ -136,7 +137,7 @@ class Fleet:
             delay_us = self.rng.integers(10_000, 80_000, len(self.names))
             self.clocks.observe(self.names, self.now_us - delay_us + round(off_s * SECOND), self.now_us)
 
-    def changes(self) -> list[ClockRow]:
+    def changes(self) -> list[ClockFinding]:
         return self.clocks.changes(self.now_us)
 
     @property
