@@ -54,7 +54,6 @@ class Lag:
             self._last_s = now_s - self._outstanding.popleft()[1]
 
     def forget(self) -> None:
-        """The broker has lost what it held for us."""
+        """What has been sent may be lost: the connection is another. How far behind it was is not forgotten."""
         self._outstanding.clear()
         self._sent_at = None
-        self._last_s = 0.0

@@ -130,7 +130,8 @@ class Ingest:
             self._wake()
             for delivery in self._source.deliveries():
                 arrived_us = self._clock_us()
-                messages, due = self._in_turn(delivery.messages, arrived_us)
+                heard = self._fit_early(delivery.messages, arrived_us) if delivery.early else delivery.messages
+                messages, due = self._in_turn(heard, arrived_us)
                 batch = self._store(messages, arrived_us)
                 delivery.ack()
                 self._tell_edge_nodes(due)
@@ -150,6 +151,9 @@ class Ingest:
     def stop(self) -> None:
         """No more waiting for a database that is away. The source is closed by its owner."""
         self._stopping.set()
+
+    def _fit_early(self, messages: Sequence[Message], arrived_us: int) -> Sequence[Message]:
+        return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._mappings)
 
     def _in_turn(self, messages: Sequence[Message], arrived_us: int) -> tuple[Sequence[Message | Heard], Due]:
         """A delivery with those messages of edge nodes whose turn it is; and what else is due to these.
