@@ -30,12 +30,12 @@ def mappings_of(settings: Settings) -> Mappings:
     return Mappings.from_settings(settings.mapping or ())
 
 
-def hearing(mappings: Mappings) -> dict[str, list[str]]:
-    """What `MqttSource` is to hear: our own topics, and those of the mappings."""
+def hearing(mappings: Mappings, *others: str) -> dict[str, list[str]]:
+    """What `MqttSource` is to hear: our own topics, those of the mappings, and others, in order."""
     told = mappings.status_filters()
     return {
-        "filters": [*OURS, *mappings.filters(), *told],
-        "in_order": [*IN_ORDER, *mappings.undated(), *told],
+        "filters": [*OURS, *mappings.filters(), *told, *others],
+        "in_order": [*IN_ORDER, *mappings.undated(), *told, *others],
         "retained": [*RETAINED, *told],
     }
 

@@ -6,6 +6,7 @@ import gc
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 from bellwether.settings import Settings
@@ -22,6 +23,7 @@ def run_ingest(settings: Settings) -> None:
     from ingest.mapping import Mappings
     from ingest.metrics import Metrics, MetricsServer
     from ingest.mqtt import MqttSource
+    from ingest.sparkplug import FILTER, HostState, SparkplugHost
 
     metrics, port = Metrics(), settings.metrics_port
     shown = MetricsServer(metrics.registry, settings.metrics_host, port) if port is not None else None
@@ -29,15 +31,24 @@ def run_ingest(settings: Settings) -> None:
     file = MappingFile(settings)
     broker = settings.gate_broker()
     gate = Gate(broker, settings.need_database_url()) if broker is not None else None
-    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, **hearing(mappings))
+    state = HostState(settings.sparkplug_host_id) if settings.sparkplug_host_id else None
+    edge_nodes = [FILTER] if state is not None else []
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, **hearing(mappings, *edge_nodes))
 
     def renewed() -> Mappings | None:
         changed = file.renewed()
         if changed is not None:
-            source.hear(**hearing(changed))
+            source.hear(**hearing(changed, *edge_nodes))
         return changed
 
-    ingest = Ingest(source, settings.need_database_url(), mappings=mappings, renewed=renewed, metrics=metrics)
+    ingest = Ingest(
+        source,
+        settings.need_database_url(),
+        mappings=mappings,
+        renewed=renewed,
+        metrics=metrics,
+        sparkplug=partial(SparkplugHost, state=state, reorder_s=settings.sparkplug_reorder_s) if state else None,
+    )
 
     def stop() -> None:
         source.close()

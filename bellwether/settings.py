@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     """Where `ingest` shows its figures to Prometheus; nowhere unless told."""
     mapping: list[dict[str, Any]] | None = None
     """What devices that speak another language mean, see `docs/mapping.md`."""
+    sparkplug_host_id: str = Field(default="bellwether", pattern=r"^[^+#/]*$")
+    """What edge nodes know `ingest` by, see `docs/sparkplug.md`; empty: they are not heard."""
+    sparkplug_reorder_s: float = Field(default=2.0, ge=0.0, le=60.0)
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None
