@@ -45,6 +45,10 @@ _AFTERWARDS = 0.5
 _OWN_PART = 2.0
 # A channel that has said nothing for so many of its own intervals is left out until it speaks again.
 _LOST_INTERVALS = 10
+# A channel that speaks more seldom than once in so many rows is left out for good: it would hold one value for most of
+# what the baseline remembers, and how such steps move with the others is learnt from a handful. Lower, and a
+# temperature read now and then has no say; higher, and each new value of a figure read by the minute is a departure.
+_SLOWEST_ROWS = 10
 # Faster streams are sampled: a machine's state is not told by the millisecond.
 _SHORTEST_ROW_US = 1_000_000
 # A departure ends below this score, so that learning does not start and stop around the limit.
@@ -304,7 +308,8 @@ class Multivariate:
         reach_us = _LOST_INTERVALS * np.maximum(interval_us, memory["width_us"][row, None])
         open_us = memory["open_us"][row, None]
         seen_us = memory["seen_us"][row]
-        alive: Mask = (memory["ready_us"][row] <= open_us) & (seen_us >= 0) & (open_us - seen_us <= reach_us)
+        heard = (memory["ready_us"][row] <= open_us) & (seen_us >= 0) & (open_us - seen_us <= reach_us)
+        alive: Mask = heard & (interval_us <= _SLOWEST_ROWS * memory["width_us"][row, None])
         return alive
 
     def _complete(self, memory: Memory, row: Rows) -> Mask:

@@ -137,6 +137,22 @@ def test_a_point_that_falls_silent_is_left_out() -> None:
     assert (scores.score[second(scores) >= 2040] >= 1.0).mean() > 0.9
 
 
+def test_a_point_that_speaks_by_the_minute_has_no_say_among_seconds() -> None:
+    """A figure that is computed once a minute would make a departure of each new value."""
+    for seed in range(4):
+        values = machine(3000, seed)
+        fast = values.copy()
+        values[:, 3] = np.where(np.arange(3000) % 60 == 0, 5.0 * values[:, 3] + 100.0, np.nan)
+        detector = Multivariate()
+        scores = scored(detector, values)
+        assert not (scores.score >= 1.0).any()
+        assert detector.explain(1).contributions["point-3"] == 0.0
+        fast[2500:, 0] += 8.0
+        fast[:, 3] = values[:, 3]
+        found = scored(Multivariate(), fast)
+        assert (found.score[second(found) >= 2510] >= 1.0).any()
+
+
 def test_a_machine_that_gains_a_point_is_learnt_afresh() -> None:
     detector = Multivariate()
     values = machine(1500)
