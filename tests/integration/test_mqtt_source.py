@@ -141,7 +141,7 @@ def test_paho_reads_through_our_connection_and_a_delivery_is_acknowledged_by_one
         device.send(*numbered(1000))
         until(lambda: taker.source.unacknowledged >= 1000)
         taker.held.clear()
-        until(lambda: sum(written) == 4 * 1001)
+        until(lambda: sum(written) >= 4 * 1001)  # markers are acknowledged too
     assert len(written) < 100
 
 
