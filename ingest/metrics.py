@@ -25,15 +25,17 @@ _CLASSES = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("database", r"^refused by the database"),
-        ("topic", r"topic"),
-        ("sender", r"tenant|devices? already|registered|revoked|admitted"),
-        ("sequence", r"\bseq\b|\bboot\b"),
-        ("size", r"bytes|MiB|more than|too (?:long|many|deep|large)|longer than|limit"),
-        ("time", r"\bts\b|\bt0\b|\bdt\b|\btime|clock|RFC 3339|ahead|year|1970"),
+        ("topic", r"^not a topic"),
+        (
+            "form",
+            r"^(not (JSON|CBOR|a map|a text)|could not be read|neither an|an empty|an item|a record|SenML|bver|no values)",
+        ),
+        ("sender", r"tenant|devices already|device's name|registered|revoked|admitted|retired|edge nodes"),
+        ("size", r"more than \d|larger than|too (long|deep|large)"),
+        ("time", r"^(ts|t|t0|dt|start): |\btime|day ahead|clock"),
         ("unit", r"\bunit"),
-        ("name", r"name|printable"),
-        ("value", r"number|finite|value|NaN|infin|list|range"),
-        ("form", r"JSON|CBOR|SenML|Sparkplug|protobuf|waveform|status|object|payload|content type|decod|empty|form"),
+        ("name", r"\bname\b|printable|alias"),
+        ("value", r"number|value|list|true or false|text"),
     )
 )
 REASONS = (*(name for name, _ in _CLASSES), "other")
