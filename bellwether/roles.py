@@ -33,7 +33,7 @@ def run_ingest(settings: Settings) -> None:
     gate = Gate(broker, settings.need_database_url()) if broker is not None else None
     state = HostState(settings.sparkplug_host_id) if settings.sparkplug_host_id else None
     edge_nodes = [FILTER] if state is not None else []
-    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, **hearing(mappings, *edge_nodes))
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, **hearing(mappings, *edge_nodes), state=state)
 
     def renewed() -> Mappings | None:
         changed = file.renewed()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.packettypes import PacketTypes
@@ -41,6 +41,25 @@ _LEAVE_WITHIN_S = 5.0
 _REFUSALS = {"Not authorized", "Bad user name or password", "Client identifier not valid", "Banned"}
 
 
+class State(Protocol):
+    """What is said of us to who listens: retained, at QoS 1."""
+
+    @property
+    def topic(self) -> str: ...
+
+    def will(self, now_ms: int) -> bytes:
+        """What the broker is to say when it loses us, of the connection that begins now."""
+        ...
+
+    def birth(self) -> bytes:
+        """That we hear, from that connection's beginning on."""
+        ...
+
+    def death(self, now_ms: int) -> bytes:
+        """That we leave."""
+        ...
+
+
 class Lane:
     """A session with a broker; what it hears waits in it.
 
@@ -58,6 +77,8 @@ class Lane:
         Whether the broker keeps the session, and what comes for it, while we are away.
     arrival
         Notified when something has arrived; lanes may share it.
+    state
+        Said at each connection as the first thing once subscribed, and at its end.
 
     Attributes
     ----------
@@ -81,6 +102,7 @@ class Lane:
         room_bytes: int,
         lasting: bool,
         arrival: threading.Condition,
+        state: State | None = None,
     ) -> None:
         self._broker = broker
         self._client_id = client_id
@@ -89,6 +111,7 @@ class Lane:
         self._room_bytes = room_bytes
         self._lasting = lasting
         self._arrival = arrival
+        self._state = state
         self._waiting: deque[Heard] = deque()
         self._waiting_bytes = 0
         self._deaf = False
@@ -144,10 +167,10 @@ class Lane:
 
     # What it says ---------------------------------------------------------------------------------------------------
 
-    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
-        """Publish at QoS 1; never waits. Nothing is sent while not connected, or while too much waits to be sent."""
+    def send(self, topic: str, payload: bytes, retain: bool = False, qos: int = 1) -> None:
+        """Publish; never waits. Nothing is sent while not connected, or while too much waits to be sent."""
         if self.connected:
-            self._client.publish(topic, payload, qos=1, retain=retain)
+            self._client.publish(topic, payload, qos=qos, retain=retain)
 
     def ask(self, topic: str, payload: bytes) -> None:
         """Likewise; whether the broker lets us is noted in `refused`."""
@@ -187,6 +210,8 @@ class Lane:
     def leave(self) -> None:
         """Send what waits to be sent, then close the connection."""
         self.hear_no_more()
+        if self._state is not None:
+            self.send(self._state.topic, self._state.death(_now_ms()), retain=True)
         self._stop(self._client)
 
     def _start(self) -> Subscriber:
@@ -194,6 +219,7 @@ class Lane:
         client.username_pw_set(self._broker.username, self._broker.password)
         if self._broker.tls:
             client.tls_set_context(self._broker.encryption())
+        client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -238,6 +264,10 @@ class Lane:
 
     # Callbacks: on the network thread, which an exception would end without a word ------------------------------------
 
+    def _on_pre_connect(self, client: Client, _: Any) -> None:
+        if self._state is not None:
+            client.will_set(self._state.topic, self._state.will(_now_ms()), qos=1, retain=True)
+
     def _on_connect(self, client: Client, _: Any, flags: ConnectFlags, reason: ReasonCode, __: Any) -> None:
         if reason.is_failure:
             if str(reason) in _REFUSALS:
@@ -251,6 +281,8 @@ class Lane:
         self.connections += 1
         log.info("broker connected", extra={"broker": str(self._broker), "session_present": flags.session_present})
         self._subscribe(client)
+        if self._state is not None:
+            client.publish(self._state.topic, self._state.birth(), qos=1, retain=True)
 
     def _on_disconnect(self, _: Client, __: Any, flags: DisconnectFlags, reason: ReasonCode, ____: Any) -> None:
         self._subscribed = False
@@ -268,3 +300,7 @@ class Lane:
         asked, topic = self._question or (0, "")
         if packet_id == asked and reason.is_failure:
             self.refused[topic] = str(reason)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

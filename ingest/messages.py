@@ -71,8 +71,8 @@ class Source(Protocol):
         """
         ...
 
-    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
-        """Publish at QoS 1, from the thread that takes the deliveries. Never waits.
+    def send(self, topic: str, payload: bytes, retain: bool = False, qos: int = 1) -> None:
+        """Publish, from the thread that takes the deliveries. Never waits.
 
         Not sent, without a word, while the source is not connected or too much waits to be sent already: who must know
         that it arrived asks for an answer.

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ingest.buffered import Heard
 from ingest.lag import Lag
-from ingest.lane import KEEPALIVE_S, Lane
+from ingest.lane import KEEPALIVE_S, Lane, State
 from ingest.messages import Delivery, Message
 from store.errors import Misconfigured
 from telemetry import STATUS_FILTER, TELEMETRY_FILTER, WAVEFORM_FILTER, Broker
@@ -71,6 +71,8 @@ class MqttSource:
         Those of `filters` that mean something only in the order in which they were said: never heard early.
     retained
         Those of which what is retained is wanted too.
+    state
+        What is said of us in the broker: at each connection, and at its end.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class MqttSource:
         filters: Sequence[str] = OURS,
         in_order: Collection[str] = IN_ORDER,
         retained: Collection[str] = RETAINED,
+        state: State | None = None,
     ) -> None:
         self._broker = broker
         self._client_id = client_id
@@ -103,6 +106,7 @@ class MqttSource:
             room_bytes=HELD_BYTES - LIVE_BYTES,
             lasting=True,
             arrival=self._arrival,
+            state=state,
         )
 
     def deliveries(self) -> Iterator[Delivery]:
@@ -134,9 +138,9 @@ class MqttSource:
         """Let `deliveries` end after what has arrived."""
         self._closed.set()
 
-    def send(self, topic: str, payload: bytes, retain: bool = False) -> None:
+    def send(self, topic: str, payload: bytes, retain: bool = False, qos: int = 1) -> None:
         """See `Source`."""
-        self._main.send(topic, payload, retain)
+        self._main.send(topic, payload, retain, qos)
 
     def hear(self, filters: Sequence[str], in_order: Collection[str], retained: Collection[str]) -> None:
         """Hear something else from now on; from the thread that takes the deliveries."""
