@@ -171,7 +171,7 @@ class Ingest:
         if due.statuses:
             self._transact(lambda conn: presence.note_status(conn, due.statuses))
         for command in due.commands:
-            self._source.send(command.topic, command.payload, command.retain)
+            self._source.send(command.topic, command.payload, command.retain, command.qos)
 
     # Storing --------------------------------------------------------------------------------------------------------
 
