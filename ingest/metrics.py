@@ -28,7 +28,7 @@ _CLASSES = tuple(
         ("topic", r"^not a topic"),
         (
             "form",
-            r"^(not (JSON|CBOR|a map|a text)|could not be read|neither an|an empty|an item|a record|SenML|bver|no values)",
+            r"^(not (JSON|CBOR|a map|a text)|could not be read|neither an|an (empty|item)|a record|SenML|no values)",
         ),
         ("sender", r"tenant|devices already|device's name|registered|revoked|admitted|retired|edge nodes"),
         ("size", r"more than \d|larger than|too (long|deep|large)"),
