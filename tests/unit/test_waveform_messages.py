@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def test_golden(case: Path) -> None:
 
 def test_there_are_golden_cases() -> None:
     assert len(GOLDEN) > 45
+
+
+def test_the_example_in_the_manual_is_a_block() -> None:
+    text = (Path(__file__).parents[2] / "docs/waveforms.md").read_text()
+    example = text.partition("To the byte")[2].partition("```")[2].partition("```")[0]
+    octets = (re.match(r"(?:\s*(?:[0-9a-f]{2})+(?=\s))+", line) for line in example.splitlines())
+    payload = bytes.fromhex("".join(found[0] for found in octets if found))
+    assert f"({len(payload)} bytes" in text
+    columns = Columns({}, 1_763_740_900_000_000, 0)
+    found = read(Reader(TOPIC, columns, 0), payload)
+    assert (found.time_us, found.rate_hz, found.axis, found.unit) == (1_763_740_800_000_000, 25_600, "x", "g")
+    assert (found.scale, found.samples.tolist()) == (2.0**-11, [0, 1, 32_767, -32_768])
 
 
 @given(
