@@ -421,8 +421,10 @@ class Node:
         self._held.counts.update(told.skipped)
         reasons = told.reasons
         if told.unknown:
-            what = f"{told.unknown} metrics that no birth heard has declared, {told.first_unknown} first"
-            reasons.append(f"{what}: a rebirth brings their present values")
+            more = f" and {told.unknown - 1} more" if told.unknown > 1 else ""
+            reasons.append(
+                f"{told.first_unknown}{more}: in no birth that was heard; a rebirth brings the present value"
+            )
         if refusal:
             reasons.append(refusal)
         address = item.address

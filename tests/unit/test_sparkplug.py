@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from telemetry import Quality, Topic, is_name
 
 START_MS = 1_782_907_200_000
 REORDER_MS = 2000
+GOLDEN = sorted((Path(__file__).parents[1] / "golden/sparkplug").glob("*.json"))
 
 
 class Plant:
@@ -81,6 +83,35 @@ def online(heard: Sequence[Heard]) -> list[tuple[str, bool]]:
 
 def reasons(heard: Sequence[Heard]) -> list[str]:
     return [reason for one in heard for reason in one.reasons]
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda path: path.stem)
+def test_golden(case: Path) -> None:
+    wanted = json.loads(case.read_text())
+    host = SparkplugHost()
+    heard = []
+    for said in wanted["messages"]:
+        message = Message(said["topic"], bytes.fromhex(said["hex"]), "", said["again"])
+        heard += host.hear(message, said["at_ms"] * 1000)
+    due = host.due(wanted["due_ms"] * 1000) if "due_ms" in wanted else Due()
+    assert [
+        {
+            "device": one.device,
+            "readings": [
+                [p, ms, value, Quality(flags).name.lower(), unit] for p, value, ms, flags, unit in one.readings
+            ],
+            "refused": one.reasons,
+            "statuses": [[status.device, status.online, status.at_us // 1000] for status in one.statuses],
+            "place": one.counted[1] if one.counted else None,
+        }
+        for one in heard + due.heard
+    ] == wanted["heard"], wanted["why"]
+    assert [command.topic for command in due.commands] == wanted["asked"], wanted["why"]
+    assert [[status.device, status.online] for status in due.statuses] == wanted["gone"], wanted["why"]
+
+
+def test_there_are_golden_cases() -> None:
+    assert len(GOLDEN) > 15
 
 
 # Births and data -----------------------------------------------------------------------------------------------------
@@ -363,9 +394,7 @@ def test_data_before_the_birth_asks_for_one_at_once_and_is_refused_when_it_comes
     assert plant.hear(plant.data(flow=1.0)) == []
     assert plant.asked() == 1
     heard = plant.birth()
-    assert reasons(heard) == [
-        "1 metrics that no birth heard has declared, alias 2 first: a rebirth brings their present values"
-    ]
+    assert reasons(heard) == ["alias 2: in no birth that was heard; a rebirth brings the present value"]
     assert ("edge.pump", "flow", 1.0) in values(heard)  # the birth's
     assert heard[0].undeclared == 1
 
