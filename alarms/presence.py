@@ -172,6 +172,7 @@ class Presence:
 
     def away(self, heard: Heard) -> dict[int, str]:
         """Machines that said they are gone and have not been heard since: `lost` or `stopped`."""
+        self._make_room(int(heard.machine.max(initial=-1)) + 1)
         words = dict.fromkeys(heard.machine[self._said_gone(heard)].tolist(), "lost")
         return words | dict.fromkeys(heard.machine[self._said_goodbye(heard)].tolist(), "stopped")
 

@@ -28,6 +28,7 @@ from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json
 from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
 from ingest import forms
+from ingest.attendance import Attendance
 from ingest.detectors import detectors_for
 from ingest.directory import Directory
 from ingest.forms import NO_MAPPINGS, NOBODY, Decoded, TurnedAway
@@ -36,7 +37,7 @@ from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from store import ledger, occurrences, presence, waveforms
+from store import ledger, occurrences, waveforms
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
 from store.ledger import Entry
@@ -95,7 +96,8 @@ class Ingest:
     ) -> None:
         self._source = source
         self._database_url = database_url
-        self._clock_us = clock_us
+        self._attendance = Attendance(clock_us)
+        self._clock_us = self._attendance.now_us
         self._stopping = threading.Event()
         self._conn: Session | None = None
         self._directory = Directory()
@@ -129,7 +131,7 @@ class Ingest:
         try:
             self._wake()
             for delivery in self._source.deliveries():
-                arrived_us = self._clock_us()
+                arrived_us = self._attendance.tick(self._watch, self._source.connected)
                 heard = self._fit_early(delivery.messages, arrived_us) if delivery.early else delivery.messages
                 messages, due = self._in_turn(heard, arrived_us)
                 batch = self._store(messages, arrived_us)
@@ -169,7 +171,8 @@ class Ingest:
 
     def _tell_edge_nodes(self, due: Due) -> None:
         if due.statuses:
-            self._transact(lambda conn: presence.note_status(conn, due.statuses))
+            self._transact(lambda conn: self._attendance.note(conn, due.statuses))
+            self._attendance.confirm(self._clock_us())
         for command in due.commands:
             self._source.send(command.topic, command.payload, command.retain, command.qos)
 
@@ -197,6 +200,7 @@ class Ingest:
             entry = self._transact(lambda conn: self._refuse(conn, messages[0], reason, arrived_us))
             batch = Batch.empty()
         self._directory.confirm()
+        self._attendance.confirm(arrived_us)
         self._ledger.take(entry, self._directory.names)
         self._count(entry, messages, batch, arrived_us)
         return batch
@@ -220,8 +224,14 @@ class Ingest:
     def _append(self, conn: Session, messages: Sequence[Message | Heard], arrived_us: int) -> tuple[Batch, Entry]:
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
         decoded = forms.decode(
-            messages, self._directory.numbers, arrived_us, self._directory.turned_away, self._mappings
+            messages,
+            self._directory.numbers,
+            arrived_us,
+            self._directory.turned_away,
+            self._mappings,
+            self._attendance.mended,
         )
+        self._attendance.mend(decoded, messages, self._directory, arrived_us, self._source.lag_s)
         stream, new = self._directory.resolve(conn, decoded)
         self._watch.watch(new)
         readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
@@ -234,7 +244,7 @@ class Ingest:
         fate[kept] = appended.fate
         blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
         news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
-        presence.note_status(conn, decoded.statuses)
+        self._attendance.note(conn, decoded.statuses)
         is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
         entry, rejects = self._account(conn, messages, decoded, stream, fate, late, is_new, arrived_us)
         rows.add_rejects(conn, rejects, arrived_us)
@@ -271,6 +281,7 @@ class Ingest:
     def _refuse(self, conn: Session, message: Message | Heard, reason: str, arrived_us: int) -> Entry:
         """One message that the database will not have: a reject, whatever is in it."""
         self._directory.take_back()
+        self._attendance.note(conn, [])
         topic = message if isinstance(message, Heard) else Topic.parse(message.topic)
         tenant, device = (topic.tenant, topic.device) if topic else (NOBODY, NOBODY)
         reject = Reject(message.topic, message.payload, reason, tenant or None, device or None)
@@ -366,10 +377,13 @@ class Ingest:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
         streams = self._transact(self._directory.load)
         self._transact(self._recall)
+        self._transact(self._attendance.load)
         rules = self._transact(_rules)
         snapshots = self._transact(occurrences.load_state)
         afresh = self._take_rules(rules, streams, snapshots)
         if "watch" in snapshots and "watch" not in afresh:
+            # Nobody could have been heard while we were not there.
+            self._watch.excuse(self._clock_us() - self._watch.now_us if self._watch.now_us else 0)
             self._catch_up()
         self._saved_at = 0.0
         self._apply([])
@@ -389,8 +403,9 @@ class Ingest:
     ) -> list[str]:
         """Watch by these rules, with the memory there is; what could not read its own begins afresh."""
         self._rules = rules
-        self._watch = Watch(detectors_for(rules), rules)
+        self._watch = Watch(detectors_for(rules), rules, self._attendance.presence)
         self._watch.watch(streams)
+        self._watch.place(self._attendance.places)
         afresh = self._watch.restore(snapshots) if snapshots else []
         if afresh:
             log.warning("detectors begin afresh: their memory is of another layout", extra={"detectors": afresh})
@@ -420,6 +435,7 @@ class Ingest:
         detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
+        self._transact(lambda conn: self._attendance.look_after(conn, self._watch, self._clock_us()))
         self._mappings = self._renewed() or self._mappings
         learnt = self._watch.learnt() - self._learnt
         if learnt:
