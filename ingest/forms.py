@@ -64,6 +64,8 @@ class Decoded:
         Blocks of raw vibration; what they say is in `batch`.
     several
         Messages of more than one device; the party of each is the first of them.
+    moments : (M,)
+        What stood for the time of the first reading of each message that had none, µs since 1970.
     """
 
     batch: Batch
@@ -77,6 +79,7 @@ class Decoded:
     statuses: list[Status]
     waveforms: list[tuple[int, Waveform]]
     several: set[int]
+    moments: list[int]
 
     @property
     def rejects(self) -> list[Reject]:
@@ -90,6 +93,7 @@ def decode(
     turned_away: TurnedAway = lambda _: None,
     mappings: Mappings = NO_MAPPINGS,
     mended: Collection[tuple[str, str]] = (),
+    moment_us: int | None = None,
 ) -> Decoded:
     """Decode a delivery.
 
@@ -105,8 +109,10 @@ def decode(
         How topics that are not of ours are read.
     mended
         Devices whose times are mended afterwards, and not judged here.
+    moment_us
+        What stands for the time of the first reading without one, where that is not its arrival.
     """
-    columns = Columns(numbers, arrived_us, arrived_us, mended)
+    columns = Columns(numbers, arrived_us, arrived_us if moment_us is None else moment_us, mended)
     party: list[int] = []
     parties: dict[tuple[str, str], int] = {}
     scalars: list[int] = []  # single readings by message
@@ -114,8 +120,10 @@ def decode(
     statuses: list[Status] = []
     blocks: list[tuple[int, Waveform]] = []
     several: set[int] = set()
+    moments: list[int] = []
     for index, message in enumerate(messages):
         read = len(columns.value)
+        moments.append(columns.moment_us)
         if isinstance(message, Heard):
             party.append(parties.setdefault((message.tenant, message.device), len(parties)))
             rejected += [(index, reject) for reject in _read_heard(message, index, columns)]
@@ -164,6 +172,7 @@ def decode(
         statuses=statuses,
         waveforms=blocks,
         several=several,
+        moments=moments,
     )
 
 

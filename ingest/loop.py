@@ -36,11 +36,13 @@ from ingest.ledger import Ledger, acknowledgements, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
+from ingest.replays import NOTHING, Replays, entry_of_played, message_of
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from store import ledger, occurrences, waveforms
+from store import edge_nodes, ledger, occurrences, rejects, waveforms
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
 from store.ledger import Entry
+from store.rejects import Refusal, Replay, Room
 from store.telemetry import Fate, Reject
 from telemetry import Batch, Quality, Stream, Topic
 
@@ -107,6 +109,8 @@ class Ingest:
         self._learnt: set[int] = set()  # machines noted as such
         self._metrics = metrics or Metrics()
         self._ledger = Ledger()
+        self._replays = Replays()
+        self._room = Room()
         self._losses = Losses({})
         self._mappings = mappings
         self._renewed = renewed
@@ -140,6 +144,7 @@ class Ingest:
                 self._apply(self._score(batch, arrived_us))
                 self._acknowledge()
                 self._settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
+                self._replays.turn(self._transact, self._play, at_rest=not delivery.messages)
                 self._look_after()
             if self._sparkplug is not None:
                 self._apply(self._score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us()))
@@ -166,12 +171,14 @@ class Ingest:
         if host is None:
             return messages, Due()
         heard = host.in_turn(messages, arrived_us)
-        due = host.due(arrived_us)
+        due = host.due(arrived_us, self._source.connected)
         return [*heard, *due.heard] if due.heard else heard, due
 
     def _tell_edge_nodes(self, due: Due) -> None:
         if due.statuses:
             self._transact(lambda conn: self._attendance.note(conn, due.statuses))
+        if due.members:
+            self._transact(lambda conn: edge_nodes.note(conn, due.members))
             self._attendance.confirm(self._clock_us())
         for command in due.commands:
             self._source.send(command.topic, command.payload, command.retain, command.qos)
@@ -232,6 +239,21 @@ class Ingest:
             self._attendance.mended,
         )
         self._attendance.mend(decoded, messages, self._directory, arrived_us, self._source.lag_s)
+        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
+        self._attendance.note(conn, decoded.statuses)
+        entry, refusals = self._account(conn, messages, decoded, stream, fate, late, blocks, arrived_us)
+        rejects.add(conn, refusals, arrived_us, self._room)
+        ledger.note(conn, entry)
+        return batch, entry
+
+    def _keep(
+        self, conn: Session, decoded: Decoded, arrived_us: int
+    ) -> tuple[Batch, npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.bool_], Mapping[int, bool]]:
+        """Store what was decoded.
+
+        Returns the batch to be scored; of each reading its stream, its fate, and whether it is late; and of each
+        message with a block of raw vibration whether that is new.
+        """
         stream, new = self._directory.resolve(conn, decoded)
         self._watch.watch(new)
         readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
@@ -244,12 +266,8 @@ class Ingest:
         fate[kept] = appended.fate
         blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
         news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
-        self._attendance.note(conn, decoded.statuses)
         is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
-        entry, rejects = self._account(conn, messages, decoded, stream, fate, late, is_new, arrived_us)
-        rows.add_rejects(conn, rejects, arrived_us)
-        ledger.note(conn, entry)
-        return appended.batch, entry
+        return appended.batch, stream, fate, late, is_new
 
     def _account(
         self,
@@ -261,7 +279,7 @@ class Ingest:
         late: npt.NDArray[np.bool_],
         blocks: Mapping[int, bool],
         arrived_us: int,
-    ) -> tuple[Entry, list[Reject]]:
+    ) -> tuple[Entry, list[Refusal]]:
         """What the delivery adds to the ledger, and the rejects that are news."""
         machine_of = self._directory.machine_of_name
         again = copies(
@@ -274,9 +292,23 @@ class Ingest:
         )
         owner = self._directory.machine_of[stream]
         entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us, blocks)
-        rejects = [reject for index, reject in decoded.rejected if not is_copy[index]]
-        entry.reasons = [reject.reason for reject in rejects]
-        return entry, rejects
+        taken = np.zeros(len(messages), bool)
+        taken[decoded.message] = True
+        taken[list(blocks)] = True
+        refusals = [
+            Refusal(
+                reject,
+                index,
+                _content_type(messages[index]),
+                decoded.moments[index],
+                not taken[index],
+                isinstance(messages[index], Message),
+            )
+            for index, reject in decoded.rejected
+            if not is_copy[index]
+        ]
+        entry.reasons = [refusal.reject.reason for refusal in refusals]
+        return entry, refusals
 
     def _refuse(self, conn: Session, message: Message | Heard, reason: str, arrived_us: int) -> Entry:
         """One message that the database will not have: a reject, whatever is in it."""
@@ -285,7 +317,8 @@ class Ingest:
         topic = message if isinstance(message, Heard) else Topic.parse(message.topic)
         tenant, device = (topic.tenant, topic.device) if topic else (NOBODY, NOBODY)
         reject = Reject(message.topic, message.payload, reason, tenant or None, device or None)
-        rows.add_rejects(conn, [reject], arrived_us)
+        refusal = Refusal(reject, 0, _content_type(message), arrived_us, True, isinstance(message, Message))
+        rejects.add(conn, [refusal], arrived_us, self._room)
         counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
         machine = self._directory.machine_of_name(tenant, device)
         if machine is not None:
@@ -295,6 +328,43 @@ class Ingest:
         entry.reasons = [reason]
         ledger.note(conn, entry)
         return entry
+
+    # Playing again --------------------------------------------------------------------------------------------------
+
+    def _play(self, replay: Replay) -> None:
+        """Play a rejected message again, as if it had just been decoded; whatever comes of it is noted with it."""
+        try:
+            batch, entry = self._transact(lambda conn: self._append_played(conn, replay))
+        except Refused as refusal:
+            still = [f"refused by the database: {refusal}"[:500]]
+            self._transact(lambda conn: rejects.played(conn, replay, None, still))
+            return
+        self._directory.confirm()
+        self._ledger.take(entry, self._directory.names)
+        self._counts["played"] += 1
+        self._apply(self._score(batch, self._clock_us()))
+
+    def _append_played(self, conn: Session, replay: Replay) -> tuple[Batch, Entry]:
+        self._directory.take_back()
+        message = message_of(replay)
+        if message is None:
+            rejects.played(conn, replay, None, ["it is not kept whole"])
+            return Batch.empty(), Entry(replay.at_us)
+        directory = self._directory
+        decoded = forms.decode(
+            [message],
+            directory.numbers,
+            replay.at_us,
+            directory.turned_away,
+            self._mappings,
+            moment_us=replay.moment_us,
+        )
+        batch, stream, fate, late, blocks = self._keep(conn, decoded, replay.at_us)
+        known = directory.machine_of_name
+        entry, taken = entry_of_played(replay, directory.machine_of[stream], fate, late, blocks, known)
+        rejects.played(conn, replay, taken, [reject.reason for reject in decoded.rejects] or [NOTHING])
+        ledger.note(conn, entry)
+        return batch, entry
 
     # Scoring --------------------------------------------------------------------------------------------------------
 
@@ -376,6 +446,8 @@ class Ingest:
     def _wake(self) -> None:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
         streams = self._transact(self._directory.load)
+        if self._sparkplug is not None:
+            self._sparkplug.remember(self._transact(edge_nodes.known))
         self._transact(self._recall)
         self._transact(self._attendance.load)
         rules = self._transact(_rules)
@@ -492,6 +564,10 @@ class Ingest:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _content_type(message: Message | Heard) -> str:
+    return message.content_type if isinstance(message, Message) else ""
 
 
 def _rules(conn: Session) -> dict[str, list[Rule]]:

@@ -17,8 +17,9 @@ from store.queries import queries
 from store.transactions import Transaction
 from telemetry import QUANTITIES
 
-CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", *sorted(QUANTITIES))
-"""What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`."""
+CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", "rejects", *sorted(QUANTITIES))
+"""What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
+Rejects are kept for 30 days where nothing is said."""
 
 # A reading with its share of the key, before compression: measured, 104 to 116.
 READING_BYTES = 115

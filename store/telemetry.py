@@ -35,10 +35,8 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 # PostgreSQL counts from 2000, we from 1970.
 _EPOCH_US = 946_684_800_000_000
-# Enough to see what a reject was; the rest of a megabyte of rubbish is not worth keeping.
-REJECT_BYTES = 4096
 # By so much of its beginning a payload is known again.
-_HEAD_BYTES = 256
+HEAD_BYTES = 256
 # Readings at once on the way back to the detectors after a crash.
 CATCH_UP_READINGS = 200_000
 
@@ -186,25 +184,6 @@ def encode(batch: Batch, *, ordinals: bool = False) -> memoryview:
     return memoryview(buffer)
 
 
-def add_rejects(conn: Session, rejects: Sequence[Reject], at_us: int) -> None:
-    """Store rejects with the first bytes of what was sent."""
-    if not rejects:
-        return
-    at = instant(at_us)
-    with conn.cursor() as cursor, cursor.copy(queries("telemetry")["copy_rejects"]) as copy:
-        copy.set_types(["timestamptz", "text", "text", "text", "bytea", "int4", "text"])
-        for reject in rejects:
-            copy.write_row((
-                at,
-                reject.tenant,
-                reject.device,
-                _storable(reject.topic),
-                reject.payload[:REJECT_BYTES],
-                len(reject.payload),
-                _storable(reject.reason),
-            ))  # fmt: skip
-
-
 def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set[int]:
     """The numbers of those that were rejected before: messages that come again."""
     if not rejects:
@@ -212,11 +191,11 @@ def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set
     rows = conn.execute(
         queries("telemetry")["rejected_before"],
         [
-            [_storable(reject.topic) for _, reject in rejects],
+            [storable(reject.topic) for _, reject in rejects],
             [len(reject.payload) for _, reject in rejects],
-            [reject.payload[:_HEAD_BYTES] for _, reject in rejects],
+            [reject.payload[:HEAD_BYTES] for _, reject in rejects],
             [number for number, _ in rejects],
-            _HEAD_BYTES,
+            HEAD_BYTES,
         ],
     )
     return {number for (number,) in rows}
@@ -308,6 +287,6 @@ def _measured(point: str, unit: str) -> tuple[str, str]:
     return (named.name, named.unit) if not unit else ("unknown", unit[:MAX_UNIT_LENGTH])
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL's text holds no NUL."""
     return text.replace("\0", "\\0")

@@ -79,6 +79,7 @@ WITH counted AS (
     UNION ALL SELECT tenant, device, sum(readings), 0, 0 FROM expired GROUP BY 1, 2
     UNION ALL SELECT tenant, device, -sum(stored), 0, 0 FROM backfills GROUP BY 1, 2
     UNION ALL SELECT coalesce(tenant, ''), coalesce(device, ''), 0, 0, count(*) FROM rejects GROUP BY 1, 2
+    UNION ALL SELECT tenant, device, 0, 0, rejects FROM rejects_gone
 ), tables AS (
     SELECT tenant, device, sum(readings) AS readings, sum(contested) AS contested, sum(rejects) AS rejects
     FROM kept GROUP BY 1, 2

@@ -40,7 +40,7 @@ SELECT (SELECT coalesce(sum(stored), 0)::bigint FROM ledger
        greatest(pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes(current_setting('effective_cache_size')) / 3),
        (SELECT extract(epoch FROM time_interval)::bigint / 3600 FROM timescaledb_information.dimensions
         WHERE hypertable_name = 'readings'),
-       (SELECT min(keep_days) FROM retention)
+       (SELECT min(keep_days) FROM retention WHERE class <> 'rejects')
 
 -- name: widen_chunks
 -- The chunks to come are so wide.

@@ -70,10 +70,6 @@ SELECT min(s.ordinal) FROM stage s JOIN kept USING (stream_id, time, value) GROU
 -- For the next delivery of the same transaction.
 DELETE FROM stage
 
--- name: copy_rejects
--- What could not be stored, and why.
-COPY rejects (at, tenant, device, topic, payload, bytes, reason) FROM STDIN (FORMAT binary)
-
 -- name: rejected_before
 -- Which of these have been rejected within a day: messages that come again are not rejected twice.
 SELECT sent.ordinal FROM unnest(%s::text[], %s::int[], %s::bytea[], %s::int[]) AS sent (topic, bytes, head, ordinal)

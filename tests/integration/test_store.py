@@ -15,10 +15,11 @@ from psycopg import errors, sql
 from servers import PASSWORDS, TENANTS, Database
 
 import store.telemetry as rows
-from store import ledger, presence
+from store import ledger, presence, rejects
 from store.connection import Session, act_for
 from store.errors import Misconfigured
 from store.migrate import edition, migrate, migrations, pending
+from store.rejects import Refusal, Room
 from store.telemetry import Fate, Reject, Status
 from telemetry import Batch, Quality, Stream, StreamKey
 
@@ -299,10 +300,12 @@ def test_verifying_finds_what_the_ledger_does_not_say(
 
 
 def test_a_reject_keeps_its_reason_and_its_first_bytes(ingest: Session, database: Database) -> None:
-    rubbish = b"\0\xff" * 5000
-    rows.add_rejects(
-        ingest, [Reject("a\0topic", rubbish, "no\0good", "demo", "pump-1"), Reject("t", b"", "nothing")], START_US
-    )
+    rubbish = b"\0\xff" * 50_000
+    refusals = [
+        Refusal(Reject("a\0topic", rubbish, "no\0good", "demo", "pump-1"), 0, "", START_US, True),
+        Refusal(Reject("t", b"", "nothing"), 1, "", START_US, True),
+    ]
+    rejects.add(ingest, refusals, START_US, Room())
     ingest.commit()
     with database.owner() as owner:
         found = owner.execute(
@@ -310,7 +313,7 @@ def test_a_reject_keeps_its_reason_and_its_first_bytes(ingest: Session, database
         ).fetchall()
     assert found == [
         (None, None, "t", b"", 0, "nothing"),
-        ("demo", "pump-1", "a\\0topic", rubbish[:4096], 10_000, "no\\0good"),
+        ("demo", "pump-1", "a\\0topic", rubbish[:4096], 100_000, "no\\0good"),
     ]
 
 
@@ -401,7 +404,8 @@ def two_tenants(module_database: Database) -> Database:
         for tenant in TENANTS:
             (stream,) = rows.add_streams(conn, [StreamKey(tenant, "pump-1", "flow")])
             rows.append(conn, a_batch(stream.id, range(3)))
-            rows.add_rejects(conn, [Reject("t", b"x", "bad", tenant, "pump-1")], START_US)
+            bad = Refusal(Reject("t", b"x", "bad", tenant, "pump-1"), 0, "", START_US, True)
+            rejects.add(conn, [bad], START_US, Room())
             hour = {(tenant, "pump-1", START_US): ledger.tally(messages=1, stored=3, rejected=1)}
             ledger.settle(conn, hour, [], [])
     return module_database

@@ -1,0 +1,108 @@
+-- name: numbers
+-- So many numbers for rows to come.
+SELECT nextval('rejects_id') FROM generate_series(1, %s)
+
+-- name: copy
+-- What could not be stored, and why.
+COPY rejects (id, at, tenant, device, topic, payload, bytes, reason, message, content_type, moment, whole, alone)
+FROM STDIN (FORMAT binary)
+
+-- name: due
+-- Messages to be played again, in the order in which they were asked for; what has been forgotten meanwhile is empty.
+SELECT p.reject, p.at, r.tenant, r.device, r.topic, r.payload, r.content_type, coalesce(r.moment, r.at) AS moment,
+       coalesce(r.whole, false) AS whole, coalesce(r.alone AND r.outcome IS DISTINCT FROM 'stored', false) AS alone
+FROM replays p LEFT JOIN rejects r ON r.id = p.reject AND r.at = p.at
+ORDER BY p.asked_at, p.reject LIMIT %s
+
+-- name: played
+-- What became of it; a part that is refused for the same reason as before says so, whatever became of the others.
+UPDATE rejects SET played_at = now(), outcome = CASE
+    WHEN %(taken)s::text IS NOT NULL AND NOT reason = ANY(%(still)s::text[]) THEN %(taken)s
+    WHEN reason = ANY(%(still)s::text[]) THEN 'rejected again: ' || reason
+    ELSE 'rejected again: ' || (%(still)s::text[])[1]
+END
+WHERE at = %(at)s AND (id = %(reject)s OR message = %(reject)s)
+
+-- name: done
+-- It need not be played any more.
+DELETE FROM replays WHERE reject = %s
+
+-- name: page
+-- A page of what could not be taken, newest first.
+SELECT id, at, tenant, device, topic, payload, bytes, reason, content_type, whole, played_at, outcome
+FROM tenant_rejects
+WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
+  AND (%(device)s::text IS NULL OR device = %(device)s)
+  AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)
+  AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
+  AND (%(end)s::timestamptz IS NULL OR at < %(end)s)
+  AND (%(after_at)s::timestamptz IS NULL OR (at, id) < (%(after_at)s, %(after_id)s))
+ORDER BY at DESC, id DESC
+LIMIT %(limit)s
+
+-- name: page_of_all
+-- The same for the owner of the database: of all tenants, and of nobody we know.
+SELECT id, at, tenant, device, topic, payload, bytes, reason, content_type, whole, played_at, outcome
+FROM rejects
+WHERE (%(id)s::bigint IS NULL OR id = %(id)s)
+  AND (%(tenant)s::text IS NULL OR coalesce(tenant, '') = %(tenant)s)
+  AND (%(device)s::text IS NULL OR device = %(device)s)
+  AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)
+  AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
+  AND (%(end)s::timestamptz IS NULL OR at < %(end)s)
+ORDER BY at DESC, id DESC
+LIMIT %(limit)s
+
+-- name: groups
+-- Which reasons there have been since a moment, of how many devices, the most frequent first.
+SELECT reason, count(*) AS rejects, count(DISTINCT device) AS devices, max(at) AS latest_at,
+       count(*) FILTER (WHERE whole AND (outcome IS NULL OR outcome LIKE 'rejected again%%')) AS playable,
+       count(*) FILTER (WHERE outcome IN ('stored', 'duplicate')) AS played
+FROM tenant_rejects
+WHERE at >= %(start)s
+GROUP BY reason ORDER BY rejects DESC, reason LIMIT %(limit)s
+
+-- name: ask
+-- Have messages played again: those of these numbers, or those that all of it applies to, the oldest first.
+WITH wanted AS (
+    SELECT coalesce(message, id) AS reject, min(at) AS at, tenant
+    FROM tenant_rejects
+    WHERE whole AND (outcome IS NULL OR outcome LIKE 'rejected again%%')
+      AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
+      AND (%(device)s::text IS NULL OR device = %(device)s)
+      AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)
+      AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
+      AND (%(end)s::timestamptz IS NULL OR at < %(end)s)
+    GROUP BY 1, tenant ORDER BY 2, 1 LIMIT %(limit)s
+), asked AS (
+    INSERT INTO replays (reject, at, tenant, asked_by)
+    SELECT reject, at, tenant, %(who)s FROM wanted ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM wanted
+
+-- name: ask_of_all
+-- The same for the owner of the database.
+WITH wanted AS (
+    SELECT coalesce(message, id) AS reject, min(at) AS at, tenant
+    FROM rejects
+    WHERE whole AND (outcome IS NULL OR outcome LIKE 'rejected again%%')
+      AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
+      AND (%(tenant)s::text IS NULL OR coalesce(tenant, '') = %(tenant)s)
+      AND (%(device)s::text IS NULL OR device = %(device)s)
+      AND (%(reason)s::text IS NULL OR strpos(reason, %(reason)s) > 0)
+      AND (%(start)s::timestamptz IS NULL OR at >= %(start)s)
+      AND (%(end)s::timestamptz IS NULL OR at < %(end)s)
+    GROUP BY 1, tenant ORDER BY 2, 1 LIMIT %(limit)s
+), asked AS (
+    INSERT INTO replays (reject, at, tenant, asked_by)
+    SELECT reject, at, tenant, %(who)s FROM wanted ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM wanted
+
+-- name: waiting
+-- How many messages wait to be played.
+SELECT count(*) FROM replays
+
+-- name: forget
+-- Forget what is older than so many days, or than its tenant keeps it; returns how much.
+SELECT forget_rejects(%s)

@@ -1,0 +1,294 @@
+"""Rejects: kept, looked at, put right and played again, and forgotten; the ledger adds up all along."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ingesting import Device, now_ms, until_settled, until_stored
+from servers import Database, RunningBroker
+from waiting import until
+
+import ingest.loop
+from ingest.loop import Ingest
+from ingest.mapping import Mappings
+from ingest.mqtt import IN_ORDER, OURS, MqttSource
+from store import ledger, rejects
+from store.connection import Session, act_for, connect
+from store.rejects import BEGINNING_BYTES, WHOLE_BYTES, Refusal, Room, Which
+from store.telemetry import HEAD_BYTES, Reject
+from telemetry import microseconds
+
+WRONG = [{"topic": "plant/{device}", "tenant": "demo", "points": [{"at": "flw"}]}]
+RIGHT = [{"topic": "plant/{device}", "tenant": "demo", "time": "ts", "points": [{"at": "flow", "unit": "l/min"}]}]
+UNDATED = [
+    {"topic": "plant/{device}", "tenant": "demo", "points": [{"at": "flow"}, {"at": "oil", "values": {"low": 1}}]}
+]
+HALF = [{"topic": "plant/{device}", "tenant": "demo", "points": [{"at": "flow"}, {"at": "oil"}]}]
+
+
+@contextmanager
+def ingesting(
+    database: Database, broker: RunningBroker, mappings: list[dict[str, Any]] | None = None
+) -> Iterator[Ingest]:
+    """Ingest until the block ends, with these mappings."""
+    known = Mappings.from_settings(mappings or [])
+    source = MqttSource(broker.of("bellwether"), "bellwether-ingest", [*OURS, *known.filters()], IN_ORDER)
+    ingest = Ingest(source, database.url("ingest"), mappings=known)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            ingest.run()
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=run, name="ingest")
+    thread.start()
+    try:
+        until(lambda: source.connected or failures)
+        yield ingest
+    finally:
+        source.close()
+        ingest.stop()
+        thread.join(30)
+    assert not failures, failures
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks for what is to be played at every turn."""
+    monkeypatch.setattr("ingest.replays.LOOK_EVERY_S", 0.0)
+
+
+@pytest.fixture
+def owner(database: Database) -> Iterator[Session]:
+    with database.owner() as conn:
+        yield conn
+
+
+class Fleet(Device):
+    """Publishes on any topic."""
+
+    def __init__(self, broker: RunningBroker) -> None:
+        super().__init__(broker, user="operator")
+
+
+def rows(owner: Session, query: str) -> list[tuple[Any, ...]]:
+    return owner.execute(query).fetchall()  # type: ignore[arg-type]  # queries of this file
+
+
+def played(owner: Session) -> list[tuple[str, str | None]]:
+    """Reason and outcome of every reject, once nothing waits to be played."""
+    until(lambda: not rejects.waiting(owner))
+    return rows(owner, "SELECT reason, outcome FROM rejects ORDER BY id")
+
+
+def adds_up(database: Database, owner: Session) -> dict[str, int]:
+    """The ledger agrees with the tables; its figures."""
+    until_settled(database)
+    assert not ledger.verify(owner)[1]
+    names = ("messages", "messages_stored", "messages_rejected", "stored", "rejected", "played")
+    (row,) = rows(owner, f"SELECT {', '.join(f'sum({name})::int' for name in names)} FROM ledger")  # noqa: S608
+    return dict(zip(names, row, strict=True))
+
+
+def test_a_mapping_put_right_brings_back_what_it_had_missed(
+    database: Database, broker: RunningBroker, owner: Session
+) -> None:
+    ts = now_ms() - 60_000
+    with ingesting(database, broker, WRONG), Fleet(broker) as fleet:
+        for number in range(5):
+            fleet.send({"ts": ts + number * 1000, "flow": 100 + number}, topic="plant/pump")
+        until(lambda: len(rows(owner, "SELECT FROM rejects")) == 5)
+        before = adds_up(database, owner)
+    assert before == {
+        "messages": 5,
+        "messages_stored": 0,
+        "messages_rejected": 5,
+        "stored": 0,
+        "rejected": 5,
+        "played": 0,
+    }
+    assert rejects.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
+    assert rejects.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
+    assert rejects.waiting(owner) == 5, "asked twice is asked once"
+    with ingesting(database, broker, RIGHT):
+        assert {outcome for _, outcome in played(owner)} == {"stored"}
+        after = adds_up(database, owner)
+        assert after == {**before, "stored": 5, "played": 5}
+        assert rows(owner, "SELECT extract(epoch FROM time) * 1000, value FROM readings ORDER BY 1") == [
+            (ts + number * 1000, pytest.approx((100 + number) * 0.06)) for number in range(5)
+        ]
+        # What is stored is not asked for again; were it played all the same, nothing would come of it.
+        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 0
+        owner.execute("INSERT INTO replays (reject, at, tenant, asked_by) SELECT id, at, tenant, 'test' FROM rejects")
+        assert {outcome for _, outcome in played(owner)} == {"duplicate"}
+        assert adds_up(database, owner) == after
+
+
+def test_a_message_without_a_time_is_played_at_the_time_of_its_arrival_and_once(
+    database: Database, broker: RunningBroker, owner: Session
+) -> None:
+    with ingesting(database, broker, HALF), Fleet(broker) as fleet:
+        fleet.send({"flow": 7, "oil": "low"}, topic="plant/pump")
+        until_stored(database, 1)
+        until(lambda: rows(owner, "SELECT FROM rejects"))
+    ((stored_at,),) = rows(owner, "SELECT time FROM readings")
+    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    with ingesting(database, broker, UNDATED):
+        assert [outcome for _, outcome in played(owner)] == ["stored"]
+        until_stored(database, 2)
+        figures = adds_up(database, owner)
+    assert rows(owner, "SELECT DISTINCT time FROM readings") == [(stored_at,)], "the flow is not stored twice"
+    assert (figures["played"], figures["messages_stored"], figures["stored"]) == (0, 1, 2)
+
+
+def test_what_is_refused_again_says_why_part_by_part(database: Database, broker: RunningBroker, owner: Session) -> None:
+    ts = now_ms() - 60_000
+    with ingesting(database, broker), Device(broker) as pump:
+        pump.send({"ts": ts, "flow": "x", "level": "y", "speed": 1}, b"{", topic=None)
+        until(lambda: len(rows(owner, "SELECT FROM rejects")) == 3)
+        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "messages, not parts"
+        assert played(owner) == [
+            ("flow: a text is no number", "rejected again: flow: a text is no number"),
+            ("level: a text is no number", "rejected again: level: a text is no number"),
+            *[(reason, f"rejected again: {reason}") for (reason,) in rows(owner, "SELECT max(reason) FROM rejects")],
+        ]
+        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "another mapping may come"
+        played(owner)
+        figures = adds_up(database, owner)
+    assert (figures["stored"], figures["rejected"], figures["played"]) == (1, 3, 0)
+
+
+def test_playing_is_stopped_and_goes_on(
+    database: Database, broker: RunningBroker, owner: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ts = now_ms() - 600_000
+    with ingesting(database, broker, WRONG), Fleet(broker) as fleet:
+        fleet.begin(({"ts": ts + number, "flow": number} for number in range(300)), topic="plant/pump")
+        fleet.finish()
+        until(lambda: len(rows(owner, "SELECT FROM rejects")) == 300)
+    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    real, count = ingest.loop.Ingest._append_played, 0
+
+    def dying(self: Ingest, conn: Session, replay: rejects.Replay) -> Any:
+        nonlocal count
+        count += 1
+        result = real(self, conn, replay)
+        if count == 100:
+            raise RuntimeError("killed before the commit")
+        return result
+
+    monkeypatch.setattr(ingest.loop.Ingest, "_append_played", dying)
+    with pytest.raises(AssertionError, match="killed"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
+        until(lambda: count >= 100)
+        until(lambda: running._conn is None)
+    assert rejects.waiting(owner) == 201
+    with ingesting(database, broker, RIGHT):
+        assert {outcome for _, outcome in played(owner)} == {"stored"}
+        figures = adds_up(database, owner)
+    assert (figures["stored"], figures["played"], figures["messages"]) == (300, 300, 300)
+
+
+def test_nobodys_are_seen_and_played_by_the_owner_alone(
+    database: Database, broker: RunningBroker, owner: Session
+) -> None:
+    with ingesting(database, broker), Device(broker, tenant="newcomer") as pump:
+        pump.send({"ts": now_ms() - 1000, "flow": 1})
+        until(lambda: rows(owner, "SELECT FROM rejects"))
+    with connect(database.url("api"), "test") as conn:
+        act_for(conn, "demo")
+        assert not rejects.page(conn, Which(), limit=10)
+        assert rejects.ask(conn, Which(), limit=10, who="test") == 0
+    (kept,) = rejects.page_of_all(owner, Which(tenant=""), 10)
+    assert (kept.tenant, kept.reason, kept.whole) == (None, "no such tenant", True)
+    owner.execute("INSERT INTO tenants (id, name) VALUES ('newcomer', 'Newcomer')")
+    assert rejects.ask_of_all(owner, Which(ids=[kept.id]), limit=1, who="test") == 1
+    with ingesting(database, broker):
+        assert [outcome for _, outcome in played(owner)] == ["stored"]
+        figures = adds_up(database, owner)
+    assert (figures["stored"], figures["played"]) == (1, 1)
+
+
+# Keeping and forgetting -----------------------------------------------------------------------------------------------
+
+REJECT = Reject("t", b"x", "bad", "demo", "pump")
+
+
+def kept(database: Database, refusals: list[Refusal], room: Room, at: datetime | None = None) -> list[tuple[Any, ...]]:
+    with connect(database.url("ingest"), "test") as conn:
+        rejects.add(conn, refusals, microseconds(at or datetime.now(UTC)), room)
+    with database.owner() as conn:
+        return rows(
+            conn, "SELECT octet_length(payload), bytes, whole, message = min(id) OVER () FROM rejects ORDER BY id"
+        )
+
+
+def refusal(payload: bytes, message: int = 0, **changes: Any) -> Refusal:
+    return Refusal(
+        replace(REJECT, payload=payload, **changes), message, "application/json", 1_782_907_200_000_000, True
+    )
+
+
+def test_a_message_is_kept_once_and_whole_unless_it_is_too_long(database: Database) -> None:
+    whole, long = b"w" * WHOLE_BYTES, b"l" * (WHOLE_BYTES + 1)
+    assert kept(database, [refusal(whole), refusal(whole), refusal(long, 1)], Room()) == [
+        (WHOLE_BYTES, WHOLE_BYTES, True, None),
+        (HEAD_BYTES, WHOLE_BYTES, True, True),
+        (BEGINNING_BYTES, WHOLE_BYTES + 1, False, None),
+    ]
+
+
+def test_a_flood_fills_no_disk_and_each_tenant_has_its_own_room(database: Database) -> None:
+    room = Room(10_000)
+    flood = [refusal(b"x" * 1000, number) for number in range(50)]
+    found = kept(database, [*flood, refusal(b"y" * 1000, 99, tenant="other")], room)
+    assert [size for size, *_ in found] == [1000] * 10 + [HEAD_BYTES] * 40 + [1000]
+    assert [whole for _, _, whole, _ in found] == [True] * 10 + [False] * 40 + [True]
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert kept(database, [refusal(b"x" * 1000)], room, later)[-1][0] == 1000, "a new hour"
+
+
+def test_what_is_over_is_forgotten_and_the_ledger_knows(database: Database, owner: Session) -> None:
+    now = datetime.now(UTC)
+    for days, tenant in ((1, "demo"), (8, "demo"), (40, "demo"), (8, "other"), (40, "other"), (29, None), (31, None)):
+        device = None if tenant is None else "pump"
+        kept(database, [refusal(b"x", tenant=tenant, device=device)], Room(), now - timedelta(days=days))
+        owner.execute(
+            "INSERT INTO ledger (tenant, device, hour, messages, messages_rejected, rejected)"
+            " VALUES (%s, %s, %s, 1, 1, 1)",
+            [tenant or "", device or "", now - timedelta(days=days)],
+        )
+    owner.execute("INSERT INTO retention (tenant, class, keep_days, changed_by) VALUES ('demo', 'rejects', 7, 'test')")
+    assert not ledger.verify(owner)[1]
+    with connect(database.url("notify"), "test") as conn:
+        assert rejects.forget(conn) == 4
+        conn.commit()
+        assert rejects.forget(conn) == 0
+    assert rows(owner, "SELECT tenant, now() - at > INTERVAL '7 days' FROM rejects ORDER BY at") == [
+        (None, True),
+        ("other", True),
+        ("demo", False),
+    ]
+    assert not ledger.verify(owner)[1], "what was forgotten is noted"
+    assert rejects.forget(owner, days=1) == 3
+    assert not ledger.verify(owner)[1]
+
+
+def test_ingest_and_the_api_can_do_no_more_than_they_must(database: Database) -> None:
+    for role, statement in (
+        ("ingest", "UPDATE rejects SET payload = ''"),
+        ("ingest", "DELETE FROM rejects"),
+        ("api", "SELECT FROM rejects"),
+        ("api", "DELETE FROM replays"),
+        ("api", "SELECT forget_rejects()"),
+        ("ingest", "SELECT forget_rejects(1)"),
+    ):
+        with connect(database.url(role), "test") as conn, pytest.raises(Exception, match="permission denied"):
+            conn.execute(statement)  # type: ignore[arg-type]
