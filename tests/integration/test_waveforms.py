@@ -14,6 +14,7 @@ from servers import Database, RunningBroker
 from serving import JSON, RunningApi, ok, refused
 from waiting import until
 
+from firmware_sim.fleet import simulate
 from firmware_sim.waveforms import SCALE_G, VibrationBlock, encode
 from store import waveforms
 from store.connection import connect
@@ -212,3 +213,25 @@ def test_what_a_device_sends_is_a_block_and_readings_and_counted(database: Datab
     ((device_name, reason),) = reasons
     assert device_name == "gearmotor-1"
     assert reason.startswith("not CBOR")
+
+
+def test_a_simulated_fleet_sends_what_its_accelerometers_feel(database: Database, broker: RunningBroker) -> None:
+    to = broker.of("devices")
+    with ingesting(database, broker):
+        report = simulate(
+            3, for_s=3.5, waveform_every_s=1.0, mqtt_url=broker.url, username=to.username, password=to.password
+        )
+        until(lambda: count_of(database, "waveforms") == report.waveforms)
+        until_settled(database)
+    assert report.waveforms >= 6
+    with database.owner() as conn:
+        axes = conn.execute("SELECT DISTINCT device, axis FROM waveforms ORDER BY 1, 2").fetchall()
+        rejected = conn.execute("SELECT sum(rejected), sum(missing) FROM ledger").fetchone()
+        said = conn.execute(
+            "SELECT s.point, avg(r.value) FROM readings r JOIN streams s ON s.id = r.stream_id"
+            " WHERE s.device = 'pump-01' AND s.point IN ('vibration_velocity', 'bearing_velocity_rms') GROUP BY 1"
+        ).fetchall()
+    assert axes == [("gearmotor-01", "drive_end"), ("gearmotor-01", "gearbox"), ("pump-01", "bearing")]
+    assert rejected == (0, 0)
+    found = dict(said)
+    assert found["bearing_velocity_rms"] == pytest.approx(found["vibration_velocity"], rel=0.15)
