@@ -56,7 +56,8 @@ class RunningBroker:
 
     @property
     def pid(self) -> int:
-        return self.supervisor.pids()["mosquitto"]
+        """0 between its death and its return."""
+        return self.supervisor.pids().get("mosquitto", 0)
 
     def of(self, user: str) -> Broker:
         """The broker with the credentials of `bellwether` (ingest), `devices` or `operator`."""
