@@ -8,7 +8,7 @@ messages that wait for an earlier one are read as they are, births beyond are re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from ingest.sparkplug.metrics import REBIRTH
 from ingest.sparkplug.node import Held, Item, Node
 from ingest.sparkplug.schema import DataType, Payload
 from ingest.sparkplug.state import HostState
-from ingest.sparkplug.topics import COMMANDS, ROOT, Address, address_of
+from ingest.sparkplug.topics import BIRTHS, COMMANDS, ROOT, Address, address_of
+from store.edge_nodes import Member
 from store.telemetry import Status
 from telemetry import Topic
 
@@ -52,11 +53,15 @@ class Command(NamedTuple):
 
 @dataclass(slots=True)
 class Due:
-    """What time alone has brought: messages to be read, devices that are offline, and what is to be published."""
+    """What time alone has brought: messages to be read, devices that are offline, what is to be published.
+
+    `members` are those whose presence has changed since this was last asked: to be kept, and remembered after a start.
+    """
 
     heard: list[Heard] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
 
 
 class SparkplugHost:
@@ -87,12 +92,28 @@ class SparkplugHost:
         self._held = Held()
         self._nodes: dict[tuple[str, str], Node] = {}
         self._restless: dict[tuple[str, str], Node] = {}
+        self._members: dict[tuple[str, str], Member] = {}  # by our names for tenant and device
+        self._changed: dict[tuple[str, str], None] = {}
         self._denied = False
         self._looked_us = 0
 
     @property
     def counts(self) -> Counter[str]:
         return self._held.counts
+
+    def remember(self, members: Iterable[Member]) -> None:
+        """Who was known before our last stop: each node is asked for its births; who does not answer is offline."""
+        for member in members:
+            tenant, node, device, online = member
+            address = address_of(f"{ROOT}/{tenant}/{f'DDATA/{node}/{device}' if device else f'NDATA/{node}'}")
+            if address is None or len(self._nodes) >= MAX_NODES:
+                continue
+            key = (tenant, node)
+            if key not in self._nodes:
+                self._nodes[key] = Node(address, self._reorder_us, self._held)
+            self._nodes[key].remember(device, address.name, online)
+            self._restless[key] = self._nodes[key]
+            self._members[tenant, address.name] = member
 
     def in_turn(self, messages: Sequence[Message], arrived_us: int) -> list[Message | Heard]:
         """Messages of any topics: those of edge nodes as far as it is their turn, all others as they are."""
@@ -115,10 +136,14 @@ class SparkplugHost:
         except Exception as error:  # a mistake of ours must cost one message: raised, it would come again for ever
             return [Heard(message, reasons=[f"could not be read: {type(error).__name__}: {error}"[:300]])]
 
-    def due(self, now_us: int) -> Due:
-        """What is due by now: to be called after each delivery, the empty ones too."""
-        due = Due()
-        if self._denied and self._state:
+    def due(self, now_us: int, may_ask: bool = True) -> Due:
+        """What is due by now: to be called after each delivery, the empty ones too.
+
+        `may_ask` is False while nothing can be published.
+        """
+        due = Due(members=[self._members[key] for key in self._changed])
+        self._changed.clear()
+        if self._denied and self._state and may_ask:
             due.commands.append(Command(self._state.topic, self._state.birth(), 1, True))
             self._denied = False
         if 0 <= now_us - self._looked_us < LOOK_EVERY_US:
@@ -127,10 +152,12 @@ class SparkplugHost:
         for key, node in list(self._restless.items()):
             due.heard += node.late(now_us)
             due.statuses += node.not_reborn(now_us)
-            if len(due.commands) < ASKS_AT_ONCE and node.ask(now_us):
+            if may_ask and len(due.commands) < ASKS_AT_ONCE and node.ask(now_us):
                 due.commands.append(Command(node.command_topic, rebirth(now_us // 1000), 0, False))
             if not node.restless:
                 del self._restless[key]
+        for status in [*due.statuses, *(status for one in due.heard for status in one.statuses)]:
+            self._note(status)
         return due
 
     def leave(self) -> list[Heard]:
@@ -169,7 +196,20 @@ class SparkplugHost:
         heard = node.hear(item)
         if node.restless:
             self._restless[key] = node
+        if address.kind in BIRTHS and (address.tenant, address.name) not in self._members:
+            member = Member(address.tenant, address.node, address.device, False)
+            self._members[address.tenant, address.name] = member
+        for one in heard:
+            for status in one.statuses:
+                self._note(status)
         return heard
+
+    def _note(self, status: Status) -> None:
+        key = (status.tenant, status.device)
+        member = self._members.get(key)
+        if member is not None and member.online != status.online:
+            self._members[key] = member._replace(online=status.online)
+            self._changed[key] = None
 
     def _make_room(self) -> bool:
         """Forget a node that is not born."""

@@ -140,6 +140,8 @@ class Node:
         self._held = held
         self._former: Session | None = None
         self._waiting: dict[int, Item] = {}
+        self._remembered: dict[str, str] = {}  # devices, '' the node, that were online before our last stop; our names
+        self._asked_us: int | None = None  # when it was asked for those
         self._died: int | None = None  # the bdSeq of its last death
         self._died_us = 0
         self._ask_from_us = 0
@@ -151,8 +153,15 @@ class Node:
         return (
             self.wants_rebirth
             or self.waiting_since_us is not None
+            or bool(self._remembered)
             or (self.session is not None and (bool(self.session.awaited) or self.session.doubted_us is not None))
         )
+
+    def remember(self, device: str, name: str, online: bool) -> None:
+        """A node, or a device of it, from before our last stop: what it declared then is not known any more."""
+        self.wants_rebirth = True
+        if online:
+            self._remembered[device] = name
 
     def hear(self, item: Item) -> list[Heard]:
         """Take a message: what may be read now, in order."""
@@ -180,10 +189,11 @@ class Node:
     def not_reborn(self, now_us: int) -> list[Status]:
         """Who had the time to be born again, and was not: offline."""
         session = self.session
-        if session is None:
-            return []
         gone: list[str] = []
-        if session.doubted_us is not None and now_us - session.doubted_us >= REBORN_WITHIN_US:
+        if session is None:
+            if self._asked_us is not None and now_us - self._asked_us >= REBORN_WITHIN_US:
+                gone, self._remembered, self._asked_us = list(self._remembered.values()), {}, None
+        elif session.doubted_us is not None and now_us - session.doubted_us >= REBORN_WITHIN_US:
             gone = [self.name, *session.names]
             self.forget()
         elif session.awaited and now_us - session.began_us >= REBORN_WITHIN_US:
@@ -197,6 +207,8 @@ class Node:
         if now_us - self._ask_from_us > ASK_AGAIN_LAST_US:
             self._patience_us = ASK_AGAIN_FIRST_US
         self.wants_rebirth = False
+        if self._remembered and self._asked_us is None:
+            self._asked_us = now_us
         self._ask_from_us = now_us + self._patience_us
         self._patience_us = min(2 * self._patience_us, ASK_AGAIN_LAST_US)
         self._held.counts["rebirths asked"] += 1
@@ -243,7 +255,7 @@ class Node:
             return [*heard, self._heard(item, Told(), refusal)]
         told = Told()
         table = declare(item.payload, self.name, told)
-        session = Session(table, item, _unborn_again(before))
+        session = Session(table, item, self._awaited())
         self._renew(session)
         read(item.payload, table, told)
         heard.append(self._heard(item, told))
@@ -254,6 +266,15 @@ class Node:
         for follower in later:
             heard += self.hear(follower)
         return heard
+
+    def _awaited(self) -> dict[str, str]:
+        """Devices that were online before a birth of the node, and are to be born again."""
+        before = self.session
+        awaited = {device: name for device, name in self._remembered.items() if device}
+        if before is not None:
+            awaited |= before.awaited | {device: table.name for device, table in before.devices.items()}
+        self._remembered, self._asked_us = {}, None
+        return awaited
 
     def _renew(self, session: Session) -> None:
         """Begin a session; the one before is kept for what was sent before the birth and comes after it."""
@@ -278,7 +299,8 @@ class Node:
             # Of a birth that we never heard, or of an earlier one: who lives answers.
             self.wants_rebirth = True
             heard = self.let_go()
-            gone = [self.name]
+            gone = list(dict.fromkeys([self.name, *self._remembered.values()]))
+            self._remembered, self._asked_us = {}, None
         elif bd_seq != session.bd_seq:
             self._held.counts["deaths of another session"] += 1
             if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % _SEQS < _SEQS // 2:
@@ -442,18 +464,13 @@ def _again(session: Session, birth: Item) -> bool:
     return birth.message.again and birth.sent_ms < session.born_ms
 
 
-def _unborn_again(before: Session | None) -> dict[str, str]:
-    if before is None:
-        return {}
-    return before.awaited | {device: table.name for device, table in before.devices.items()}
-
-
 def _online(birth: Item) -> Status:
     return Status(
         birth.address.tenant,
         birth.address.name,
         True,
         birth.arrived_us,
+        gateway=birth.address.node_name if birth.address.device else "",
         model=text_of(birth.payload, "Properties/Hardware Model"),
         firmware=text_of(birth.payload, "Properties/FW", "Properties/Firmware"),
     )

@@ -19,6 +19,7 @@ MAX_NAME = 64
 OF_NODE = frozenset({"NBIRTH", "NDEATH", "NDATA", "NCMD"})
 OF_DEVICE = frozenset({"DBIRTH", "DDEATH", "DDATA", "DCMD"})
 COMMANDS = frozenset({"NCMD", "DCMD"})
+BIRTHS = frozenset({"NBIRTH", "DBIRTH"})
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+\Z")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9_-]+")

@@ -134,7 +134,7 @@ def test_a_node_that_is_cut_off_is_offline_by_its_last_will(database: Database, 
 
 
 def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
-    database: Database, broker: RunningBroker
+    database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with linked(broker, edge()) as link:
         with hosting(database, broker):
@@ -144,12 +144,22 @@ def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
             until(lambda: values(database).get(("edge-1.pump", "flow")) == [5.5])  # by the birth
             (reason,) = rejects(database)
             assert "in no birth that was heard" in reason
-        # And one that is away for a while.
         link.data({"flow": 6.5}, device="pump")
+        # One that comes back remembers whom to ask, before they say anything.
         with hosting(database, broker):
+            until(lambda: link.rebirths == 2)
+            until(lambda: values(database)["edge-1.pump", "flow"][-1] == 6.5)
             link.data({"flow": 7.5}, device="pump")
-            until(lambda: values(database).get(("edge-1.pump", "flow"), [])[-1] == 7.5)
-            assert link.rebirths == 2
+            until(lambda: values(database)["edge-1.pump", "flow"][-1] == 7.5)
+        assert len(rejects(database)) == 1
+        silent = link.node
+    # And whom it does not hear again is offline.
+    with database.owner() as conn:
+        conn.execute("UPDATE edge_nodes SET online = true")
+        conn.execute("UPDATE devices SET online = true")
+    monkeypatch.setattr("ingest.sparkplug.node.REBORN_WITHIN_US", 100_000)
+    with hosting(database, broker):
+        until(lambda: online(database) == {silent.name: False, f"{silent.name}.pump": False})
 
 
 def test_what_never_comes_is_missing_in_the_ledger(

@@ -17,6 +17,7 @@ from ingest.sparkplug import Due, Heard, HostState, SparkplugHost, is_sparkplug
 from ingest.sparkplug import host as host_module
 from ingest.sparkplug import node as node_module
 from ingest.sparkplug.topics import MAX_NAME, address_of, name_of
+from store.edge_nodes import Member
 from telemetry import Quality, Topic, is_name
 
 START_MS = 1_782_907_200_000
@@ -29,6 +30,7 @@ class Plant:
 
     def __init__(self, *, aliases: bool = True, **of_host: Any) -> None:
         self.now_ms = START_MS
+        self.kept: dict[tuple[str, str, str], Member] = {}
         self.host = SparkplugHost(**of_host)
         self.node = EdgeNode(
             "demo",
@@ -55,7 +57,17 @@ class Plant:
         ]
 
     def due(self, after_ms: int = 0) -> Due:
-        return self.host.due(self.later(after_ms) * 1000)
+        due = self.host.due(self.later(after_ms) * 1000)
+        for member in due.members:
+            self.kept[member[:3]] = member
+        due.members.clear()
+        return due
+
+    def restart(self) -> None:
+        """Another host, which knows what was kept."""
+        self.due()
+        self.host = SparkplugHost()
+        self.host.remember(sorted(self.kept.values()))
 
     def birth(self) -> list[Heard]:
         return self.hear(*self.node.births(self.later()))
@@ -547,6 +559,47 @@ def test_a_device_that_dies_before_it_is_born_again_is_said_to_be_offline_once(p
     plant.node.births(plant.later())
     plant.node._seq = 1
     assert online(plant.hear(plant.node.device_death("fan", plant.later()))) == [("edge.fan", False)]
+    assert plant.due(60_000).statuses == []
+
+
+# Our own restart ------------------------------------------------------------------------------------------------------
+
+
+def test_after_a_start_everyone_is_asked_for_births_before_anything_is_said(plant: Plant) -> None:
+    plant.birth()
+    plant.restart()
+    assert plant.host.due(plant.later(200) * 1000, may_ask=False).commands == []
+    assert plant.asked() == 1
+    heard = plant.birth()
+    assert online(heard) == [("edge", True), ("edge.pump", True), ("edge.fan", True)]
+    assert plant.due(60_000) == Due()
+
+
+def test_who_was_online_and_does_not_answer_after_a_start_is_offline(plant: Plant) -> None:
+    plant.birth()
+    plant.hear(plant.node.device_death("fan", plant.later()))
+    plant.restart()
+    assert plant.asked() == 1
+    assert plant.due(9000).statuses == []
+    assert [(s.device, s.online) for s in plant.due(2000).statuses] == [("edge", False), ("edge.pump", False)]
+    assert plant.due(60_000) == Due()
+    plant.restart()  # whoever was offline then is asked, and not said to be offline once more
+    assert plant.asked() == 1
+    assert plant.due(60_000).statuses == []
+
+
+def test_a_device_that_is_not_born_again_after_a_start_is_offline(plant: Plant) -> None:
+    plant.birth()
+    plant.restart()
+    plant.node.alive.discard("fan")
+    plant.birth()
+    assert [(s.device, s.online) for s in plant.due(10_000).statuses] == [("edge.fan", False)]
+
+
+def test_a_node_that_died_while_we_were_away_takes_its_devices_along(plant: Plant) -> None:
+    plant.birth()
+    plant.restart()
+    assert online(plant.hear(plant.node.death())) == [("edge", False), ("edge.fan", False), ("edge.pump", False)]
     assert plant.due(60_000).statuses == []
 
 
