@@ -334,6 +334,45 @@ def replay(
 
 
 @app.command()
+def backfill(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
+    device: Annotated[str, typer.Option(help="Whose telemetry it is.")],
+    time: Annotated[
+        str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")
+    ] = None,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
+    tenant: Annotated[str, typer.Option(help="Whose device it is.")] = "demo",
+    rate: Annotated[float | None, typer.Option(min=1, help="Readings a second, at most.", show_default=False)] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would touch.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put recorded months into history, past the broker and the detectors, beside a stack that goes on.
+
+    Killed, it goes on where it was. As the database's owner it brings the roll-ups up to date at once, too.
+
+    Example: bellwether backfill 2024.csv 2025.csv --device pump-7 --time datetime --rate 20000
+    """
+    from bellwether.backfill import Backfill
+
+    settings = settings_of.load()
+    try:
+        work = Backfill(
+            settings.need_database_url(),
+            files,
+            tenant,
+            device,
+            time_column=time,
+            ignore=_names(ignore),
+            most_per_s=rate,
+            stop=_stop_event(),
+            progress=lambda report: None if as_json else console.print(f"{report.readings} readings", end="\r"),
+        )
+        _report(work.plan() if plan else work.run(), as_json)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+
+
+@app.command()
 def detect(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
     time: Annotated[str, typer.Option(help="The column of time.")],

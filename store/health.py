@@ -71,7 +71,6 @@ def examine(conn: Session) -> Health:
     directory: str | None = _allowed(conn, lambda: str(conn.execute(sql["data_directory"]).fetchall()[0][0]), None)
     behind: int | None = _allowed(conn, lambda: pending(conn), None)
     beats: dict[str, float] = _allowed(conn, lambda: dict(conn.execute(sql["beats"]).fetchall()), {})
-    lags: list[float] = _allowed(conn, lambda: [lag for (lag,) in conn.execute(sql["lag"])], [])
     given_up = _allowed(conn, lambda: int(conn.execute(sql["given_up"]).fetchall()[0][0]), 0)
     chunks, hours = _allowed(conn, lambda: conn.execute(sql["chunks"]).fetchall()[0], (0, None))
     right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
@@ -89,13 +88,19 @@ def examine(conn: Session) -> Health:
         data_directory=directory,
         pending=behind,
         heartbeats=beats,
-        lag_s=lags[0] if lags else None,
+        lag_s=lag_s(conn),
         given_up=given_up,
         chunks=chunks,
         chunk_hours=hours,
         right_chunk_hours=right,
         failing_jobs=failing,
     )
+
+
+def lag_s(conn: Session) -> float | None:
+    """How long what ingest gets has waited with the broker, by its last word; None without one."""
+    lags: list[float] = _allowed(conn, lambda: [lag for (lag,) in conn.execute(queries("health")["lag"])], [])
+    return lags[0] if lags else None
 
 
 def figures(conn: Session) -> list[tuple[str, str, float]]:

@@ -334,7 +334,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON retention TO bellwether_api;
 GRANT SELECT ON expired TO bellwether_api, bellwether_notify, bellwether_reader, bellwether_ingest;
 GRANT SELECT ON retention, ledger TO bellwether_notify;
 GRANT SELECT, INSERT, UPDATE ON backfills TO bellwether_ingest;
-GRANT SELECT ON keeping, raw_from TO bellwether_ingest;
+GRANT SELECT ON keeping, raw_from, readings_1h TO bellwether_ingest;
 GRANT SELECT ON backfills TO bellwether_api;
 GRANT SELECT ON readings_1m, readings_1h TO bellwether_reader;
 

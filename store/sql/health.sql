@@ -26,8 +26,8 @@ JOIN timescaledb_information.jobs j USING (job_id)
 WHERE s.last_run_status = 'Failed' AND j.scheduled AND j.job_id >= 1000  -- below: the extension's own
 
 -- name: lag
--- How long what ingest gets has waited with the broker, by what it last said.
-SELECT coalesce((detail ->> 'lag_s')::float8, 0) FROM heartbeats WHERE role = 'ingest'
+-- How long what ingest gets has waited with the broker, by what it last said. What it said long ago is not so any more.
+SELECT coalesce((detail ->> 'lag_s')::float8, 0) FROM heartbeats WHERE role = 'ingest' AND at > now() - INTERVAL '1 minute'
 
 -- name: beats
 -- Seconds since each role was seen.
