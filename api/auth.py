@@ -26,7 +26,7 @@ from api.service import Service, service
 from api.tokens import Claims, issue, verify
 from store import access
 from store.transactions import Transaction
-from tickets.roles import DESK, PEOPLE, STAFF, Role
+from tickets.roles import DESK, FIELD, PEOPLE, STAFF, Role
 
 COOKIE = "bw_session"
 KEY_PREFIX = "bw_"
@@ -97,6 +97,7 @@ Anyone = Annotated[Caller, Depends(require())]
 Person = Annotated[Caller, Depends(require(*PEOPLE))]
 Desk = Annotated[Caller, Depends(require(*DESK))]
 Staff = Annotated[Caller, Depends(require(*STAFF))]
+FieldStaff = Annotated[Caller, Depends(require(*FIELD))]
 Manager = Annotated[Caller, Depends(require(Role.MANAGER, Role.ADMINISTRATOR))]
 Administrator = Annotated[Caller, Depends(require(Role.ADMINISTRATOR))]
 

@@ -65,10 +65,10 @@ def after_time_text(cursor: str | None) -> tuple[datetime, str] | None:
     return None if parts is None else (parts[0], parts[1])
 
 
-def after_time_count(cursor: str | None) -> tuple[datetime, int] | None:
-    """The place of a page in the order of time, with how many of that time were shown."""
-    parts = _parts(cursor, _time, int)
-    return None if parts is None else (parts[0], max(parts[1], 0))
+def after_time_number(cursor: str | None) -> tuple[datetime, int] | None:
+    """The place of a page in the order of (time, number)."""
+    parts = _parts(cursor, _time, _bigint)
+    return None if parts is None else (parts[0], parts[1])
 
 
 def _cursor(place: Sequence[Any]) -> str:
@@ -86,6 +86,13 @@ def _parts(cursor: str | None, *read: Callable[[str], Any]) -> list[Any] | None:
         return [one(part) for one, part in zip(read, plain, strict=True)]
     except (ValueError, binascii.Error, OverflowError, RecursionError) as error:
         raise BadValue("query.cursor", "this cursor is none of ours: begin with the first page") from error
+
+
+def _bigint(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError
+    return number
 
 
 def _time(text: str) -> datetime:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from notify.destinations import Destination, Fate, Outcome
-from store import alarms, outbox
+from store import alarms, outbox, rejects
 from store.connection import Session, connect, heard, listen, unavailable
 from store.errors import Unavailable
 from store.outbox import Parcel
@@ -121,3 +121,5 @@ class Notify:
             self._forgot_at = now
             with conn.transaction():
                 outbox.forget(conn)
+            with conn.transaction():
+                rejects.forget(conn)

@@ -97,18 +97,6 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """A message, or a part of one, that could not be taken. `payload` is its beginning, `bytes` its whole length."""
-
-    at: datetime
-    device: str | None
-    topic: str
-    payload: bytes
-    bytes: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class LedgerHour:
     """What became of one device's messages of one hour of arrival."""
 
@@ -197,14 +185,6 @@ def streams(
                 "heard_since": now - HEARD_WITHIN,
             },
         ).fetchall()
-
-
-def rejects(
-    conn: Transaction, *, limit: int, device: str | None = None, upto: datetime | None = None, had: int = 0
-) -> list[Reject]:
-    """What could not be taken, newest first, from `upto` on without the first `had`."""
-    with conn.cursor(row_factory=class_row(Reject)) as cursor:
-        return cursor.execute(_SQL["rejects"], {"limit": limit, "device": device, "upto": upto, "had": had}).fetchall()
 
 
 def ledger(

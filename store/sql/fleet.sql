@@ -63,16 +63,6 @@ SET kind = coalesce(%(kind)s, kind), model = coalesce(%(model)s, model), site = 
 WHERE device = %(device)s
 RETURNING device
 
--- name: rejects
--- A page of what could not be taken, newest first. One transaction gives all its rows the same time: within it the
--- reader goes on by how many of them it has had.
-SELECT at, device, topic, payload, bytes, reason
-FROM tenant_rejects
-WHERE (%(device)s::text IS NULL OR device = %(device)s)
-  AND (%(upto)s::timestamptz IS NULL OR at <= %(upto)s)
-ORDER BY at DESC, topic, reason, md5(payload)
-OFFSET %(had)s LIMIT %(limit)s
-
 -- name: ledger
 -- A page of what became of the messages, newest hour first.
 SELECT device, hour, messages, messages_stored, messages_duplicate, messages_rejected, messages_dropped, stored,

@@ -18,7 +18,7 @@ from api.app import ROUTERS
 from store import waveforms
 from store.connection import act_for
 from telemetry.waveform import Waveform
-from tickets.roles import DESK, PEOPLE, STAFF, Role
+from tickets.roles import DESK, FIELD, PEOPLE, STAFF, Role
 
 ANYONE = frozenset(Role)
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
@@ -76,6 +76,8 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/rules/{rule_id}/versions": ANYONE,
     "PUT /api/v1/rules/{rule_id}": MANAGERS,
     "GET /api/v1/rejects": STAFF,
+    "GET /api/v1/rejects/{reject_id}": STAFF,
+    "POST /api/v1/rejects/replay": FIELD,
     "GET /api/v1/ledger": ANYONE,
     "GET /api/v1/retention": STAFF,
     "PUT /api/v1/retention": ADMINISTRATOR,
@@ -83,6 +85,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
 }
 RULE: JSON = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]]}
 BODIES: dict[str, Any] = {
+    "POST /api/v1/rejects/replay": {"reason": "none like it"},
     "POST /api/v1/users": {"login": "", "name": "", "role": "engineer", "password": ""},
     "POST /api/v1/users/me/password": {"password": "", "new_password": ""},
     "PATCH /api/v1/users/{user_id}": {"name": "Jo"},
@@ -136,10 +139,11 @@ def demo(api: RunningApi) -> dict[str, str]:
     ok(administrator.put("/api/v1/rules/mine", json={"rule": RULE, "version": 0}))
     with api.database.owner() as conn:
         conn.execute("INSERT INTO ledger (tenant, device, hour, messages) VALUES ('demo', %s, now(), 7)", [device])
-        conn.execute(
-            "INSERT INTO rejects (tenant, device, topic, payload, bytes, reason) VALUES ('demo', %s, 't', 'p', 1, 'r')",
+        reject = conn.execute(
+            "INSERT INTO rejects (tenant, device, topic, payload, bytes, reason) VALUES ('demo', %s, 't', 'p', 1, 'r')"
+            " RETURNING id",
             [device],
-        )
+        ).fetchall()[0][0]
         credential = conn.execute(
             "INSERT INTO device_credentials (tenant, device_id, device, name, kind, username, created_by)"
             " SELECT tenant, id, device, 'board', 'certificate', 'bw-1', 'x' FROM devices"
@@ -157,6 +161,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "key_id": key["id"],
         "credential_id": str(credential),
         "user_id": user["id"],
+        "reject_id": str(reject),
         "rule_id": "mine",
         "code": ticket["code"],
     }
@@ -169,7 +174,7 @@ def test_every_route_is_in_the_matrix() -> None:
 @pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY.get(route)])
 def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route: str) -> None:
     names = ("device", "alarm_id", "ticket_id", "key_id", "user_id", "rule_id", "waveform_id", "credential_id")
-    ids = {name: str(uuid4()) for name in names}
+    ids = {name: str(uuid4()) for name in names} | {"reject_id": str(2**62)}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code
