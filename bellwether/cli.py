@@ -24,6 +24,7 @@ from bellwether import settings as settings_of
 from bellwether.logs import log_to_stderr
 from bellwether.stack.errors import StackError
 from bellwether.stack.folder import default_path
+from firmware_sim.encoding import Form
 from store.errors import Misconfigured, Unavailable
 
 app = typer.Typer(
@@ -238,6 +239,8 @@ def simulate(
     speed: Annotated[float, typer.Option(min=1, help="How much faster than real time it lives.")] = 1.0,
     history: Annotated[float, typer.Option(min=0, help="Seconds of healthy past to send first.")] = 0.0,
     truth: Annotated[Path | None, typer.Option(help="Where the ground truth goes, as JSON lines.")] = None,
+    form: Annotated[Form, typer.Option(help="How readings are written.")] = Form.COLUMNS,
+    buffer: Annotated[Path | None, typer.Option(file_okay=False, help="Where unconfirmed messages are kept.")] = None,
     waveforms: Annotated[float, typer.Option(min=0, help="Seconds between blocks of raw vibration; 0: none.")] = 0.0,
     tenant: Annotated[str, typer.Option(help="Whose devices they are.")] = "demo",
     mqtt_url: MqttUrl = None,
@@ -266,6 +269,8 @@ def simulate(
             password=broker.password,
             trust=broker.trust,
             truth_path=truth,
+            form=form,
+            buffer=buffer,
             waveform_every_s=waveforms,
             stop=_stop_event(),
             on_event=None if as_json else lambda event: _say(_happening(event)),

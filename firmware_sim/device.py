@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from firmware_sim.encoding import Block, Form, encode
+from firmware_sim.encoding import CONTENT_TYPES, SENML_UNITS, Block, Form, encode
 from firmware_sim.link import Link, Network
 from firmware_sim.machine import Machine
 from firmware_sim.noise import key
 from firmware_sim.outbox import Outbox
 from firmware_sim.scenario import Clock
+from firmware_sim.spool import Spool
 from firmware_sim.waveforms import VibrationBlock
 from firmware_sim.waveforms import encode as encode_waveform
 from telemetry import quantity_of
@@ -46,6 +48,10 @@ class Sampling:
     waveform_every_s : float
         Between blocks of raw vibration, of machines with accelerometers; 0: none. A past that is sent in coarser
         samples has its blocks as much farther apart.
+    buffer : Path or None
+        Where it holds them, in a folder of each device; None: in memory, and lost with the device.
+    buffer_bytes : int
+        What the folder of a device may take.
     """
 
     interval_ms: int = 1000
@@ -53,12 +59,18 @@ class Sampling:
     form: Form = Form.COLUMNS
     buffer_messages: int = 3600
     waveform_every_s: float = 0.0
+    buffer: Path | None = None
+    buffer_bytes: int = 16 << 20
 
     def __post_init__(self) -> None:
         if self.interval_ms < 1 or self.per_message < 1 or self.buffer_messages < 1:
             raise ValueError("the sampling interval, samples a message and messages of the buffer are at least 1")
         if 0 < self.waveform_every_s < WAVEFORM_SAMPLES / WAVEFORM_RATE_HZ or self.waveform_every_s < 0:
             raise ValueError(f"a waveform takes {WAVEFORM_SAMPLES / WAVEFORM_RATE_HZ:g} s: they cannot be closer")
+
+    def spool(self, device: str, boot: int) -> Spool | None:
+        """The buffer on disk of a device, if it has one."""
+        return None if self.buffer is None else Spool(self.buffer / device, self.buffer_bytes, boot)
 
 
 class Device:
@@ -71,18 +83,19 @@ class Device:
         self.samples = 0
         self.messages = 0
         self.waveforms = 0
-        self.outbox = Outbox(sampling.buffer_messages)
+        spool = sampling.spool(machine.spec.device, boot)
+        self.outbox = Outbox(sampling.buffer_messages, boot, spool)
         self._sampling = sampling
-        self._boot = boot
+        self._boot = self.outbox.boot
         self._clock = clock
         self._next_ms: int | None = None
         self._booted_ms: int | None = None
         self._vibrated_at: int | None = None  # the period of time whose blocks were sent last
+        units = {sensor.point: quantity_of(sensor.point).unit for sensor in machine.spec.sensors}
+        self._senml_units = {point: SENML_UNITS[unit] for point, unit in units.items() if unit in SENML_UNITS}
         # Devices of one fleet don't all wake in the same millisecond.
         self._phase_ms = key(machine.spec.device, "phase") % sampling.interval_ms
-        self.link = Link(
-            network, tenant, machine.spec.device, boot=boot, outbox=self.outbox, describe=self._description
-        )
+        self.link = Link(network, tenant, machine.spec.device, outbox=self.outbox, describe=self._description)
 
     @property
     def readings(self) -> int:
@@ -124,7 +137,7 @@ class Device:
         readings = {point: values.tolist() for point, values in self.machine.run(times_ms).items()}
         for start, block in enumerate(self._blocks(times, readings, interval_ms, per_message)):
             for message in encode(self._sampling.form, block, self._boot, self.outbox.next_seq):
-                self.outbox.put(message.last_seq, message.payload)
+                self.outbox.put(message.last_seq, message.payload, content_type=CONTENT_TYPES[self._sampling.form])
                 self.messages += 1
             for sample in range(start * per_message, min((start + 1) * per_message, len(times))):
                 self._vibrate(times[sample], sample, interval_ms)
@@ -141,7 +154,7 @@ class Device:
             rpm, felt_g = self.machine.vibrate(mount, sample, WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES)
             block = VibrationBlock(mount.axis, self._shown_ms(begun_ms), WAVEFORM_RATE_HZ, rpm, felt_g)
             seq = self.outbox.next_seq
-            self.outbox.put(seq, encode_waveform(block, self._boot, seq), "waveform")
+            self.outbox.put(seq, encode_waveform(block, self._boot, seq), "waveform", CONTENT_TYPES[Form.CBOR])
             self.waveforms += 1
 
     def _blocks(
@@ -150,7 +163,10 @@ class Device:
         for start in range(0, len(times_ms), per_message):
             end = start + per_message
             yield Block(
-                self._shown_ms(times_ms[start]), interval_ms, {p: values[start:end] for p, values in readings.items()}
+                self._shown_ms(times_ms[start]),
+                interval_ms,
+                {p: values[start:end] for p, values in readings.items()},
+                self._senml_units,
             )
 
     def _shown_ms(self, true_ms: int) -> int:
@@ -164,6 +180,8 @@ class Device:
             "firmware": FIRMWARE,
             "seq": self.outbox.lowest_seq,
             "boot": self._boot,
+            "dropped": self.outbox.dropped,
+            "unconfirmed": self.outbox.unconfirmed,
             "kind": spec.kind,
             "model": spec.model,
             "site": spec.site,

@@ -48,6 +48,8 @@ CONTENT_TYPES = dict.fromkeys(JSON_FORMS, "application/json") | {
 }
 """What a device says its messages are, with MQTT 5."""
 
+SENML_UNITS = {"degC": "Cel", "%": "%", "A": "A", "V": "V", "kW": "kW", "kWh": "kWh", "Hz": "Hz", "N": "N"}
+"""Units of ours that SenML has, as it spells them; the others are not said."""
 _SENML_NUMBERS = {"boot": "boot", "seq": "seq", "bt": -3, "n": 0, "u": 1, "v": 2, "t": 6}
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from firmware_sim.connection import Unreachable
 from firmware_sim.device import Device, Sampling
 from firmware_sim.encoding import Form
 from firmware_sim.faults import Fault
@@ -41,6 +42,8 @@ _AHEAD_OF_STORE = 900
 _RECALL_AT_ONCE_S = 6 * 3600.0
 _DRAINED_WITHIN_S = 60.0
 CONNECT_WITHIN_S = 10.0
+# Messages a device holds, unless it is said: two hours at the usual pace; on disk, its bytes are the bound.
+BUFFERED_IN_MEMORY, BUFFERED_ON_DISK = 3600, 100_000
 # A stop is heard, and a sample taken, no later than this.
 _LONGEST_POLL_S = 0.1
 
@@ -153,7 +156,8 @@ def simulate(
     truth_path: Path | None = None,
     samples_per_message: int | None = None,
     form: Form = Form.COLUMNS,
-    buffer_messages: int = 3600,
+    buffer_messages: int | None = None,
+    buffer: Path | None = None,
     waveform_every_s: float = 0.0,
     shifts: bool = False,
     stop: threading.Event | None = None,
@@ -175,6 +179,8 @@ def simulate(
         So much healthy past, a sample every ten seconds, is sent first.
     samples_per_message : int
         Without it, what a device gathers in two seconds.
+    buffer : Path
+        Where each device keeps what is not known to be stored; the next run on the same folder sends it first.
     waveform_every_s : float
         Between blocks of raw vibration of pumps and gearmotors; 0: none.
 
@@ -201,7 +207,14 @@ def simulate(
     return run(
         plan,
         Broker.parse(mqtt_url, username, password, trust),
-        Sampling(interval_ms, per_message, form, buffer_messages, waveform_every_s),
+        Sampling(
+            interval_ms,
+            per_message,
+            form,
+            buffer_messages or (BUFFERED_IN_MEMORY if buffer is None else BUFFERED_ON_DISK),
+            waveform_every_s,
+            buffer,
+        ),
         for_s=for_s,
         speed=speed,
         stop=stop,
@@ -284,11 +297,12 @@ class _Fleet:
         ]
         self._happenings = _Happenings(plan, start_s)
         self._history_pending: list[int] | None = None
+        self._keeps = sampling.buffer is not None
 
     def run(self) -> None:
         truth = Truth(self._plan.truth_path, self._plan.tenant)
         try:
-            self._network.wait_until_up(CONNECT_WITHIN_S)
+            self._connect()
             self._tell(FleetEvent(Happening.ONLINE, self._clock.now_s()))
             self._begin(truth)
             ends_s = None if self._for_s is None else time.monotonic() + self._for_s
@@ -301,6 +315,8 @@ class _Fleet:
         finally:
             truth.close()
             self._network.close("stopped" if self._stop.is_set() else "finished")
+            for device in self._devices:
+                device.outbox.close()
 
     def report(self) -> FleetReport:
         devices = self._devices
@@ -315,6 +331,14 @@ class _Fleet:
             sum(device.waveforms for device in devices),
             self._clock.now_s(),
         )
+
+    def _connect(self) -> None:
+        """Devices that keep on disk what they measure begin without a network too, and soon."""
+        try:
+            self._network.wait_until_up(1.0 if self._keeps else CONNECT_WITHIN_S)
+        except Unreachable:
+            if not self._keeps:
+                raise
 
     def _begin(self, truth: Truth) -> None:
         start_s = self._clock.start_s

@@ -12,12 +12,14 @@ import selectors
 import socket
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import orjson
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -33,6 +35,8 @@ MAX_IN_FLIGHT = 16
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 30.0
 # The acknowledgement comes about once a second; what lacks it for half a minute is lost, not late.
 GAP_PATIENCE_S = 30.0
+# How often it is said that messages are given up, while they are.
+SAY_EVERY_S = 10.0
 _TEND_EVERY_S = 0.5
 
 
@@ -115,8 +119,9 @@ class Network:
 class Link:
     """The connection of one device.
 
-    `describe` gives the status payload of a device that is online; it is asked anew at each connect. `boot` tells
-    which acknowledgements are meant for this run of the device.
+    `describe` gives the status payload of a device that is online; it is asked anew at each connect, and when messages
+    were given up. Where some of earlier boots are held, a status with the oldest of each goes before it: what is
+    missing below will not come.
     """
 
     def __init__(
@@ -125,7 +130,6 @@ class Link:
         tenant: str,
         device: str,
         *,
-        boot: int,
         outbox: Outbox,
         describe: Callable[[], dict[str, Any]],
     ) -> None:
@@ -135,7 +139,6 @@ class Link:
         self.connects = 0
         self.said_goodbye = False
         self._network = network
-        self._boot = boot
         self._describe = describe
         self._client_id = f"{tenant}:{device}"
         self._data = {kind: str(Topic(tenant, device, kind)) for kind in ("telemetry", "waveform")}
@@ -147,6 +150,8 @@ class Link:
         self._silent_until_s = 0.0
         self._failures = 0
         self._goodbye_mid: int | None = None
+        self._given_up = 0
+        self._said_at_s = 0.0
         self._leaving = False
         network.links.append(self)
 
@@ -163,19 +168,24 @@ class Link:
         """Hand on what waits, as far as the window allows."""
         client = self._client
         while client is not None and self.up and self.outbox.in_flight < MAX_IN_FLIGHT:
-            held = self.outbox.take()
-            if held is None:
+            taken = self.outbox.take()
+            if taken is None:
                 return
-            info = client.publish(self._data[held.kind], held.payload, qos=1)
+            held, payload = taken
+            said = _said_of(held.content_type)
+            info = client.publish(self._data[held.kind], payload, qos=1, properties=said)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return
             self.outbox.sent(info.mid)
 
     def tend(self, now_s: float) -> None:
         """Keep the connection alive, or come back; ask again for what may have been lost."""
+        self.outbox.sync(now_s)
         if self._client is not None:
             self._client.loop_misc()
             self.outbox.repeat_overdue(now_s, GAP_PATIENCE_S, MAX_IN_FLIGHT)
+            if self.up and self.outbox.given_up > self._given_up and now_s - self._said_at_s >= SAY_EVERY_S:
+                self._say(self._client, now_s)
         elif not self._leaving and now_s >= self._next_try_s and self._network.may_connect(now_s):
             self._connect(now_s)
 
@@ -260,7 +270,16 @@ class Link:
         self.connects += 1
         self._failures = 0
         client.subscribe(self._ack, qos=1)
-        client.publish(self._status, orjson.dumps(self._describe() | {"online": True}), qos=1, retain=True)
+        self._say(client, time.monotonic())
+
+    def _say(self, client: mqtt.Client, now_s: float) -> None:
+        """Say that it is there, and what it holds; this boot last, since the last is retained."""
+        self._given_up, self._said_at_s = self.outbox.given_up, now_s
+        online = self._describe() | {"online": True}
+        for boot, seq in self.outbox.lowest().items():
+            if boot != self.outbox.boot:
+                client.publish(self._status, orjson.dumps(online | {"boot": boot, "seq": seq}), qos=1)
+        client.publish(self._status, orjson.dumps(online), qos=1, retain=True)
 
     def _on_disconnect(self, _client: mqtt.Client, _user: Any, _flags: Any, _reason: ReasonCode, _more: Any) -> None:
         self._unwatch()
@@ -282,8 +301,8 @@ class Link:
             body = orjson.loads(message.payload)
         except orjson.JSONDecodeError:
             return
-        if isinstance(body, dict) and body.get("boot") == self._boot and isinstance(body.get("seq"), int):
-            self.outbox.stored(body["seq"], time.monotonic())
+        if isinstance(body, dict) and isinstance(body.get("boot"), int) and isinstance(body.get("seq"), int):
+            self.outbox.stored(body["seq"], time.monotonic(), body["boot"])
 
     def _socket(self) -> socket.socket | None:
         sock = self._client.socket() if self._client is not None else None
@@ -293,6 +312,16 @@ class Link:
         if self._watched is not None:
             self._network.selector.unregister(self._watched[0])
             self._watched = None
+
+
+@lru_cache
+def _said_of(content_type: str) -> Properties | None:
+    """What goes with a message beside its payload."""
+    if not content_type:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ContentType = content_type
+    return properties
 
 
 def backoff_s(failures: int, rng: np.random.Generator) -> float:

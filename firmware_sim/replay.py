@@ -163,11 +163,9 @@ class _Sender:
         self.points = tuple(dict.fromkeys(point for recording in recordings for point in recording.points))
         self._boot = int(time.time())
         # Twice the window: the outbox never has to give up a message, the window stops the sender before.
-        self._outbox = Outbox(2 * WINDOW)
+        self._outbox = Outbox(2 * WINDOW, self._boot)
         self._silent_since_s: float | None = None
-        self._link = Link(
-            self.network, tenant, device, boot=self._boot, outbox=self._outbox, describe=self._description
-        )
+        self._link = Link(self.network, tenant, device, outbox=self._outbox, describe=self._description)
 
     def wait_until(self, due_s: float) -> bool:
         """Let time and the network run until `due_s` and until there is room; false when stopped."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from firmware_sim.machine import Machine
 from firmware_sim.outbox import Outbox
 from firmware_sim.replay import replay
 from firmware_sim.scenario import Scenario
+from firmware_sim.spool import Spool
 from telemetry import Broker
 
 START_WITHIN_S = 10.0
@@ -372,8 +376,8 @@ def test_a_full_buffer_loses_the_oldest_and_counts_them(broker: Mosquitto) -> No
 
 def test_unconfirmed_messages_are_sent_again_after_a_reconnect(broker: Mosquitto) -> None:
     network = Network(Broker.parse(broker.url))
-    outbox = Outbox(100)
-    link = Link(network, "demo", "pump-01", boot=7, outbox=outbox, describe=lambda: {"boot": 7})
+    outbox = Outbox(100, boot=7)
+    link = Link(network, "demo", "pump-01", outbox=outbox, describe=lambda: {"boot": 7})
     with Heard(broker.url) as heard:
         network.wait_until_up(5.0)
         for seq in range(10):
@@ -464,3 +468,70 @@ def _seconds(ts: int | str) -> float:
         return ts / 1000
     whole = ts.removesuffix("Z")
     return float(np.datetime64(whole, "us").astype(np.int64)) / 1e6
+
+
+@contextmanager
+def fleet_on_disk(broker: Mosquitto, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Two devices with buffers on disk, five messages a second each, in a process of its own."""
+    script = (
+        "from pathlib import Path; from firmware_sim.fleet import simulate;"
+        f"simulate(2, rate_hz=10, samples_per_message=2, mqtt_url={broker.url!r}, buffer=Path({str(folder)!r}))"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def kept(folder: Path, device: str) -> list[tuple[int, int]]:
+    """Boot and sequence number of what a device that is not alive holds."""
+    with closing(Spool(folder / device, 1 << 30)) as spool:
+        return [(each.boot, each.last_seq) for each in spool.kept]
+
+
+def test_a_fleet_that_is_killed_sends_what_it_had_measured(program: Path, tmp_path: Path) -> None:
+    """Without a broker at first, then with one that nobody listens to, then to the end: nothing measured is missing."""
+    folder, devices = tmp_path / "buffer", ("pump-01", "gearmotor-01")
+    with tempfile.TemporaryDirectory(prefix="bellwether-test-") as of_broker:
+        broker = Mosquitto(program, Path(of_broker))
+        with fleet_on_disk(broker, folder) as process:
+            wait_for(lambda: all(any((folder / name).glob("*.spool")) for name in devices))
+            wait_for(lambda: all(sum(f.stat().st_size for f in (folder / n).glob("*.spool")) > 2000 for n in devices))
+            process.kill()
+            process.wait()
+        first = {name: kept(folder, name) for name in devices}
+        broker.start()
+        with Heard(broker.url) as heard, fleet_on_disk(broker, folder) as process:
+            wait_for(lambda: len(heard.of("pump-01")) > len(first["pump-01"]) + 5)
+            process.kill()
+            process.wait()
+        second = {name: kept(folder, name) for name in devices}
+        with Heard(broker.url, confirms=True) as heard, fleet_on_disk(broker, folder) as process:
+            wait_for(lambda: all(len(heard.of(name)) > len(second[name]) + 5 for name in devices))
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+        for name in devices:
+            said = [(block["boot"], block["seq"]) for block in heard.of(name)]
+            assert len(first[name]) > 3
+            assert second[name][: len(first[name])] == first[name], "nobody had confirmed anything"
+            assert said[: len(second[name])] == second[name], "the oldest first"
+            boots = sorted({boot for boot, _ in said})
+            assert len(boots) == 3
+            for boot in boots:
+                seqs = [seq for each, seq in said if each == boot]
+                assert seqs == list(range(len(seqs)))
+            left = kept(folder, name)
+            assert len(left) <= 16
+            assert {boot for boot, _ in left} <= {boots[-1]}
+        held = [s for device, s in heard.statuses if device == "pump-01" and s["online"]]
+        assert [status["boot"] for status in held] == [*boots_of(second["pump-01"]), said_last(heard, "pump-01")]
+        broker.stop()
+
+
+def boots_of(messages: list[tuple[int, int]]) -> list[int]:
+    return sorted({boot for boot, _ in messages})
+
+
+def said_last(heard: Heard, device: str) -> int:
+    return int(heard.of(device)[-1]["boot"])

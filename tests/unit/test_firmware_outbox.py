@@ -20,9 +20,9 @@ def send(outbox: Outbox, count: int, first_mid: int = 1000) -> list[int]:
     """Hand on `count` messages; their sequence numbers."""
     sent = []
     for mid in range(first_mid, first_mid + count):
-        held = outbox.take()
-        assert held is not None
-        sent.append(held.last_seq)
+        taken = outbox.take()
+        assert taken is not None
+        sent.append(taken[0].last_seq)
         outbox.sent(mid)
     return sent
 
@@ -149,10 +149,10 @@ def test_nothing_is_lost_uncounted_whatever_happens(steps: list[str]) -> None:
         now_s += 10.0
         if step == "put":
             outbox.put(outbox.next_seq, b"x")
-        elif step == "send" and (held := outbox.take()) is not None:
+        elif step == "send" and (taken := outbox.take()) is not None:
             mid += 1
             outbox.sent(mid)
-            flying[mid] = held.last_seq
+            flying[mid] = taken[0].last_seq
         elif step == "deliver" and flying:
             done = min(flying)
             arrived.add(flying.pop(done))
