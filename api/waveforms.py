@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from datetime import UTC
 from enum import StrEnum
@@ -17,9 +18,13 @@ from api import ROOT
 from api.auth import Anyone
 from api.models import Answered, DevicePath, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
+from detectors.vibration import G_MM_S2, VELOCITY_BAND_HZ, power_spectrum
 from store import waveforms
 from store.waveforms import StoredWaveform
-from telemetry.waveform import Samples
+from telemetry.waveform import Samples, vibration
+
+# Finer than any screen shows.
+MOST_LINES = 5000
 
 router = APIRouter(prefix=ROOT, tags=["waveforms"])
 
@@ -78,6 +83,25 @@ class WaveformOut(Answered):
     received_at: Instant
 
 
+class SpectrumOut(Answered):
+    """Where the vibration of a block lies. Line *i* is the RMS of what lies between *i* and *i* + 1 times `step_hz`;
+    the squares of all add up to the mean square."""
+
+    model_config = Answered.model_config | example(
+        waveform_id="019d3b1c-2a40-8c1e-9f3a-5b7c2d1e0f4a",
+        quantity="vibration_velocity",
+        unit="mm/s",
+        step_hz=25.0,
+        rms=[0.0, 0.91, 0.34, 0.12],
+    )
+
+    waveform_id: UUID
+    quantity: str = Field(description="vibration_acceleration, vibration_velocity, or nothing for any other")
+    unit: str
+    step_hz: float
+    rms: list[float]
+
+
 @router.get("/devices/{device}/waveforms", summary="Waveforms of a device")
 def list_waveforms(
     caller: Anyone,
@@ -126,6 +150,30 @@ def get_samples(
             return Response(_npy(samples), media_type="application/octet-stream", headers=_headers(f"{name}.npy"))
         case Form.WAV:
             return Response(_wav(about, samples), media_type="audio/wav", headers=_headers(f"{name}.wav"))
+
+
+@router.get("/waveforms/{waveform_id}/spectrum", summary="The spectrum of a waveform")
+def get_spectrum(
+    caller: Anyone,
+    waveform_id: WaveformPath,
+    as_velocity: Annotated[bool, Query(description="Of the velocity, where acceleration was measured")] = False,
+    to_hz: Annotated[float | None, Query(gt=0, description="Up to here; half the rate if not given")] = None,
+    lines: Annotated[int, Query(ge=1, le=MOST_LINES, description="How many a chart can show")] = 500,
+) -> SpectrumOut:
+    """In g where acceleration was measured, in mm/s where velocity was or is asked for, else in the block's unit. A
+    velocity begins at 10 Hz: below, integration shows the sensor's drift."""
+    with caller.transaction() as conn:
+        about = waveforms.waveform(conn, waveform_id)
+        samples = waveforms.samples_of(conn, waveform_id)
+    known = vibration(about.unit)
+    values = samples * about.scale + about.value_offset
+    spectrum = power_spectrum(known.convert(values) if known else values, about.rate_hz)
+    quantity, unit = (known.quantity, known.unit) if known else ("", about.unit)
+    if as_velocity and quantity == "vibration_acceleration":
+        spectrum = spectrum.integrated().above(VELOCITY_BAND_HZ[0]).scaled(G_MM_S2)
+        quantity, unit = "vibration_velocity", "mm/s"
+    step_hz, rms = spectrum.buckets(min(to_hz or math.inf, about.rate_hz / 2), lines)
+    return SpectrumOut(waveform_id=waveform_id, quantity=quantity, unit=unit, step_hz=step_hz, rms=rms.tolist())
 
 
 def _shown(row: StoredWaveform) -> WaveformOut:

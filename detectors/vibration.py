@@ -66,6 +66,23 @@ class PowerSpectrum:
         first, last = math.floor(low_hz / self.step_hz + _ROUNDING), math.ceil(high_hz / self.step_hz - _ROUNDING)
         return math.sqrt(self.power[first : last + 1].sum())
 
+    def buckets(self, to_hz: float, most: int) -> tuple[float, Floats]:
+        """RMS of what lies in each of at most so many buckets of equal width up to `to_hz`, and that width in Hz."""
+        count = min(math.floor(to_hz / self.step_hz + _ROUNDING) + 1, len(self.power))
+        each = -(-count // most)
+        power = np.zeros(-(-count // each) * each)
+        power[:count] = self.power[:count]
+        return self.step_hz * each, np.sqrt(power.reshape(-1, each).sum(axis=1))
+
+    def above(self, low_hz: float) -> PowerSpectrum:
+        """The same without what lies below a frequency."""
+        first = math.floor(low_hz / self.step_hz + _ROUNDING)
+        return PowerSpectrum(self.step_hz, np.where(np.arange(len(self.power)) < first, 0.0, self.power))
+
+    def scaled(self, factor: float) -> PowerSpectrum:
+        """Of the signal in another unit, of which one of its own has `factor`."""
+        return PowerSpectrum(self.step_hz, self.power * factor**2)
+
     def integrated(self) -> PowerSpectrum:
         """The spectrum of the signal's integral over time: of velocity, where this is one of acceleration.
 

@@ -15,8 +15,8 @@ from detectors.vibration import features
 from ingest.cbor_forms import loads
 from ingest.reading import BadMessage, Reader, what
 from telemetry import Quality
-from telemetry.units import MAX_UNIT_LENGTH, Unit, canonical
-from telemetry.waveform import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_SAMPLES, SAMPLE_TYPES, Samples, Waveform
+from telemetry.units import MAX_UNIT_LENGTH
+from telemetry.waveform import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_SAMPLES, SAMPLE_TYPES, Samples, Waveform, vibration
 
 VERSION = 1
 
@@ -81,20 +81,11 @@ def read(reader: Reader, payload: bytes) -> Waveform:
 
 def features_of(waveform: Waveform) -> dict[str, tuple[float, str]]:
     """What a block says, by name, each with its unit; see `detectors.vibration.features`."""
-    known = _vibration(waveform.unit)
+    known = vibration(waveform.unit)
     values = waveform.values()
     if known is None:
         return features(values, waveform.rate_hz, "", waveform.unit)
     return features(known.convert(values), waveform.rate_hz, known.quantity)
-
-
-def _vibration(unit: str) -> Unit | None:
-    """The way from a unit of acceleration or velocity to g or mm/s; None for any other."""
-    for wanted in ("vibration_acceleration", "vibration_velocity"):
-        known = canonical(unit, wanted)
-        if known is not None and known.quantity == wanted:
-            return known
-    return None
 
 
 def _number(fields: dict[str, Any], name: str, absent: float | None = None) -> float:

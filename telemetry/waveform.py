@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from telemetry.units import Unit, canonical
+
 Samples = npt.NDArray[Any]
 """int16 or float32, little-endian."""
 
@@ -19,6 +21,15 @@ MAX_SAMPLES = 400_000
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1.0, 200_000.0
 SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"i2": np.dtype("<i2"), "f4": np.dtype("<f4")}
 """How samples are laid out, little-endian: by the name that the wire, the database and the API use for it."""
+
+
+def vibration(unit: str) -> Unit | None:
+    """The way from a unit of acceleration or velocity to g or mm/s; None for any other."""
+    for wanted in ("vibration_acceleration", "vibration_velocity"):
+        known = canonical(unit, wanted)
+        if known is not None and known.quantity == wanted:
+            return known
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

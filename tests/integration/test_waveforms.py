@@ -85,6 +85,29 @@ def test_numpy_reads_it_and_so_does_a_player(api: RunningApi) -> None:
                 assert file.readframes(4096) == sent["i2"].samples.tobytes()
 
 
+def test_a_spectrum_shows_where_the_vibration_lies(api: RunningApi) -> None:
+    device = api.plant.device()
+    hum = np.rint(10_000 * np.sin(2 * np.pi * 50 * np.arange(5120) / 5120)).astype("<i2")
+    sent = replace(block(device), rate_hz=5120.0, samples=hum, scale=1e-4, unit="g")
+    store(api, sent, replace(sent, axis="in_m_s2", unit="m/s2"), replace(sent, axis="sound", unit="Pa"))
+    by_axis = {about["axis"]: f"/api/v1/waveforms/{about['id']}/spectrum" for about in listed(api, device)}
+    plain = ok(api.client().get(by_axis["x"], params={"lines": 5000}))
+    assert (plain["quantity"], plain["unit"], plain["step_hz"], len(plain["rms"])) == (
+        "vibration_acceleration", "g", 1.0, 2561
+    )  # fmt: skip
+    assert int(np.argmax(plain["rms"])) == 50
+    assert np.linalg.norm(plain["rms"]) == pytest.approx(0.5**0.5, rel=1e-4)
+    velocity = ok(api.client().get(by_axis["x"], params={"as_velocity": True, "to_hz": 1000, "lines": 100}))
+    assert (velocity["unit"], velocity["step_hz"], len(velocity["rms"])) == ("mm/s", 11.0, 91)
+    assert np.linalg.norm(velocity["rms"]) == pytest.approx(9806.65 / (2 * np.pi * 50) / 2**0.5, rel=1e-3)
+    converted = ok(api.client().get(by_axis["in_m_s2"]))
+    assert np.linalg.norm(converted["rms"]) == pytest.approx(0.5**0.5 / 9.80665, rel=1e-4)
+    other = ok(api.client().get(by_axis["sound"], params={"as_velocity": True}))
+    assert (other["quantity"], other["unit"]) == ("", "Pa")
+    refused(api.client().get(by_axis["x"], params={"lines": 5001}), 422)
+    refused(api.client().get(by_axis["x"], params={"to_hz": 0}), 422)
+
+
 def test_a_block_is_stored_once_and_another_of_its_time_beside_it(api: RunningApi) -> None:
     device = api.plant.device()
     first, other = block(device), block(device, seed=2)
