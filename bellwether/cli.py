@@ -49,6 +49,13 @@ ledger = typer.Typer(
 )
 app.add_typer(ledger, name="ledger")
 
+rejects = typer.Typer(
+    help="What could not be stored: look at it, play it again.\n\nExample: bellwether rejects list --since 36h",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(rejects, name="rejects")
+
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
 MqttPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the broker; a free one otherwise.")]
@@ -56,6 +63,11 @@ PgPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the 
 DatabaseUrl = Annotated[str | None, typer.Option(help="A TimescaleDB of yours instead of ours, as its owner.")]
 MqttUrl = Annotated[str | None, typer.Option(help="mqtt://user:password@host:1883, or mqtts:// for TLS.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print what a program can read.")]
+OfTenant = Annotated[str | None, typer.Option(help="Only this tenant's; '' for nobody's.", show_default=False)]
+OfDevice = Annotated[str | None, typer.Option(help="Only this device's.", show_default=False)]
+OfReason = Annotated[str | None, typer.Option(help="Only those with this in their reason.", show_default=False)]
+Since = Annotated[str | None, typer.Option(help="Arrived then or later: RFC 3339, or 90m, 36h, 7d ago.")]
+Until = Annotated[str | None, typer.Option(help="Arrived before then, likewise.")]
 
 
 @app.command()
@@ -227,6 +239,88 @@ def ledger_verify(as_json: AsJson = False) -> None:
         _say(f"the ledger and the tables agree on {devices} devices")
     if found:
         raise typer.Exit(1)
+
+
+@rejects.command("list")
+def rejects_list(
+    tenant: OfTenant = None,
+    device: OfDevice = None,
+    reason: OfReason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """What could not be stored, newest first.
+
+    Example: bellwether rejects list --device press-7 --since 36h
+    """
+    from bellwether.rejects import line, opened, shown, which
+    from store.rejects import page_of_all
+
+    wanted = which(tenant=tenant, device=device, reason=reason, since=since, until=until)
+    with opened(settings_of.load()) as conn:
+        found = page_of_all(conn, wanted, limit)
+    if as_json:
+        _print_json([shown(one) for one in found])
+    for one in () if as_json else found:
+        _say(line(one))
+
+
+@rejects.command("show")
+def rejects_show(number: Annotated[int, typer.Argument(help="The number of a reject.")]) -> None:
+    """One reject, with what is kept of what was sent.
+
+    Example: bellwether rejects show 4711
+    """
+    from bellwether.rejects import opened, shown, which
+    from store.rejects import page_of_all
+
+    with opened(settings_of.load()) as conn:
+        found = page_of_all(conn, which([number]), 1)
+    if not found:
+        _end(1, ValueError(f"there is no reject {number}"))
+    _print_json(shown(found[0]))
+
+
+@rejects.command("play")
+def rejects_play(
+    number: Annotated[list[int] | None, typer.Argument(help="Numbers of rejects; or tell which.")] = None,
+    tenant: OfTenant = None,
+    device: OfDevice = None,
+    reason: OfReason = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many messages at most.")] = 10_000,
+    everything: Annotated[bool, typer.Option("--all", help="All there are, without telling which.")] = False,
+    wait: Annotated[bool, typer.Option(help="Until ingest has played them.")] = True,
+) -> None:
+    """Have ingest take messages again, by today's mappings, at the time at which they came.
+
+    Example: bellwether rejects play --reason "nothing in it" --since 7d
+    """
+    from bellwether.rejects import play, which
+
+    wanted = which(number, tenant, device, reason, since, until)
+    if wanted == which() and not everything:
+        raise Misconfigured("which? numbers, --tenant, --device, --reason, --since or --until; or --all")
+    play(settings_of.load(), wanted, limit, wait, _say)
+
+
+@rejects.command("purge")
+def rejects_purge(
+    days: Annotated[int, typer.Option(min=1, max=36_500, help="Forget what is older than so many days.")],
+) -> None:
+    """Forget rejects before their time, of all tenants. The ledger keeps how many there were.
+
+    Example: bellwether rejects purge --days 7
+    """
+    from bellwether.rejects import opened
+    from store.rejects import forget
+
+    with opened(settings_of.load()) as conn:
+        gone = forget(conn, days)
+    _say(f"{gone} rejects forgotten")
 
 
 @app.command()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +16,7 @@ from typing import Any
 import pytest
 from ingesting import Device, now_ms, until_settled, until_stored
 from servers import Database, RunningBroker
+from serving import ok, refused, served
 from waiting import until
 
 import ingest.loop
@@ -23,6 +28,7 @@ from store.connection import Session, act_for, connect
 from store.rejects import BEGINNING_BYTES, WHOLE_BYTES, Refusal, Room, Which
 from store.telemetry import HEAD_BYTES, Reject
 from telemetry import microseconds
+from tickets.roles import Role
 
 WRONG = [{"topic": "plant/{device}", "tenant": "demo", "points": [{"at": "flw"}]}]
 RIGHT = [{"topic": "plant/{device}", "tenant": "demo", "time": "ts", "points": [{"at": "flow", "unit": "l/min"}]}]
@@ -292,3 +298,68 @@ def test_ingest_and_the_api_can_do_no_more_than_they_must(database: Database) ->
     ):
         with connect(database.url(role), "test") as conn, pytest.raises(Exception, match="permission denied"):
             conn.execute(statement)  # type: ignore[arg-type]
+
+
+# Over HTTP and from the command line ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def some(database: Database) -> datetime:
+    """Three rejects of a minute ago: two of one message, one of another device."""
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    whole = b'{"flow": "x", "oil": "y"}'
+    others = refusal(b"{", 1, device="press", reason="not JSON: x")
+    kept(database, [refusal(whole), refusal(whole, reason="worse"), others], Room(), at)
+    return at
+
+
+def test_the_api_shows_them_and_has_them_played(database: Database, owner: Session, some: datetime) -> None:
+    with served(database) as api:
+        engineer = api.client(Role.ENGINEER)
+
+        def reasons(**params: Any) -> list[str]:
+            return [one["reason"] for one in ok(engineer.get("/api/v1/rejects", params=params))["items"]]
+
+        assert reasons() == ["not JSON: x", "worse", "bad"]
+        assert reasons(device="pump") == ["worse", "bad"]
+        assert reasons(reason="JSON") == ["not JSON: x"]
+        assert reasons(**{"from": datetime.now(UTC).isoformat()}) == []
+        assert reasons(to=some.isoformat()) == []
+        page = ok(engineer.get("/api/v1/rejects", params={"limit": 2}))
+        assert reasons(limit=2, cursor=page["next"]) == ["bad"]
+        first = ok(engineer.get("/api/v1/rejects", params={"device": "pump"}))["items"][-1]
+        assert (first["playable"], first["outcome"], first["payload"]) == (True, None, '{"flow": "x", "oil": "y"}')
+        assert ok(engineer.get(f"/api/v1/rejects/{first['id']}")) == first
+        refused(engineer.get("/api/v1/rejects/999999"), 404)
+        asked = {"json": {"device": "pump"}, "headers": {"Idempotency-Key": "once"}}
+        assert ok(engineer.post("/api/v1/rejects/replay", **asked), 202) == {"messages": 1}
+        assert ok(engineer.post("/api/v1/rejects/replay", **asked), 202) == {"messages": 1}
+        assert rows(owner, "SELECT reject, tenant, asked_by FROM replays") == [(first["id"], "demo", "a-engineer")]
+        others = api.client(Role.ADMINISTRATOR, "other")
+        assert ok(others.post("/api/v1/rejects/replay", json={"ids": [first["id"]]}), 202) == {"messages": 0}
+        refused(engineer.post("/api/v1/rejects/replay", json={"ids": [0]}), 422)
+
+
+def test_the_command_line_lists_shows_plays_and_purges(database: Database, owner: Session, some: datetime) -> None:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "bellwether", "rejects", *arguments],
+            env={**os.environ, "BELLWETHER_DATABASE_URL": database.owner_url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, _, lines = run("list", "--device", "pump", "--since", "1h")
+    assert code == 0
+    assert [line.split("t: ")[-1] for line in lines.splitlines()] == ["worse", "bad"]
+    code, out, _ = run("list", "--json", "--reason", "JSON")
+    (one,) = json.loads(out)
+    assert json.loads(run("show", str(one["id"]))[1]) == one
+    assert run("show", "999999")[0] == 1
+    assert run("play")[0] == 2
+    assert run("play", "--since", "yesterday")[0] == 2
+    assert run("play", "--device", "pump", "--no-wait")[2].startswith("1 messages will be played")
+    assert rejects.waiting(owner) == 1
+    assert run("purge", "--days", "1")[2].startswith("0 rejects forgotten")
