@@ -1,0 +1,40 @@
+"""`bellwether ingest` for comparison: without detectors, or of some topics alone. Settings from the environment.
+
+python -m bench.process [--without-detectors] [--filter TOPIC_FILTER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+from typing import Any
+
+import ingest.loop
+from bellwether.settings import load
+from ingest.loop import Ingest
+from ingest.mqtt import OURS, MqttSource
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.process", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--without-detectors", action="store_true")
+    parser.add_argument("--filter", action="append", dest="filters")
+    wishes = parser.parse_args()
+    if wishes.without_detectors:
+        ingest.loop.detectors_for = lambda _: {}  # type: ignore[assignment]
+    settings = load()
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, wishes.filters or OURS)
+    running = Ingest(source, settings.need_database_url())
+
+    def stop(*_: Any) -> None:
+        source.close()
+        running.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    gc.freeze()
+    running.run()
+
+
+if __name__ == "__main__":
+    main()
