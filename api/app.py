@@ -20,6 +20,7 @@ from api import (
     ledger,
     metrics,
     pages,
+    presence,
     readings,
     rejects,
     retention,
@@ -45,7 +46,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
-    *(retention, events),
+    *(retention, presence, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

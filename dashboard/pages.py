@@ -57,6 +57,7 @@ class Pages:
             "unit": words.unit,
             "alarm_state": words.alarm_state,
             "machine_state": words.machine_state,
+            "presence": words.presence,
             "ticket_move": words.ticket_move,
             "verdict": words.verdict,
             "clock_name": words.clock,

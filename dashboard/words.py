@@ -22,6 +22,12 @@ MACHINE_STATES: dict[str, str] = {
     "learning": "Learning",
     "healthy": "Healthy",
 }
+PRESENCES: dict[str, str] = {
+    "silent": "Silent",
+    "lost": "Connection lost",
+    "site_lost": "Lost with its site",
+    "stopped": "Stopped",
+}
 CLOCKS: dict[str, str] = {"response": "Response", "on_site": "On site", "resolution": "Resolution"}
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
@@ -91,6 +97,10 @@ def alarm_state(name: str) -> str:
 
 def machine_state(name: str) -> str:
     return MACHINE_STATES.get(name, plain(name))
+
+
+def presence(name: str) -> str:
+    return PRESENCES.get(name, plain(name))
 
 
 def ticket_move(name: str) -> str:

@@ -60,13 +60,22 @@ class Glance:
     point: str | None
     unit: str | None
     heard_at: datetime | None
+    gateway: str = ""
+    presence: str = "unknown"
+    presence_at: datetime | None = None
+    expected_s: float | None = None
+    offline_reason: str = ""
+    clock_offset_s: float | None = None
+    clock_drift_ppm: float | None = None
+    clock_policy: str = "keep"
 
     def status(self, now: datetime) -> str:
         """One of `STATUSES`. What is wrong with a machine goes before whether it can be heard."""
-        silent = self.detector == "silence"
+        silent = self.detector in ("silence", "site")
         if self.severity in ("critical", "high") and not silent:
             return "fault"
-        if self.online is False or silent or self.heard_at is None or now - self.heard_at > OFFLINE_AFTER:
+        gone = self.presence in ("silent", "lost", "site_lost", "stopped")
+        if self.online is False or silent or gone or self.heard_at is None or now - self.heard_at > OFFLINE_AFTER:
             return "offline"
         if self.severity is not None or self.ticket_id is not None:
             return "attention"

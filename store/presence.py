@@ -66,6 +66,27 @@ class ClockChange:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicePresence:
+    """One device: whether it is there, and by what. None is what is not known."""
+
+    device: str
+    site: str
+    gateway: str
+    presence: str
+    since: datetime | None
+    last_heard_at: datetime | None
+    expected_every_s: float | None
+    expected_interval_s: float | None
+    online: bool | None
+    online_at: datetime | None
+    offline_reason: str
+    clock_offset_s: float | None
+    clock_drift_ppm: float | None
+    clock_at: datetime | None
+    clock_policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a device has newly said: not what the broker had kept of it, and told us before."""
 
@@ -202,6 +223,29 @@ def save_pieces(conn: Session, pieces: Sequence[KeptPiece]) -> None:
 
 
 # What people see and say -------------------------------------------------------------------------------------------
+
+
+def devices(
+    conn: Transaction,
+    *,
+    limit: int,
+    after: str | None = None,
+    presence: str | None = None,
+    site: str | None = None,
+    device: str | None = None,
+) -> list[DevicePresence]:
+    """Devices by name, beginning after the one named `after`; those that are retired are left out."""
+    wanted = {"limit": limit, "after": after, "presence": presence, "site": site, "device": device}
+    with conn.cursor(row_factory=class_row(DevicePresence)) as cursor:
+        return cursor.execute(_SQL["devices"], wanted).fetchall()
+
+
+def device(conn: Transaction, name: str) -> DevicePresence:
+    """One device, or NotFound."""
+    found = devices(conn, limit=1, device=name)
+    if not found:
+        raise NotFound(f"there is no device {name}")
+    return found[0]
 
 
 def clock_history(conn: Transaction, device: str, limit: int) -> list[ClockChange]:

@@ -95,11 +95,11 @@ class RunningIngest:
 
 @contextmanager
 def ingesting(
-    database: Database, broker: RunningBroker, client_id: str = CLIENT_ID, *, oldest_days: int = 0
+    database: Database, broker: RunningBroker, client_id: str = CLIENT_ID, **settings: Any
 ) -> Iterator[RunningIngest]:
-    """Ingest until the block ends, subscribed when it begins."""
+    """Ingest until the block ends, subscribed when it begins; `settings` are those of `Ingest`."""
     source = MqttSource(broker.of("bellwether"), client_id)
-    ingest = Ingest(source, database.url("ingest"), oldest_days=oldest_days)
+    ingest = Ingest(source, database.url("ingest"), **settings)
     failures: list[BaseException] = []
 
     def run() -> None:

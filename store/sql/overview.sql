@@ -5,8 +5,10 @@
 SELECT d.id, d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_at, d.first_seen_at, d.learnt_at,
        coalesce(a.alarms, 0) AS alarms, a.severity, a.detector, a.message,
        t.id AS ticket_id, t.title AS ticket_title, t.state AS ticket_state, t.priority,
-       lead.id AS stream_id, lead.point, lead.unit, heard.at AS heard_at
+       lead.id AS stream_id, lead.point, lead.unit, heard.at AS heard_at, d.gateway, d.offline_reason, d.clock_policy,
+       coalesce(p.presence, 'unknown') AS presence, p.presence_at, p.expected_s, p.clock_offset_s, p.clock_drift_ppm
 FROM devices d
+LEFT JOIN device_presence p ON p.device_id = d.id
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS alarms, severity, detector, message, point
     FROM alarms

@@ -109,6 +109,20 @@ ON CONFLICT (tenant, device, boot, from_us) DO UPDATE SET used_us = greatest(clo
 -- What the clock of a device was found to show, newest first.
 SELECT at, offset_s, before_s, cause FROM device_clock WHERE device = %(device)s ORDER BY at DESC LIMIT %(limit)s
 
+-- name: devices
+-- A page of devices by name, or one of them, each with whether it is there.
+SELECT d.device, d.site, d.gateway, coalesce(p.presence, 'unknown') AS presence, p.presence_at AS since,
+       p.heard_at AS last_heard_at, p.expected_s AS expected_every_s, d.expected_interval_s, d.online, d.online_at,
+       d.offline_reason, p.clock_offset_s, p.clock_drift_ppm, p.clock_at, d.clock_policy
+FROM devices d LEFT JOIN device_presence p ON p.device_id = d.id
+WHERE (%(device)s::text IS NULL OR d.device = %(device)s)
+  AND (%(after)s::text IS NULL OR d.device > %(after)s)
+  AND (%(presence)s::text IS NULL OR coalesce(p.presence, 'unknown') = %(presence)s)
+  AND (%(site)s::text IS NULL OR d.site = %(site)s)
+  AND (d.retired_at IS NULL OR %(device)s::text IS NOT NULL)
+ORDER BY d.device
+LIMIT %(limit)s
+
 -- name: watch_device
 -- How a device is watched, by what its owner says; what is not said stays as it is.
 UPDATE devices SET
