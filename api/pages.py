@@ -1,32 +1,25 @@
-"""The pages: what a person sees in a browser, filled on the server.
-
-Each page is whole without a script; the script asks for parts of it again (`HX-Request`), which are the same
-templates. An error is a page too, but for a part that was asked for: that gets the problem which the API would answer.
-Nothing on a page comes from elsewhere and nothing is inline: the content security policy allows neither.
-"""
+"""The pages: what a person sees in a browser, filled on the server; `page_frame` has what is common to all."""
 
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, FastAPI, Form, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.routing import APIRoute
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from alarms.events import Severity
 from alarms.states import State as AlarmState
+from api import intake_page
 from api.auth import (
     COOKIE,
     Caller,
@@ -39,24 +32,35 @@ from api.auth import (
     require,
     sign_in,
 )
-from api.errors import NotForYou, NotSignedIn, TooMany
+from api.errors import NotForYou, NotSignedIn
+from api.page_frame import (
+    HEADERS,
+    NOT_FOUND,
+    PageRoute,
+    answer,
+    answer_mistake,
+    begin_of,
+    filters_of,
+    head_of,
+    own_address,
+    paging,
+    wants_part,
+)
 from api.service import service
-from dashboard import Pages, clocks, figures, words, zone_of
-from dashboard.pages import STATIC, THEMES
+from dashboard import clocks, figures, words
+from dashboard.pages import STATIC
 from store import alarms as alarm_store
 from store import overview
 from store import tickets as ticket_store
-from store.errors import NotFound, Unavailable
+from store.errors import NotFound
 from store.transactions import Transaction
 from tickets.priority import Priority
-from tickets.roles import DESK, PEOPLE, STAFF, Role
+from tickets.roles import DESK, PEOPLE, Role
 from tickets.states import ENDED, MOVES, Need, Verdict, moves_from
 from tickets.states import State as TicketState
 
 CARDS_PER_PAGE, ROWS_PER_PAGE = 24, 40
 LINES_PER_PAGE = 50
-# A list is looked through by filters, not by turning two hundred pages.
-LAST_PAGE_BEGINS = 10_000
 POINTS_PER_MACHINE = 120
 SPANS_S = (900, 3600, 21_600, 86_400, 604_800, 2_592_000, 31_536_000)
 DEFAULT_SPAN_S = 21_600
@@ -65,61 +69,6 @@ MARKS = 200
 SHELVE_HOURS_AT_MOST = 168
 OPEN_ALARMS = ("unacknowledged", "acknowledged", "returned_unacknowledged", "shelved", "suppressed", "out_of_service")
 SILENCED = frozenset({"shelved", "suppressed", "out_of_service"})
-
-HEADERS = {"Cache-Control": "no-store", "Vary": "HX-Request, Cookie"}
-
-_log = logging.getLogger(__name__)
-_PAGES = Pages()
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """What an error page says."""
-
-    status: int
-    heading: str
-    advice: str
-    onward: str = "/fleet"
-    onward_text: str = "Back to the fleet"
-
-
-_NOT_FOUND = Mistake(404, "There is nothing here", "The address is wrong, or what was here belongs to somebody else.")
-_BROKEN = Mistake(500, "Something is wrong on our side", "It has been noted. Try again, or go back.", "", "Try again")
-_MISTAKES: tuple[tuple[type[Exception], Mistake], ...] = (
-    (NotFound, _NOT_FOUND),
-    (RequestValidationError, _NOT_FOUND),
-    (NotForYou, Mistake(403, "This is not for your role", "Ask an administrator if it should be.")),
-    (
-        Unavailable,
-        Mistake(
-            503,
-            "The database cannot be reached",
-            "It heals by itself: readings and alarms that come meanwhile are kept. Try again in a few seconds.",
-            "",
-            "Try again",
-        ),
-    ),
-    (TooMany, Mistake(429, "Too many attempts", "Wait a minute, then try again.", "", "Try again")),
-)
-
-
-class PageRoute(APIRoute):
-    """Answers errors with pages, and sends whoever is not signed in to the door."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        inner = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            if _wants_part(request):
-                return await inner(request)
-            try:
-                return await inner(request)
-            except NotSignedIn:
-                return RedirectResponse(_door(request), 303, HEADERS)
-            except Exception as error:
-                return _mistake(request, _mistake_of(error))
-
-        return handle
 
 
 class Elsewhere(Route):
@@ -147,6 +96,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def serve_pages(app: FastAPI) -> None:
     """Give an app its pages. Comes after every other route: an address that nobody knows gets a page too."""
     app.include_router(router)
+    app.include_router(intake_page.router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.router.routes.append(Elsewhere("/{path:path}", _nothing_here, methods=["GET", "HEAD"], include_in_schema=False))
 
@@ -161,7 +111,7 @@ def home() -> Response:
 
 @router.get("/login")
 def login_page(request: Request, next: str = "") -> Response:  # noqa: A002
-    return _page(request, "signin.html", {"next": _own_address(next), "login": "", "problem": ""})
+    return answer(request, "signin.html", {"next": own_address(next), "login": "", "problem": ""})
 
 
 @router.get("/login/state")
@@ -186,9 +136,9 @@ def log_in(
         principal = sign_in(request, login, password)
     except NotSignedIn as error:
         message = str(error)
-        values = {"next": _own_address(next), "login": login, "problem": message[:1].upper() + message[1:] + "."}
-        return _page(request, "signin.html", values, 401)
-    response = RedirectResponse(_own_address(next) or "/fleet", 303, HEADERS)
+        values = {"next": own_address(next), "login": login, "problem": message[:1].upper() + message[1:] + "."}
+        return answer(request, "signin.html", values, 401)
+    response = RedirectResponse(own_address(next) or "/fleet", 303, HEADERS)
     begin_session(request, response, principal)
     return response
 
@@ -213,7 +163,7 @@ def track(request: Request, code: str) -> Response:
         if step is not None:
             reached.setdefault(step, datetime.fromisoformat(one["at"]))
     values = {"ticket": ticket, "step": words.customer_step(ticket.state), "reached": reached}
-    return _page(request, "track.html", values)
+    return answer(request, "track.html", values)
 
 
 # Fleet and machine --------------------------------------------------------------------------------------------------
@@ -232,9 +182,9 @@ def fleet(
 ) -> Response:
     now = datetime.now(UTC)
     view = next((v for v in (view, request.cookies.get("bw_view")) if v in {"cards", "table"}), "cards")
-    begin = _begin(after)
+    begin = begin_of(after)
     with caller.transaction() as conn:
-        shell = _shell(conn, caller, "fleet")
+        shell = head_of(conn, caller, "fleet")
         machines = [(glance, glance.status(now)) for glance in overview.glances(conn, now)]
         tally = [(name, sum(1 for _, is_ in machines if is_ == name)) for name in overview.STATUSES]
         found = [
@@ -255,9 +205,9 @@ def fleet(
         "sites": [(name, name) for name in sorted({g.site for g, _ in machines if g.site})],
         "kinds": [(name, words.plain(name)) for name in sorted({g.kind for g, _ in machines if g.kind})],
         "groups": _by_site(lines),
-        **_paging(begin, per_page, more=len(found) > begin + per_page),
+        **paging(begin, per_page, more=len(found) > begin + per_page),
     }
-    response = _page(request, "fleet_live.html" if _wants_part(request) else "fleet.html", values)
+    response = answer(request, "fleet_live.html" if wants_part(request) else "fleet.html", values)
     if request.query_params.get("view") == view:
         response.set_cookie("bw_view", view, max_age=31_536_000, samesite="strict")
     return response
@@ -276,7 +226,7 @@ def machine(
         values = _machine(conn, caller, device, now)
     start, end = _span_asked(request, at, now)
     values |= {"span": span if 60 <= span <= SPANS_S[-1] else DEFAULT_SPAN_S, "start": start, "end": end}
-    return _page(request, "machine_live.html" if _wants_part(request) else "machine.html", values)
+    return answer(request, "machine_live.html" if wants_part(request) else "machine.html", values)
 
 
 # Alarms -------------------------------------------------------------------------------------------------------------
@@ -293,7 +243,7 @@ def acknowledge(request: Request, caller: Staff, alarm_id: UUID, back: str = "")
     with caller.transaction() as conn:
         alarm = alarm_store.acknowledge(conn, alarm_id, who=caller.principal.name, note="", now=now)
         if back == "machine":
-            return _page(request, "machine_live.html", _machine(conn, caller, alarm.device, now))
+            return answer(request, "machine_live.html", _machine(conn, caller, alarm.device, now))
     return _alarms(request, caller)
 
 
@@ -324,14 +274,14 @@ def unshelve(request: Request, caller: Staff, alarm_id: UUID) -> Response:
 
 @router.get("/tickets")
 def tickets(request: Request, caller: Person) -> Response:
-    filters = _filters(request, "state", "priority", "site", "device")
-    begin = _begin(request.query_params.get("after", ""))
+    filters = filters_of(request, "state", "priority", "site", "device")
+    begin = begin_of(request.query_params.get("after", ""))
     states = [state.value for state in TicketState]
     wanted = filters["state"]
     of_state = {"": [s for s in states if s not in ENDED], "all": None}.get(wanted, [wanted])
     now = datetime.now(UTC)
     with caller.transaction() as conn:
-        shell = _shell(conn, caller, "tickets")
+        shell = head_of(conn, caller, "tickets")
         sites = overview.sites(conn)
         lines = overview.ticket_lines(
             conn,
@@ -355,9 +305,9 @@ def tickets(request: Request, caller: Person) -> Response:
             {**asdict(line), "clocks": {c: clocks.face(c, one, now) for c, one in running.get(line.id, {}).items()}}
             for line in lines[:LINES_PER_PAGE]
         ],
-        **_paging(begin, LINES_PER_PAGE, more=len(lines) > LINES_PER_PAGE),
+        **paging(begin, LINES_PER_PAGE, more=len(lines) > LINES_PER_PAGE),
     }
-    return _page(request, "tickets_live.html" if _wants_part(request) else "tickets.html", values)
+    return answer(request, "tickets_live.html" if wants_part(request) else "tickets.html", values)
 
 
 @router.get("/tickets/{ticket_id}")
@@ -411,19 +361,6 @@ def comment(
 # What is on them ----------------------------------------------------------------------------------------------------
 
 
-def _shell(conn: Transaction, caller: Caller, section: str) -> dict[str, Any]:
-    """What the head of each page shows."""
-    who = caller.principal
-    known = {person.login: person.name for person in overview.people(conn)}
-    return {
-        "section": section,
-        "counts": overview.counts(conn),
-        "user": {"name": known.get(who.name, who.name), "role": who.role.value, "tenant": who.tenant},
-        "may_act": who.role in STAFF,
-        "names": known,
-    }
-
-
 def _lines_of(conn: Transaction, now: datetime, found: Sequence[tuple[overview.Glance, str]]) -> list[dict[str, Any]]:
     """Machines with their small lines and latest values."""
     start = now - SPARK_STEPS * SPARK_WIDTH
@@ -469,7 +406,7 @@ def _machine(conn: Transaction, caller: Caller, device: str, now: datetime) -> d
     past = [a for a in alarm_store.alarms(conn, limit=5, device=device, is_open=False) if a.raised_at > week]
     marks = overview.marks(conn, device, now - timedelta(seconds=SPANS_S[-1]), now, MARKS)
     return {
-        **_shell(conn, caller, "fleet"),
+        **head_of(conn, caller, "fleet"),
         "m": {**asdict(found[0]), "status": found[0].status(now)},
         "points": points,
         "point_count": len(points),
@@ -499,11 +436,11 @@ def _marks(marks: Sequence[overview.Mark]) -> str:
 
 
 def _alarms(request: Request, caller: Caller) -> Response:
-    filters = _filters(request, "state", "severity", "site", "device")
-    begin = _begin(request.query_params.get("after", ""))
+    filters = filters_of(request, "state", "severity", "site", "device")
+    begin = begin_of(request.query_params.get("after", ""))
     wanted = filters["state"]
     with caller.transaction() as conn:
-        shell = _shell(conn, caller, "alarms")
+        shell = head_of(conn, caller, "alarms")
         sites = overview.sites(conn)
         lines = overview.alarm_lines(
             conn,
@@ -523,16 +460,16 @@ def _alarms(request: Request, caller: Caller) -> Response:
         "severities": [(s.value, words.plain(s)) for s in reversed(Severity)],
         "sites": [(name, name) for name in sites],
         "alarms": lines[:LINES_PER_PAGE],
-        **_paging(begin, LINES_PER_PAGE, more=len(lines) > LINES_PER_PAGE),
+        **paging(begin, LINES_PER_PAGE, more=len(lines) > LINES_PER_PAGE),
     }
-    return _page(request, "alarms_live.html" if _wants_part(request) else "alarms.html", values)
+    return answer(request, "alarms_live.html" if wants_part(request) else "alarms.html", values)
 
 
 def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID) -> Response:
     now = datetime.now(UTC)
     role = caller.principal.role
     t = ticket_store.ticket(conn, ticket_id)
-    shell = _shell(conn, caller, "tickets")
+    shell = head_of(conn, caller, "tickets")
     names = shell["names"]
     machine_now = overview.glances(conn, now, t.device)
     evidence = _evidence(t, overview.points(conn, t.device, now, POINTS_PER_MACHINE), now)
@@ -555,7 +492,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": _marks(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),
     }
-    return _page(request, "ticket_live.html" if _wants_part(request) else "ticket.html", values)
+    return answer(request, "ticket_live.html" if wants_part(request) else "ticket.html", values)
 
 
 def _moves(t: ticket_store.Ticket, role: Role, *, may_assign: bool) -> list[dict[str, Any]]:
@@ -641,64 +578,8 @@ def _finite(value: Any) -> float | None:
 # How they are answered ----------------------------------------------------------------------------------------------
 
 
-def _wants_part(request: Request) -> bool:
-    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
-
-
-def _page(request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-    theme = request.cookies.get("bw_theme", "auto")
-    always = {
-        "now": datetime.now(UTC),
-        "zone": zone_of(unquote(request.cookies.get("bw_zone", ""))),
-        "theme": theme if theme in THEMES else "auto",
-        "partial": _wants_part(request),
-    }
-    return HTMLResponse(_PAGES.render(template, {**always, **values}), status, HEADERS)
-
-
-def _mistake_of(error: Exception) -> Mistake:
-    for kind, mistake in _MISTAKES:
-        if isinstance(error, kind):
-            return mistake
-    _log.error("a page failed", exc_info=error)
-    return _BROKEN
-
-
-def _door(request: Request) -> str:
-    """Where to sign in, and then come back to what was asked for."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return "/login" if here == "/fleet" or request.method != "GET" else f"/login?{urlencode({'next': here})}"
-
-
-def _mistake(request: Request, mistake: Mistake) -> Response:
-    values = asdict(mistake)
-    values["onward"] = mistake.onward or request.url.path
-    return _page(request, "error.html", values, mistake.status)
-
-
 async def _nothing_here(request: Request) -> Response:
-    return _mistake(request, _NOT_FOUND)
-
-
-def _filters(request: Request, *names: str) -> dict[str, str]:
-    return {name: request.query_params.get(name, "")[:200] for name in names}
-
-
-def _begin(after: str) -> int:
-    return min(int(after), LAST_PAGE_BEGINS) if after.isdecimal() else 0
-
-
-def _paging(begin: int, per_page: int, *, more: bool) -> dict[str, str | None]:
-    return {
-        "after": str(begin) if begin else "",
-        "before": (str(begin - per_page) if begin > per_page else "") if begin else None,
-        "next_page": str(begin + per_page) if more and begin + per_page <= LAST_PAGE_BEGINS else None,
-    }
-
-
-def _own_address(wanted: str) -> str:
-    """An address of ours to go on to; empty for any other. A browser takes a backslash for a slash."""
-    return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable() else ""
+    return answer_mistake(request, NOT_FOUND)
 
 
 def _span_asked(request: Request, at: str, now: datetime) -> tuple[str, str]:

@@ -320,8 +320,31 @@ def seed(
         _readings(conn, streams, now, days, dense_minutes)
         alarms = _alarms(conn, tenant, devices, streams, now)
         _tickets(conn, tenant, devices, alarms, now)
+        _intake(conn, tenant, devices, now)
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("ANALYZE readings")
+
+
+def _intake(conn: Connection[TupleRow], tenant: str, devices: dict[str, int], now: datetime) -> None:
+    """A quiet day, one machine that has lost messages, and one that says what cannot be taken."""
+    hours = [now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hour) for hour in range(6)]
+    for number, device in enumerate([*sorted(devices), ""]):
+        rejected = {0: 120, len(devices): 37}.get(number, 0)
+        for hour in hours:
+            conn.execute(
+                "INSERT INTO ledger (tenant, device, hour, messages, messages_stored, messages_duplicate,"
+                " messages_rejected, rejected, stored, duplicates, missing)"
+                " VALUES (%s, %s, %s, %s, %s, 3, %s, %s, %s, 3, %s)",
+                [tenant, device, hour, 3603 + rejected, 3600, rejected, rejected, 3600, 14 if number == 1 else 0],
+            )
+    for device, reason in ((sorted(devices)[0], "temperature: a text is no number"), (None, "not a topic of ours")):
+        for minute in range(3):
+            payload = b'{"temperature": "warm"}'
+            conn.execute(
+                "INSERT INTO rejects (at, tenant, device, topic, payload, bytes, reason, whole, alone)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, true, true)",
+                [now - timedelta(minutes=minute), tenant, device, f"plant/{device}", payload, len(payload), reason],
+            )
 
 
 def user(conn: Connection[TupleRow], tenant: str, login: str, name: str, role: str) -> None:

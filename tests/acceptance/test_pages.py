@@ -28,7 +28,15 @@ DASHBOARD = Path(__file__).parents[2] / "dashboard"
 AXE = DASHBOARD / "node_modules/axe-core/axe.min.js"
 LARGEST_HTML_BYTES = 60_000
 FLEET = ["/fleet?view=cards", "/fleet?view=table", "/fleet?q=nobody"]
-PAGES = [*FLEET, "/machines/pump-102", "/machines/compressor-303", "/alarms", "/alarms?state=all", "/tickets"]
+PAGES = [
+    *FLEET,
+    "/machines/pump-102",
+    "/machines/compressor-303",
+    "/alarms",
+    "/alarms?state=all",
+    "/tickets",
+    "/intake",
+]
 
 
 def chart(page: Page, point: str) -> Any:
@@ -452,6 +460,33 @@ def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
         page.get_by_role("button", name="Close", exact=True).click()
         expect(page.locator("#ticket-head")).to_contain_text("Fault confirmed")
         expect(page.get_by_text("Reopen…")).to_be_visible()
+
+
+def test_the_intake_says_what_became_of_every_message_and_plays_again(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in("ben@demo.example")
+        page = visit.go("/intake")
+        received, stored, duplicate, rejected, missing = (
+            int(text.replace(",", "")) for text in page.locator(".strip b").all_inner_texts()
+        )
+        assert received == stored + duplicate + rejected
+        assert missing == 6 * 14
+        machines = page.get_by_role("table").last.locator("tbody tr")
+        expect(machines.first).to_contain_text("84")  # who has lost something comes first
+        row = page.get_by_role("row").filter(has_text="temperature: a text is no number")
+        row.get_by_role("button", name="Play again").click()
+        expect(page.get_by_role("status").filter(has_text="3 messages will be played again")).to_be_visible()
+        assert site.rows("SELECT count(*), min(asked_by) FROM replays") == [(3, "ben@demo.example")]
+        visit.go("/intake?device=no-such")
+        expect(page.get_by_text("No machine matches")).to_be_visible()
+
+
+def test_an_owner_sees_no_payloads_and_plays_nothing(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in("owner@demo.example")
+        page = visit.go("/intake")
+        expect(page.locator(".strip")).to_be_visible()
+        expect(page.get_by_text("What could not be taken")).to_have_count(0)
 
 
 def test_a_dispatcher_sends_somebody(visitor: Visitor, site: Site) -> None:
