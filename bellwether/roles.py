@@ -46,6 +46,7 @@ def run_ingest(settings: Settings) -> None:
         settings.need_database_url(),
         mappings=mappings,
         renewed=renewed,
+        unhear=source.hear_no_more_of,
         metrics=metrics,
         sparkplug=partial(SparkplugHost, state=state, reorder_s=settings.sparkplug_reorder_s) if state else None,
     )

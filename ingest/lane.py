@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
@@ -107,6 +107,7 @@ class Lane:
         self._broker = broker
         self._client_id = client_id
         self._filters = dict(filters)
+        self._gone: list[str] = []
         self._window = window
         self._room_bytes = room_bytes
         self._lasting = lasting
@@ -183,9 +184,12 @@ class Lane:
         """Hear other filters from now on; the broker is told at once, or when it lets us in again."""
         gone = [name for name in self._filters if name not in filters]
         self._filters = dict(filters)
+        self.hear_no_more_of(gone)
+
+    def hear_no_more_of(self, filters: Iterable[str]) -> None:
+        """Hear nothing of these, which the session may still hear of from an earlier time."""
+        self._gone = [name for name in {*self._gone, *filters} if name not in self._filters]
         if self._client.is_connected():
-            if gone:
-                self._client.unsubscribe(gone)
             self._subscribe(self._client)
 
     def watch_over(self) -> None:
@@ -257,6 +261,8 @@ class Lane:
         self._client = self._start()
 
     def _subscribe(self, client: Client) -> None:
+        if self._gone:
+            client.unsubscribe(self._gone)
         client.subscribe([
             (name, SubscribeOptions(qos=1, retainHandling=0 if retained else 2))
             for name, retained in self._filters.items()

@@ -78,6 +78,8 @@ class Ingest:
         How topics that are not of ours are read.
     renewed
         Asked every few seconds: other mappings from now on, or None.
+    unhear
+        Told at the start which filters the mappings of an earlier run had that these have not: the broker keeps them.
     metrics
         Where the figures go; without them, nowhere.
     sparkplug
@@ -93,6 +95,7 @@ class Ingest:
         oldest_days: int = 0,
         mappings: Mappings = NO_MAPPINGS,
         renewed: Callable[[], Mappings | None] = lambda: None,
+        unhear: Callable[[Sequence[str]], None] = lambda _: None,
         metrics: Metrics | None = None,
         sparkplug: Callable[[TurnedAway], SparkplugHost] | None = None,
     ) -> None:
@@ -114,6 +117,7 @@ class Ingest:
         self._losses = Losses({})
         self._mappings = mappings
         self._renewed = renewed
+        self._unhear = unhear
         self._awake = False
         self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
         self._saved_at = 0.0
@@ -445,6 +449,9 @@ class Ingest:
 
     def _wake(self) -> None:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
+        before = self._transact(lambda conn: rows.last_beat(conn, "ingest")).get("mapped", [])
+        if gone := sorted(set(before) - set(self._mappings.heard())):
+            self._unhear(gone)
         streams = self._transact(self._directory.load)
         if self._sparkplug is not None:
             self._sparkplug.remember(self._transact(edge_nodes.known))
@@ -504,7 +511,8 @@ class Ingest:
             return
         self._beat_at = now
         lag_s = round(self._source.lag_s, 1)
-        detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts}
+        heard = {"mapped": names} if (names := self._mappings.heard()) else {}
+        detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts, **heard}
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
         self._transact(lambda conn: self._attendance.look_after(conn, self._watch, self._clock_us()))

@@ -330,6 +330,10 @@ class Mappings:
         told = _widest([m.pattern.filter for m in self._mappings if m.online is not None])
         return [one for one in told if not any(covers(other, one) for other in self.filters())]
 
+    def heard(self) -> list[str]:
+        """All that is subscribed to."""
+        return [*self.filters(), *self.status_filters()]
+
     def undated(self) -> list[str]:
         """Those of `filters` whose messages say no time of their own: heard twice, they would be two readings."""
         without = [m.pattern.filter for m in self._mappings if m.time is None and m.points]

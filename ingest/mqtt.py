@@ -149,6 +149,10 @@ class MqttSource:
         self._close_live()
         self._main.hear_of({name: name in retained for name in filters} | {self._probe: False})
 
+    def hear_no_more_of(self, filters: Sequence[str]) -> None:
+        """Hear nothing of these, which an earlier run has heard of: the broker keeps that with the session."""
+        self._main.hear_no_more_of(filters)
+
     @property
     def connected(self) -> bool:
         return self._main.connected

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -266,6 +267,12 @@ def rules_in_force(conn: Session) -> dict[str, list[dict[str, object]]]:
 def beat(conn: Session, role: str, detail: dict[str, object]) -> None:
     """A role says that it lives, and how it fares."""
     conn.execute(queries("telemetry")["beat"], [role, Jsonb(detail, dumps=orjson.dumps)])
+
+
+def last_beat(conn: Session, role: str) -> dict[str, Any]:
+    """How a role fared when it said so last; empty where it never did."""
+    row = conn.execute(queries("telemetry")["last_beat"], [role]).fetchone()
+    return dict(row[0]) if row else {}
 
 
 def hold_ingest(conn: Session) -> bool:

@@ -105,6 +105,10 @@ ON CONFLICT (role) DO UPDATE SET at = excluded.at, detail = excluded.detail
 -- The newest version of each rule of every tenant.
 SELECT DISTINCT ON (tenant, id) tenant, rule FROM rules ORDER BY tenant, id, version DESC
 
+-- name: last_beat
+-- How a role fared when it said so last.
+SELECT detail FROM heartbeats WHERE role = %s
+
 -- name: hold_ingest
 -- One ingest a database: two would score every reading twice. Held until the session ends.
 SELECT pg_try_advisory_lock(hashtext('bellwether ingest'))

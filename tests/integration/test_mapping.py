@@ -56,7 +56,9 @@ def mapped(database: Database, broker: RunningBroker) -> Iterator[MqttSource]:
             source.hear(**hearing(changed))
         return changed
 
-    ingest = Ingest(source, database.url("ingest"), mappings=mappings_of(settings), renewed=renewed)
+    ingest = Ingest(
+        source, database.url("ingest"), mappings=mappings_of(settings), renewed=renewed, unhear=source.hear_no_more_of
+    )
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -192,6 +194,24 @@ def test_mappings_change_under_way(
         until(lambda: (3000.0,) in rows(database, "SELECT value FROM readings"))
         assert rows(database, "SELECT count(*) FROM readings WHERE value = 1") == before, "it is no longer heard"
         assert not rows(database, "SELECT FROM rejects")
+
+
+def test_what_a_mapping_that_is_gone_had_heard_is_heard_no_more(
+    database: Database, broker: RunningBroker, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.loop.BEAT_EVERY_S", 0.1)
+    (folder / "bellwether.toml").write_text('[[mapping]]\ntopic = "old/{device}"\ntenant = "demo"\n')
+    with mapped(database, broker), Fleet(broker) as fleet:
+        fleet.send({"flow": 1}, topic="old/pump")
+        until_stored(database, 1)
+        until(lambda: rows(database, "SELECT FROM heartbeats WHERE detail ? 'mapped'"))
+    (folder / "bellwether.toml").write_text("")
+    with mapped(database, broker), Fleet(broker) as fleet:
+        until(lambda: rows(database, "SELECT FROM heartbeats WHERE NOT detail ? 'mapped'"))
+        fleet.send({"flow": 2}, topic="old/pump")
+        fleet.send({"flow": 3}, topic="bellwether/v1/demo/pump/telemetry")
+        until_stored(database, 2)
+    assert not rows(database, "SELECT FROM rejects")
 
 
 def test_a_wrong_mapping_stops_the_start_with_one_line(folder: Path) -> None:
