@@ -162,6 +162,7 @@ class EdgeLink:
         self._lock = threading.Lock()
         self._born = threading.Event()
         self._refusal = ""
+        self._births: list[mqtt.MQTTMessageInfo] = []
         name = f"{node.group}/{node.name}"
         client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311, clean_session=True)
         if broker.username is not None:
@@ -180,6 +181,8 @@ class EdgeLink:
         if not self._born.wait(_ANSWER_S) or self._refusal:
             self.cut()
             raise Refused(f"{broker} refuses the edge node {node.name}: {self._refusal or 'no answer'}")
+        for birth in self._births:
+            birth.wait_for_publish(_ANSWER_S)
 
     def data(self, values: Mapping[str, Any], *, device: str = "", **more: Any) -> None:
         with self._lock:
@@ -231,8 +234,7 @@ class EdgeLink:
 
     def _be_born(self) -> None:
         with self._lock:
-            for birth in self.node.births(_now_ms()):
-                self._publish(birth)
+            self._births = [self._publish(birth) for birth in self.node.births(_now_ms())]
 
 
 def _now_ms() -> int:

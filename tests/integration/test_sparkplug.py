@@ -141,7 +141,8 @@ def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
             link.data({"flow": 5.5}, device="pump")
             until(lambda: link.rebirths == 1)
             until(lambda: online(database) == {"edge-1": True, "edge-1.pump": True})
-            until(lambda: values(database).get(("edge-1.pump", "flow")) == [5.5])  # by the birth
+            until(lambda: ("edge-1.pump", "flow") in values(database))
+            assert values(database)["edge-1.pump", "flow"] == [5.5]  # by the birth
             (reason,) = rejects(database)
             assert "in no birth that was heard" in reason
         link.data({"flow": 6.5}, device="pump")
@@ -168,11 +169,11 @@ def test_what_never_comes_is_missing_in_the_ledger(
     monkeypatch.setattr("ingest.sequences.PATIENCE_US", 0)
     with hosting(database, broker), linked(broker, edge()) as link:
         until(lambda: online(database) == {"edge-1": True, "edge-1.pump": True})
-        link.data({"flow": 1.0}, device="pump")
+        link.data({"flow": 1.0}, device="pump", stamp_ms=now_ms() + 1)
         with link._lock:
             for value in (2.0, 3.0):
                 link.node.data({"flow": value}, now_ms(), device="pump")  # made, and never sent
-        link.data({"flow": 4.0}, device="pump")
+        link.data({"flow": 4.0}, device="pump", stamp_ms=now_ms() + 2)
         until(lambda: link.rebirths == 1)
 
         def missing() -> int:
@@ -182,7 +183,7 @@ def test_what_never_comes_is_missing_in_the_ledger(
             return int(row[0])
 
         until(lambda: missing() == 2)
-        assert values(database)["edge-1.pump", "flow"][:3] == [4.0, 1.0, 4.0]
+        assert values(database)["edge-1.pump", "flow"] == [4.0, 1.0, 4.0]
 
 
 def test_a_group_is_a_tenant(database: Database, broker: RunningBroker) -> None:
@@ -205,6 +206,44 @@ def test_our_state_is_retained_and_turns_false_when_we_leave(database: Database,
                 until(lambda: later == [(said, True)])
         until(lambda: heard[-1][0]["online"] is False)
         assert heard[-1][0]["timestamp"] >= said["timestamp"]
+
+
+def test_our_last_will_is_that_of_the_birth_before_and_we_come_back_with_another(
+    database: Database, broker: RunningBroker
+) -> None:
+    with states(broker) as heard, hosting(database, broker) as running:
+        until(lambda: heard)
+        birth = heard[-1][0]
+        running.source._main._client.break_off()  # as a pulled cable
+        until(lambda: len(heard) >= 3)
+        will, reborn = heard[1][0], heard[2][0]
+        assert will == {"online": False, "timestamp": birth["timestamp"]}
+        assert reborn["online"] is True
+        assert reborn["timestamp"] > birth["timestamp"]
+
+
+def test_the_first_word_is_our_state_and_commands_are_neither_kept_nor_confirmed(
+    database: Database, broker: RunningBroker
+) -> None:
+    with database.owner() as conn:
+        conn.execute("INSERT INTO edge_nodes VALUES ('demo', 'edge-9', '', true)")
+    to = broker.of("operator")
+    heard: list[mqtt.MQTTMessage] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set(to.username, to.password)
+    client.on_connect = lambda client, *_: client.subscribe("spBv1.0/#", 1) and None
+    client.on_message = lambda _, __, message: heard.append(message)
+    client.connect(to.host, to.port)
+    client.loop_start()
+    try:
+        with hosting(database, broker):
+            until(lambda: len(heard) >= 2)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    state, command = [message for message in heard if not message.retain][:2]
+    assert (state.topic, state.qos) == (STATE, 1)
+    assert (command.topic, command.qos, command.retain) == ("spBv1.0/demo/NCMD/edge-9", 0, False)
 
 
 def test_who_says_that_we_are_offline_is_contradicted(database: Database, broker: RunningBroker) -> None:
