@@ -155,6 +155,7 @@ class Route:
 
     mapping: _Mapping
     captures: Mapping[str, str]
+    copies: int = 1  # of each message: a broker brings one for every filter of ours that matches
 
     @property
     def label(self) -> str:
@@ -179,6 +180,8 @@ class Route:
             return []
         if len(message.payload) > MAX_PAYLOAD_BYTES:
             raise BadMessage(f"larger than {MAX_PAYLOAD_BYTES} bytes")
+        if self.copies > 1 and self.mapping.time is None and self.mapping.online is None:
+            raise BadMessage("the topics of several mappings match: the broker brings it twice, and no time tells so")
         top = _document(self.mapping.entry, message.payload)
         statuses: list[Status] = []
         try:
@@ -300,6 +303,7 @@ class Mappings:
 
     def __init__(self, mappings: Sequence[_Mapping] = ()) -> None:
         self._mappings = tuple(mappings)
+        self._heard = [TopicPattern.parse(one) for one in self.heard()]
         self._routes: dict[str, Route | None] = {}
 
     @classmethod
@@ -348,7 +352,12 @@ class Mappings:
         if len(self._routes) >= _REMEMBERED:
             self._routes.clear()
         route = self._routes[topic] = next(
-            (Route(m, captures) for m in self._mappings if (captures := m.pattern.match(topic)) is not None), None
+            (
+                Route(m, captures, sum(heard.match(topic) is not None for heard in self._heard))
+                for m in self._mappings
+                if (captures := m.pattern.match(topic)) is not None
+            ),
+            None,
         )
         return route
 

@@ -14,6 +14,9 @@ from ingesting import Device, IngestProcess
 from servers import Database, RunningBroker
 from waiting import until
 
+from store.rejects import ROOM_BYTES
+from store.telemetry import HEAD_BYTES
+
 RUBBISH = 100_000
 LARGE = 200  # of a megabyte each
 GOOD = 2_000
@@ -93,6 +96,7 @@ def test_rubbish_among_good_ones(database: Database, broker: RunningBroker, tmp_
 
         readings = conn.execute("SELECT count(*), count(DISTINCT stream_id) FROM readings").fetchone()
         reasons = Counter(dict(conn.execute("SELECT reason, count(*) FROM rejects GROUP BY reason").fetchall()))
+        kept = conn.execute("SELECT sum(octet_length(payload)) FROM rejects").fetchone()
         ledger = conn.execute(
             "SELECT sum(messages), sum(stored), sum(duplicates), sum(rejected) FROM ledger"
         ).fetchone()
@@ -103,6 +107,9 @@ def test_rubbish_among_good_ones(database: Database, broker: RunningBroker, tmp_
     bad = len(messages) - GOOD
     # A list of numbers is refused item by item, a bounded number of times; everything else once.
     assert rejected == sum(reasons.values()) >= bad
+    assert kept
+    # Of a message its beginning, until the hour's room is full; the test may see the beginning of another hour.
+    assert int(kept[0]) < 2 * ROOM_BYTES + HEAD_BYTES * rejected < sum(len(message) for message in messages) / 2
     assert all(reasons), "each has its reason"
     assert len(reasons) >= 10
     assert max(sizes) - sizes[1] < GROWTH_BYTES, f"resident, MiB: {[size >> 20 for size in sizes]}"

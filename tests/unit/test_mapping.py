@@ -128,6 +128,20 @@ def test_of_several_entries_the_first_that_matches_wins() -> None:
     assert mappings.filters() == ["a/+/#"]
 
 
+def test_what_the_broker_brings_twice_is_not_counted_double() -> None:
+    undated: dict[str, Any] = {"tenant": "demo", "device": "x", "points": [{"at": "flow"}]}
+    mappings = Mappings.from_settings([
+        {"topic": "a/+"} | undated,
+        {"topic": "+/b"} | undated,
+        {"topic": "+/c", "time": "t"} | undated,
+    ])  # fmt: skip
+    assert reasons(decoded(mappings, "a/b", '{"flow": 1}')) == [
+        "the topics of several mappings match: the broker brings it twice, and no time tells so"
+    ]
+    assert points(decoded(mappings, "a/x", '{"flow": 1}')) == {"flow": 1}
+    assert points(decoded(mappings, "x/c", '{"flow": 1, "t": "2026-07-01T11:59:00Z"}')) == {"flow": 1}
+
+
 def test_of_several_points_the_first_that_leads_to_a_place_wins() -> None:
     entry = {"points": [{"at": "t", "point": "temperature", "unit": "degF"}, {"at": "*"}]}
     assert points(read(entry, {"t": 212, "flow": 3})) == {"temperature": 100, "flow": 3}
