@@ -23,7 +23,7 @@ from store.telemetry import Status
 
 # Metrics of one birth: too low turns a large device away, too high lets one message take much of the memory for all.
 MAX_METRICS = 5000
-# Declared by all nodes together, about 500 bytes each.
+# Declared by all nodes together, about 300 bytes each, twice that around a rebirth.
 MAX_METRICS_IN_ALL = 200_000
 # Devices of a node: too low turns a large gateway away, too high lets one invent as many as it likes.
 MAX_DEVICES = 1000

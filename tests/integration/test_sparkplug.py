@@ -13,6 +13,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from ingesting import CLIENT_ID, RunningIngest, now_ms
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
 from servers import Database, RunningBroker
 from waiting import until
 
@@ -69,13 +70,16 @@ def linked(broker: RunningBroker, node: EdgeNode) -> Iterator[EdgeLink]:
 
 @contextmanager
 def states(broker: RunningBroker) -> Iterator[list[tuple[dict[str, Any], bool]]]:
-    """What is said on our STATE topic, each with whether it was retained."""
+    """What is said on our STATE topic at QoS 1, each with whether it was published to be retained."""
     to = broker.of("devices")
     heard: list[tuple[dict[str, Any], bool]] = []
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.username_pw_set(to.username, to.password)
-    client.on_connect = lambda client, *_: client.subscribe(STATE, 1) and None
-    client.on_message = lambda _, __, message: heard.append((json.loads(message.payload), message.retain))
+    as_published = SubscribeOptions(qos=1, retainAsPublished=True)
+    client.on_connect = lambda client, *_: client.subscribe(STATE, options=as_published) and None
+    client.on_message = lambda _, __, message: heard.append(
+        (json.loads(message.payload), message.retain and message.qos == 1)
+    )
     client.connect(to.host, to.port)
     client.loop_start()
     try:
@@ -199,12 +203,14 @@ def test_our_state_is_retained_and_turns_false_when_we_leave(database: Database,
     with states(broker) as heard:
         with hosting(database, broker):
             until(lambda: heard)
-            (said, _) = heard[-1]
+            (said, retained) = heard[-1]
+            assert retained
             assert said["online"] is True
             assert abs(said["timestamp"] - now_ms()) < 60_000
             with states(broker) as later:
                 until(lambda: later == [(said, True)])
         until(lambda: heard[-1][0]["online"] is False)
+        assert all(retained for _, retained in heard)
         assert heard[-1][0]["timestamp"] >= said["timestamp"]
 
 
@@ -220,6 +226,7 @@ def test_our_last_will_is_that_of_the_birth_before_and_we_come_back_with_another
         assert will == {"online": False, "timestamp": birth["timestamp"]}
         assert reborn["online"] is True
         assert reborn["timestamp"] > birth["timestamp"]
+        assert all(retained for _, retained in heard)
 
 
 def test_the_first_word_is_our_state_and_commands_are_neither_kept_nor_confirmed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ingest.reading import Columns, Reader
 from ingest.sparkplug import Due, Heard, HostState, SparkplugHost, is_sparkplug
 from ingest.sparkplug import host as host_module
 from ingest.sparkplug import node as node_module
+from ingest.sparkplug.schema import DataType, Payload
 from ingest.sparkplug.topics import MAX_NAME, address_of, name_of
 from store.edge_nodes import Member
 from telemetry import Quality, Topic, is_name
@@ -286,6 +288,28 @@ def test_a_gap_is_waited_for_then_counted_and_a_rebirth_asked_for(plant: Plant) 
     heard = plant.birth()
     assert online(heard) == [("edge", True), ("edge.pump", True), ("edge.fan", True)]
     assert plant.asked(60_000) == 0
+
+
+def test_a_request_for_a_rebirth_is_a_command_by_the_book(plant: Plant) -> None:
+    plant.hear(Publication("spBv1.0/demo/NDATA/edge", payload(START_MS, [], 3)))
+    (command,) = plant.due(200).commands
+    assert (command.topic, command.qos, command.retain) == ("spBv1.0/demo/NCMD/edge", 0, False)
+    assert commands(command.payload) == {"Node Control/Rebirth": True}
+    said = Payload.FromString(command.payload)
+    assert said.timestamp == plant.now_ms
+    assert not said.HasField("seq")
+    (metric,) = said.metrics
+    assert (metric.timestamp, metric.datatype) == (plant.now_ms, DataType.BOOLEAN)
+    assert not metric.HasField("alias")
+
+
+def test_the_document_names_tests_that_there_are() -> None:
+    root = Path(__file__).parents[2]
+    named = set(re.findall(r"`(test_\w+)`", (root / "docs/sparkplug.md").read_text()))
+    files = (root / "tests").glob("*/test_sparkplug*.py")
+    defined = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
+    assert named
+    assert named <= defined
 
 
 def test_the_reorder_timeout_is_a_parameter() -> None:
