@@ -37,9 +37,10 @@ log = logging.getLogger("bellwether.ingest.gate")
 
 # A change wakes us; what is over by time alone is noticed this late. Low: the database is asked that often.
 POLL_S = 2.0
-# The plugin writes its whole file at each change, and the broker does nothing else meanwhile. Too high: an answer comes
-# later than we wait for it.
-AT_ONCE = 20
+# The plugin writes its whole file at each change, and the broker does nothing else meanwhile (measured: 0.02 s a
+# credential while there are 1 000, 0.2 s while there are 10 000). Too low: more ways to and fro. Too high: so long does
+# nobody else get an answer.
+AT_ONCE = 5
 # Names in a page of what the plugin knows.
 PAGE = 1000
 ANSWER_S = 15.0
