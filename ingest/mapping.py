@@ -9,20 +9,19 @@ been put right; nothing else is raised, whatever the message.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from ingest.mapping_entries import NUMBER, Entry, PlacedPoint, Understood, understood
 from ingest.messages import Message
-from ingest.patterns import BadPattern, Keys, Path, Text, TooMuch, TopicPattern, covers, overlap
+from ingest.patterns import Keys, Path, TooMuch, TopicPattern, covers, overlap
 from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, BadMessage, Reader, what
 from store.errors import Misconfigured
 from store.telemetry import Status
@@ -36,124 +35,17 @@ MAX_ENTRIES = 200
 MAX_ITEMS = 1000
 # A fleet says the same topics again and again. Bounded, since they come from outside.
 _REMEMBERED = 1 << 16
-# Read by what we know without a mapping; an entry over them would bring each message twice.
-_OURS = ("bellwether/v1/+/+/+", "spBv1.0/STATE/+", "spBv1.0/+/+/+", "spBv1.0/+/+/+/+")
 _US = {"s": Fraction(1_000_000), "ms": Fraction(1000), "us": Fraction(1), "ns": Fraction(1, 1000)}
-_NUMBER = re.compile(r"\s*[+-]?(\d{1,32}(\.\d{0,32})?|\.\d{1,32})([eE][+-]?\d{1,3})?\s*\Z")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9_.-]")
 _MARK = 8  # hexadecimal digits that keep two names apart that look the same when cleaned
 MAX_NAME = 64
-
-# What an entry is made of ---------------------------------------------------------------------------------------------
-
-_Table = dict[Annotated[str, StringConstraints(max_length=64)], float]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class PointEntry(_Part):
-    """Where values are, and what they are."""
-
-    at: str = ""
-    point: str | None = None
-    unit: str = ""
-    scale: float = 1.0
-    values: _Table = Field(default_factory=dict)
-    every_ms: float | None = Field(default=None, gt=0, le=86_400_000)
-
-
-class OnlineEntry(_Part):
-    """Where a device says whether it is there."""
-
-    at: str = ""
-    values: _Table = Field(default_factory=dict)
-
-
-class Entry(_Part):
-    """One `[[mapping]]`."""
-
-    topic: str
-    drop: bool = False
-    payload: Literal["json", "value"] = "json"
-    tenant: str = "{tenant}"
-    device: str = "{device}"
-    each: str = ""
-    time: str | None = None
-    time_unit: Literal["s", "ms", "us", "ns"] = "ms"
-    time_zone: str = "UTC"
-    seq: str | None = None
-    ignore: tuple[str, ...] = ()
-    points: tuple[PointEntry, ...] | None = None
-    online: OnlineEntry | None = None
-
-    @model_validator(mode="after")
-    def _of_one_kind(self) -> Entry:
-        if self.drop and self.model_fields_set - {"topic", "drop"}:
-            raise ValueError("with drop, nothing but the topic is said")
-        if self.online is not None and self.points is not None:
-            raise ValueError("online and points: make two entries of them")
-        return self
-
-
-# What is made of them -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Point:
-    path: Path
-    name: Text | None
-    unit: Text
-    times: float
-    over: float
-    values: Mapping[str, float]
-    every_us: float | None
-
-    def number(self, value: Any) -> Any:
-        """A value as a number; None where it is a text of which the entry says nothing, and what it is otherwise."""
-        if isinstance(value, str):
-            if value in self.values:
-                return self.values[value]
-            # A text that somebody names may hold a number; taken with all the rest it may as well be a version.
-            if self.path.is_everything or not _NUMBER.match(value):
-                return None
-            value = float(value)
-        return self.scaled(value)
-
-    def scaled(self, value: Any) -> Any:
-        """A number times the scale; anything else as it is."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or self.times == self.over:
-            return value
-        try:
-            return float(value) * self.times / self.over
-        except OverflowError:
-            return math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapping:
-    """An entry, understood."""
-
-    label: str
-    pattern: TopicPattern
-    entry: Entry
-    tenant: Text
-    device: Text
-    each: Path | None
-    time: Path | None
-    zone: ZoneInfo
-    seq: Path | None
-    ignore: tuple[Path, ...]
-    points: tuple[_Point, ...]
-    online: tuple[Path, Mapping[str, float]] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """How the messages of one topic are read."""
 
-    mapping: _Mapping
+    mapping: Understood
     captures: Mapping[str, str]
     copies: int = 1  # of each message: a broker brings one for every filter of ours that matches
 
@@ -256,7 +148,7 @@ class Route:
     def _write(
         self,
         reader: Reader,
-        point: _Point,
+        point: PlacedPoint,
         keys: Keys,
         captures: Mapping[str, str],
         top: Any,
@@ -288,7 +180,7 @@ class Route:
         return True
 
     def _time(self, reader: Reader, stamp: Any) -> tuple[int, int]:
-        if isinstance(stamp, str) and _NUMBER.match(stamp):
+        if isinstance(stamp, str) and NUMBER.match(stamp):
             stamp = float(stamp) if "." in stamp else int(stamp)
         if isinstance(stamp, str):
             return reader.time_us(_moment_us(stamp, self.mapping.zone, reader.arrived_us))
@@ -301,7 +193,7 @@ class Route:
 class Mappings:
     """All entries, in their order: of those that match a topic, the first is its route."""
 
-    def __init__(self, mappings: Sequence[_Mapping] = ()) -> None:
+    def __init__(self, mappings: Sequence[Understood] = ()) -> None:
         self._mappings = tuple(mappings)
         self._heard = [TopicPattern.parse(one) for one in self.heard()]
         self._routes: dict[str, Route | None] = {}
@@ -317,9 +209,9 @@ class Mappings:
         """
         if len(entries) > MAX_ENTRIES:
             raise Misconfigured(f"mapping: more than {MAX_ENTRIES} entries")
-        mappings = [_understood(number, entry) for number, entry in enumerate(entries, 1)]
+        mappings = [understood(number, entry) for number, entry in enumerate(entries, 1)]
         # A filter cannot say `switch:{n}`: what it brings beside that, nobody has asked for.
-        rest = [_understood(0, {"topic": one, "drop": True}) for one in {m.pattern.filter for m in mappings}]
+        rest = [understood(0, {"topic": one, "drop": True}) for one in {m.pattern.filter for m in mappings}]
         return cls([*mappings, *rest])
 
     def __len__(self) -> int:
@@ -372,105 +264,6 @@ def clean(name: str) -> str:
         return name
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK]
     return f"{_UNCLEAN.sub('_', name)[: MAX_NAME - _MARK - 1]}-{mark}"
-
-
-# Understanding --------------------------------------------------------------------------------------------------------
-
-
-def _understood(number: int, fields: Mapping[str, Any]) -> _Mapping:
-    label = f"mapping {number}"
-    if isinstance(topic := fields.get("topic") if isinstance(fields, Mapping) else None, str):
-        label += f" ({topic[:80]})"
-    try:
-        return _mapping(label, Entry.model_validate(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        raise Misconfigured(f"{label}: {where}{': ' if where else ''}{said[:1].lower()}{said[1:]}") from error
-    except BadPattern as reason:
-        raise Misconfigured(f"{label}: {reason}") from reason
-
-
-def _mapping(label: str, entry: Entry) -> _Mapping:
-    pattern = _named("topic", TopicPattern.parse, entry.topic)
-    if pattern.filter.startswith("$"):
-        raise BadPattern("topic: what begins with $ is the broker's own")
-    for ours in _OURS:
-        if overlap(pattern.filter, ours):
-            raise BadPattern(f"topic: it takes in {ours}, which is read without a mapping")
-    try:
-        zone = ZoneInfo(entry.time_zone)
-    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise BadPattern(f"time_zone: {entry.time_zone} is none that this machine knows") from error
-    each = _named("each", Path.parse, entry.each) if entry.each else None
-    known = pattern.names | (each.names if each else frozenset())
-    given = entry.points if entry.points is not None else (PointEntry(at="" if entry.payload == "value" else "**"),)
-    mapping = _Mapping(
-        label=label,
-        pattern=pattern,
-        entry=entry,
-        tenant=_text("tenant", entry.tenant, known, entry.drop),
-        device=_text("device", entry.device, known, entry.drop),
-        each=each,
-        time=_place("time", entry.time),
-        zone=zone,
-        seq=_place("seq", entry.seq),
-        ignore=tuple(_named("ignore", Path.parse, path) for path in entry.ignore),
-        points=()
-        if entry.drop or entry.online
-        else tuple(_point(number, point, known) for number, point in enumerate(given, 1)),
-        online=(_named("online.at", Path.parse, entry.online.at), dict(entry.online.values)) if entry.online else None,
-    )
-    if "/" not in entry.tenant and "{" not in entry.tenant and not is_name(entry.tenant):
-        raise BadPattern(f"tenant: {entry.tenant} is no name of 1 to 64 of A-Z a-z 0-9 _ . -")
-    return mapping
-
-
-def _point(number: int, entry: PointEntry, known: frozenset[str]) -> _Point:
-    label = f"points {number}"
-    path = _named(f"{label}: at", Path.parse, entry.at)
-    known = known | path.names
-    if not entry.at.strip("/") and entry.point is None:
-        raise BadPattern(f"{label}: point: the message itself has no name to take")
-    if entry.scale == 0:
-        raise BadPattern(f"{label}: scale: 0 would make every value 0")
-    if entry.every_ms is not None and path.is_everything:
-        raise BadPattern(f"{label}: every_ms: name the list, ** would take its values one by one")
-    scale = Fraction(str(entry.scale))
-    return _Point(
-        path=path,
-        name=_text(f"{label}: point", entry.point, known) if entry.point is not None else None,
-        unit=_text(f"{label}: unit", entry.unit, known),
-        times=float(scale.numerator),
-        over=float(scale.denominator),
-        values=dict(entry.values),
-        every_us=entry.every_ms * 1000 if entry.every_ms is not None else None,
-    )
-
-
-def _named(label: str, parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except BadPattern as reason:
-        raise BadPattern(f"{label}: {reason}") from reason
-
-
-def _place(label: str, text: str | None) -> Path | None:
-    if text is None:
-        return None
-    path: Path = _named(label, Path.parse, text)
-    if path.varies:
-        raise BadPattern(f"{label}: one place, without * and names")
-    return path
-
-
-def _text(label: str, text: str, known: frozenset[str], needless: bool = False) -> Text:
-    parsed: Text = _named(label, Text.parse, text)
-    missing = sorted(parsed.names - known)
-    if missing and not needless:
-        raise BadPattern(f"{label}: nothing is called {{{missing[0]}}} in the topic or the path")
-    return parsed
 
 
 def _widest(filters: Sequence[str]) -> list[str]:
