@@ -100,6 +100,7 @@ def database_findings(health: Health) -> Iterator[Finding]:
     yield _durability(health)
     yield _memory(health)
     yield _clock(health)
+    yield from _clocks(health)
     yield _chunks(health)
     if health.failing_jobs:
         found = f"failed when they last ran: {', '.join(health.failing_jobs)}"
@@ -180,6 +181,19 @@ def _clock(health: Health, clock: Callable[[], float] = time.time) -> Finding:
     if abs(skew_s) > _CLOCK_TOLERANCE_S:
         return Finding("clock", "failed", f"the database's clock is {skew_s:+.1f} s off ours", "run NTP on both")
     return Finding("clock", "ok", f"{abs(skew_s):.1f} s apart from the database's")
+
+
+def _clocks(health: Health) -> Iterator[Finding]:
+    """The server's as ingest judges it, and those of devices."""
+    if health.doubted_s:
+        found = f"ingest doubts the server's clock, which leapt by {health.doubted_s:+.0f} s"
+        yield Finding("clock", "failed", found, "set it right; if it is right, devices will soon have said so")
+    if health.wrong_clocks:
+        name, off_s = health.worst_clock
+        found = f"{health.wrong_clocks} wrong, {health.mended_clocks} of them mended; {name} by {off_s:+.0f} s"
+        mended = health.mended_clocks == health.wrong_clocks
+        remedy = "" if mended else "set them, or have their stamps mended: see docs/presence.md"
+        yield Finding("device clocks", "ok" if mended else "warning", found, remedy)
 
 
 def _chunks(health: Health) -> Finding:

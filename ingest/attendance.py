@@ -76,6 +76,11 @@ class Attendance:
         """The time that we go by: that of the server's clock, unless we doubt it."""
         return self._wall_us() - self._server.doubted_us
 
+    @property
+    def doubted_s(self) -> float:
+        """How far the server's clock is ahead of the time that we go by; 0 where we believe it."""
+        return self._server.doubted_us / 1e6
+
     def tick(self, watch: Watch, connected: bool) -> int:
         """The time of an arrival; what has passed since the last one while we could hear nobody counts against none."""
         now_us, excused_us = self._server.tick(connected)

@@ -21,15 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from store.presence import ClockFinding, KeptPiece
+from store.presence import AHEAD_S, BEHIND_S, ClockFinding, KeptPiece
 
 Name = tuple[str, str]  # tenant and device
 
-# A stamp further ahead than this is no delay and no rounding. Too low: a device whose clock is kept by another time
-# server is corrected for nothing.
-AHEAD_US = 2_000_000
-# A clock that is behind by less cannot be told from messages that always take as long.
-BEHIND_US = 60_000_000
+AHEAD_US, BEHIND_US = AHEAD_S * 1_000_000, BEHIND_S * 1_000_000
 # The shortest delay is looked for in spans of this length. Too low: a device heard now and then has one message a span,
 # and each of them may have waited. Too high: a clock that is behind is known that much later.
 SPAN_US = 60_000_000

@@ -513,6 +513,7 @@ class Ingest:
         lag_s = round(self._source.lag_s, 1)
         heard = {"mapped": names} if (names := self._mappings.heard()) else {}
         detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts, **heard}
+        detail["clock_doubted_s"] = self._attendance.doubted_s
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
         self._transact(lambda conn: self._attendance.look_after(conn, self._watch, self._clock_us()))

@@ -11,6 +11,7 @@ from psycopg import errors
 
 from store.connection import Session
 from store.migrate import edition, pending
+from store.presence import wrong_clocks
 from store.queries import queries
 from store.retention import chunk_hours, measured
 
@@ -42,6 +43,10 @@ class Health:
         Of readings: how many, how wide the next one will be, and how wide it should be.
     failing_jobs
         Jobs of the server's own that failed when they last ran.
+    doubted_s
+        How far the server's clock is ahead of the time that ingest goes by; 0 where it is believed.
+    wrong_clocks, mended_clocks, worst_clock
+        Devices whose clocks are wrong, how many of them are mended, and the worst: its name and how far it is ahead.
     """
 
     server: str
@@ -62,6 +67,10 @@ class Health:
     chunk_hours: int | None
     right_chunk_hours: int | None
     failing_jobs: list[str]
+    doubted_s: float = 0.0
+    wrong_clocks: int = 0
+    mended_clocks: int = 0
+    worst_clock: tuple[str, float] = ("", 0.0)
 
 
 def examine(conn: Session) -> Health:
@@ -75,6 +84,7 @@ def examine(conn: Session) -> Health:
     chunks, hours = _allowed(conn, lambda: conn.execute(sql["chunks"]).fetchall()[0], (0, None))
     right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
     failing: list[str] = _allowed(conn, lambda: [job for (job,) in conn.execute(sql["failing_jobs"])], [])
+    wrong, mended, worst, off_s = _allowed(conn, lambda: wrong_clocks(conn), (0, 0, "", 0.0))
     return Health(
         server=server,
         major=major,
@@ -94,6 +104,10 @@ def examine(conn: Session) -> Health:
         chunk_hours=hours,
         right_chunk_hours=right,
         failing_jobs=failing,
+        doubted_s=_allowed(conn, lambda: float(sum(row[0] for row in conn.execute(sql["doubted"]))), 0.0),
+        wrong_clocks=wrong,
+        mended_clocks=mended,
+        worst_clock=(worst, off_s),
     )
 
 

@@ -18,6 +18,12 @@ from telemetry import instant, microseconds
 
 _SQL = queries("presence")
 
+# A stamp further ahead than this is no delay and no rounding. Too low: a device whose clock is kept by another time
+# server is called wrong, and corrected for nothing.
+AHEAD_S = 2
+# A clock that is behind by less cannot be told from messages that always take as long.
+BEHIND_S = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -278,9 +284,9 @@ def watch_device(
         raise NotFound(f"there is no device {device}")
 
 
-def wrong_clocks(conn: Session, ahead_s: float, behind_s: float) -> tuple[int, int, str, float]:
+def wrong_clocks(conn: Session) -> tuple[int, int, str, float]:
     """How many clocks are known to be wrong, how many of them are mended, and the worst: its device and offset."""
-    row = conn.execute(_SQL["wrong_clocks"], {"ahead_s": ahead_s, "behind_s": behind_s}).fetchone()
+    row = conn.execute(_SQL["wrong_clocks"], {"ahead_s": AHEAD_S, "behind_s": BEHIND_S}).fetchone()
     return (row[0], row[1], row[2] or "", row[3] or 0.0) if row else (0, 0, "", 0.0)
 
 

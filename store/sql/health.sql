@@ -29,6 +29,11 @@ WHERE s.last_run_status = 'Failed' AND j.scheduled AND j.job_id >= 1000  -- belo
 -- How long what ingest gets has waited with the broker, by what it last said. What it said long ago is not so any more.
 SELECT coalesce((detail ->> 'lag_s')::float8, 0) FROM heartbeats WHERE role = 'ingest' AND at > now() - INTERVAL '1 minute'
 
+-- name: doubted
+-- How far the server's clock is ahead of the time that ingest goes by, by what it last said.
+SELECT coalesce((detail ->> 'clock_doubted_s')::float8, 0) FROM heartbeats
+WHERE role = 'ingest' AND at > now() - INTERVAL '1 minute'
+
 -- name: beats
 -- Seconds since each role was seen.
 SELECT role, extract(epoch FROM now() - at)::float8 FROM heartbeats

@@ -171,6 +171,12 @@ TRAPS = {
     "notify": ({"heartbeats": {"ingest": 1.0, "notify": 300.0}}, "notify", "warning"),
     "backlog": ({"lag_s": 3600.0}, "backlog", "warning"),
     "outbox": ({"given_up": 2}, "outbox", "warning"),
+    "server's clock": ({"doubted_s": 86_400.0}, "clock", "failed"),
+    "device clocks": (
+        {"wrong_clocks": 3, "mended_clocks": 1, "worst_clock": ("a/b", 60.0)},
+        "device clocks",
+        "warning",
+    ),
 }
 
 
