@@ -44,6 +44,7 @@ def run_ingest(settings: Settings) -> None:
     ingest = Ingest(
         source,
         settings.need_database_url(),
+        oldest_days=settings.oldest_days,
         mappings=mappings,
         renewed=renewed,
         unhear=source.hear_no_more_of,

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     sparkplug_host_id: str = Field(default="bellwether", pattern=r"^[^+#/]*$")
     """What edge nodes know `ingest` by, see `docs/sparkplug.md`; empty: they are not heard."""
     sparkplug_reorder_s: float = Field(default=2.0, ge=0.0, le=60.0)
+    oldest_days: int = Field(default=0, ge=0, le=36_500)
+    """Readings older than so many days are dropped, and counted as such; 0: none."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None

@@ -16,12 +16,14 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
+import psycopg
 from ingesting import IngestProcess
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -225,6 +227,27 @@ class Plugs:
 
     def until_awake(self) -> None:
         self.ingest.until_awake()
+
+    @contextmanager
+    def away(self, what: str) -> Iterator[None]:
+        """Gone until the block ends: a broker that was killed and does not come up, a database that lets nobody in."""
+        if what == "mosquitto":
+            self.pull(what)
+            pid = self.broker.pid
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                yield
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            return
+        elsewhere = psycopg.conninfo.make_conninfo(self.database.owner_url, dbname="postgres")
+        with psycopg.connect(elsewhere, autocommit=True) as conn:
+            conn.execute("ALTER DATABASE bellwether ALLOW_CONNECTIONS false")
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bellwether'")
+            try:
+                yield
+            finally:
+                conn.execute("ALTER DATABASE bellwether ALLOW_CONNECTIONS true")
 
 
 def _killed(pid: Callable[[], int]) -> None:
