@@ -1,0 +1,166 @@
+// The latest raw vibration of a machine: for each axis what the sensor felt, and where in the spectrum it lies.
+//
+// Shown only where a machine sends blocks. A line of thousands of samples is drawn from lowest to highest of what falls
+// on a pixel, so that no peak is lost; the spectrum comes from the server, which has the units.
+
+import { moment, number, two } from "./words.js";
+
+const LOOKED_THROUGH = 60;
+const NEWS_EVERY_MS = 60_000;
+const SPECTRUM_TO_HZ = 1000;
+const ARRAYS = { i2: Int16Array, f4: Float32Array };
+
+function colour(name) {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+async function ask(path) {
+  const answer = await fetch(`/api/v1/${path}`);
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return answer;
+}
+
+/** The newest block of each axis. */
+async function newest(device) {
+  const { items } = await (await ask(`devices/${encodeURIComponent(device)}/waveforms?limit=${LOOKED_THROUGH}`)).json();
+  const byAxis = new Map();
+  for (const item of items) if (!byAxis.has(item.axis)) byAxis.set(item.axis, item);
+  return [...byAxis.values()].sort((a, b) => a.axis.localeCompare(b.axis));
+}
+
+/** Columns of time in ms, and lowest and highest value of each of so many stretches. */
+function condensed(block, samples, stretches) {
+  const each = Math.max(1, Math.ceil(samples.length / stretches));
+  const columns = [[], [], []];
+  for (let from = 0; from < samples.length; from += each) {
+    let [low, high] = [Infinity, -Infinity];
+    for (let i = from; i < Math.min(from + each, samples.length); i++) {
+      const value = samples[i] * block.scale + block.offset;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    columns[0].push((from / block.rate_hz) * 1000);
+    columns[1].push(low);
+    columns[2].push(high);
+  }
+  return columns;
+}
+
+function figure(name, unit, said) {
+  const made = document.createElement("figure");
+  made.className = "trace";
+  const caption = made.appendChild(document.createElement("figcaption"));
+  const title = caption.appendChild(Object.assign(document.createElement("span"), { className: "name clip", textContent: name }));
+  title.title = name;
+  const value = caption.appendChild(document.createElement("output"));
+  value.textContent = `${said} `;
+  value.append(Object.assign(document.createElement("span"), { className: "band", textContent: unit }));
+  const plot = made.appendChild(Object.assign(document.createElement("div"), { className: "plot" }));
+  plot.setAttribute("role", "img");
+  return { made, plot };
+}
+
+function draw(plot, label, unit, data, series, bands, orders) {
+  plot.setAttribute("aria-label", label);
+  const axis = { font: "12px Plex, system-ui, sans-serif", stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false } };
+  const values = (_, splits) => splits.map((v) => number(v));
+  const along = (_, splits) => splits.map((v, place) => (place === 0 ? `${number(v)} ${unit}` : number(v)));
+  const marks = (u) => {
+    u.ctx.save();
+    u.ctx.fillStyle = colour("line-strong");
+    u.ctx.textAlign = "left";
+    u.ctx.font = `${11 * devicePixelRatio}px Plex, system-ui, sans-serif`;
+    let room = 0;
+    for (const [order, hz] of orders) {
+      if (hz > u.scales.x.max) continue;
+      const x = u.valToPos(hz, "x", true);
+      u.ctx.fillRect(x, u.bbox.top, devicePixelRatio, u.bbox.height);
+      if (x >= room) u.ctx.fillText(`${order}×`, x + 3 * devicePixelRatio, u.bbox.top + 11 * devicePixelRatio);
+      room = x + 22 * devicePixelRatio;
+    }
+    u.ctx.restore();
+  };
+  return new window.uPlot({
+    width: Math.max(120, plot.clientWidth),
+    height: Math.max(80, plot.clientHeight),
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 20, 0, 0],
+    scales: { x: { time: false } },
+    series: [{}, ...series],
+    bands,
+    axes: [{ ...axis, values: along, space: 64, size: 28, gap: 4 }, { ...axis, values, space: 30, size: 52, gap: 4 }],
+    hooks: { drawAxes: [marks] },
+  }, data, plot);
+}
+
+async function fetched(block) {
+  const [raw, spectrum] = await Promise.all([
+    ask(`waveforms/${block.id}/samples`).then((answer) => answer.arrayBuffer()),
+    ask(`waveforms/${block.id}/spectrum?as_velocity=true&to_hz=${SPECTRUM_TO_HZ}&lines=400`).then((answer) => answer.json()),
+  ]);
+  return { block, samples: new ARRAYS[block.sample_type](raw), spectrum };
+}
+
+function show(list, { block, samples, spectrum }) {
+  const begun = new Date(block.time);
+  const name = block.axis[0].toUpperCase() + block.axis.slice(1).replace(/[_-]/g, " ");
+  const felt = condensed(block, samples, Math.max(200, list.clientWidth / 2));
+  const [least, most] = [Math.min(...felt[1]), Math.max(...felt[2])];
+  const wave = figure(`${name}, ${moment(begun)}:${two(begun.getSeconds())}`, `${block.unit} peak to peak`, number(most - least));
+  const shaft = block.shaft_rpm === null ? "" : `, ${number(block.shaft_rpm)} rpm`;
+  const total = Math.hypot(...spectrum.rms);
+  const lines = figure(`${name}, spectrum${shaft}`, `${spectrum.unit} RMS`, number(total));
+  list.append(wave.made, lines.made);
+
+  const stroke = colour("trace");
+  const side = { stroke, width: 1, points: { show: false } };
+  wave.chart = draw(
+    wave.plot, `${name}: a block of ${number(block.duration_s * 1000)} ms between ${number(least)} and ${number(most)} ${block.unit}`,
+    "ms", felt, [side, side], [{ series: [2, 1], fill: stroke }], [],
+  );
+  const frequencies = spectrum.rms.map((_, line) => line * spectrum.step_hz);
+  const loudest = frequencies[spectrum.rms.indexOf(Math.max(...spectrum.rms))];
+  const orders = block.shaft_rpm ? [1, 2, 3].map((order) => [order, (order * block.shaft_rpm) / 60]) : [];
+  lines.chart = draw(
+    lines.plot, `${name}: ${number(total)} ${spectrum.unit} RMS, most at ${number(loudest)} Hz`,
+    "Hz", [frequencies, spectrum.rms], [{ stroke, width: 1, points: { show: false } }], [], orders,
+  );
+  return [wave, lines];
+}
+
+async function start(section) {
+  const list = section.querySelector(".traces");
+  let shown = "";
+  let charts = [];
+  const look = async () => {
+    try {
+      const blocks = await newest(section.dataset.device);
+      const ids = blocks.map((block) => block.id).join();
+      if (ids === shown) return;
+      const all = await Promise.all(blocks.map(fetched));
+      for (const { chart } of charts) chart.destroy();
+      list.replaceChildren();
+      section.hidden = false;
+      charts = all.flatMap((one) => show(list, one));
+      shown = ids;
+    } catch (error) {
+      section.dataset.failed = error.message;
+    }
+  };
+  await look();
+  setInterval(() => document.visibilityState === "visible" && look(), NEWS_EVERY_MS);
+  new ResizeObserver(() => {
+    for (const { chart, plot } of charts) chart.setSize({ width: Math.max(120, plot.clientWidth), height: Math.max(80, plot.clientHeight) });
+  }).observe(list);
+  document.addEventListener("bw:theme", () => {
+    shown = "";
+    look();
+  });
+}
+
+for (const section of document.querySelectorAll("[data-waveforms]")) start(section);

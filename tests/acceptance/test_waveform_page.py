@@ -1,0 +1,68 @@
+"""Raw vibration on a machine's page: what was felt, and where it lies."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from visiting import PHONE, Site, Visitor
+
+from store import waveforms
+from store.connection import connect
+from telemetry import microseconds
+from telemetry.waveform import Waveform
+
+AXES = ("drive_end", "gearbox")
+
+
+@pytest.fixture
+def vibrating(site: Site) -> str:
+    """A machine whose two sensors have each sent two blocks: a hum at shaft speed, louder in the newer one."""
+    device = "pump-101"
+    t = np.arange(12_800) / 12_800
+    now_us = microseconds(site.now)
+    blocks = [
+        Waveform(
+            "demo", device, axis, now_us - before_s * 1_000_000, 0, 12_800.0, 1500.0, "g", 1e-4, 0.0,
+            np.rint(loud * np.sin(2 * np.pi * 25 * t)).astype("<i2"),
+        )
+        for axis in AXES
+        for before_s, loud in ((120, 1000), (60, 4000))
+    ]  # fmt: skip
+    with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
+        waveforms.append(conn, blocks, now_us)
+    return device
+
+
+@pytest.mark.parametrize("size", [None, PHONE])
+def test_the_newest_block_of_each_axis_is_drawn(visitor: Visitor, vibrating: str, size: tuple[int, int] | None) -> None:
+    with visitor(*[size] * (size is not None)) as visit:
+        visit.sign_in()
+        page = visit.go(f"/machines/{vibrating}")
+        figures = page.locator("[data-waveforms] figure")
+        expect(figures).to_have_count(4)
+        expect(figures.nth(0)).to_contain_text("Drive end, ")
+        velocity_mm_s = 0.4 * 9806.65 / (2 * np.pi * 25) / 2**0.5
+        expect(figures.nth(1)).to_contain_text(f"{velocity_mm_s:.1f} mm/s RMS")
+        expect(figures.nth(1)).to_contain_text("1\u202f500 rpm")
+        expect(figures.nth(1).locator(".plot")).to_have_attribute("aria-label", re.compile("most at 2[0-9.]+ Hz"))
+        expect(figures.nth(0).locator(".plot")).to_have_attribute(
+            "aria-label", re.compile("between \u22120.400 and 0.400 g")
+        )
+        for number in range(4):
+            canvas = figures.nth(number).locator("canvas")
+            expect(canvas).to_be_visible()
+            box = canvas.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def test_a_machine_without_accelerometers_shows_nothing_of_them(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        with visit.page.expect_response(re.compile("/waveforms")):
+            page = visit.go("/machines/pump-102")
+        expect(page.locator("[data-waveforms]")).to_be_hidden()
+        assert page.locator("[data-waveforms][data-failed]").count() == 0
