@@ -336,6 +336,7 @@ def simulate(
     form: Annotated[Form, typer.Option(help="How readings are written.")] = Form.COLUMNS,
     buffer: Annotated[Path | None, typer.Option(file_okay=False, help="Where unconfirmed messages are kept.")] = None,
     waveforms: Annotated[float, typer.Option(min=0, help="Seconds between blocks of raw vibration; 0: none.")] = 0.0,
+    sparkplug: Annotated[str | None, typer.Option(help="Behind a Sparkplug edge node of this name.")] = None,
     tenant: Annotated[str, typer.Option(help="Whose devices they are.")] = "demo",
     mqtt_url: MqttUrl = None,
     as_json: AsJson = False,
@@ -348,6 +349,11 @@ def simulate(
     from firmware_sim.fleet import simulate as run
 
     broker = _broker(mqtt_url)
+    if sparkplug is not None:
+        if speed != 1.0 or history or truth or buffer or waveforms:
+            raise Misconfigured("--sparkplug: no --speed, --history, --truth, --buffer or --waveforms with it")
+        _report(_behind_an_edge_node(broker, sparkplug, devices, rate, faults, for_s, seed, tenant), as_json)
+        return
     try:
         report = run(
             devices,
@@ -374,6 +380,38 @@ def simulate(
     except (Unreachable, Refused) as error:
         raise Unavailable(str(error)) from error
     _report(report, as_json)
+
+
+def _behind_an_edge_node(
+    broker: Any,
+    node: str,
+    devices: int,
+    rate_hz: float,
+    faults: Path | None,
+    for_s: float | None,
+    seed: int,
+    tenant: str,
+) -> Any:
+    from firmware_sim.connection import Refused, Unreachable
+    from firmware_sim.scenario import Scenario
+    from firmware_sim.sparkplug_fleet import simulate as run
+
+    try:
+        return run(
+            devices,
+            broker,
+            node,
+            rate_hz=rate_hz,
+            scenario=Scenario.read(faults) if faults else None,
+            for_s=for_s,
+            seed=seed,
+            tenant=tenant,
+            stop=_stop_event(),
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    except (Unreachable, Refused) as error:
+        raise Unavailable(str(error)) from error
 
 
 @app.command("demo-fleet", hidden=True)

@@ -168,7 +168,7 @@ class EdgeLink:
         if broker.username is not None:
             client.username_pw_set(broker.username, broker.password)
         if broker.tls:
-            client.tls_set()
+            client.tls_set_context(broker.encryption())
         client.on_pre_connect = self._leave_will
         client.on_connect = self._on_connect
         client.on_message = self._on_message

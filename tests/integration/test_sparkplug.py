@@ -17,8 +17,10 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from servers import Database, RunningBroker
 from waiting import until
 
+from firmware_sim.fleet import fleet_of
 from firmware_sim.sparkplug import EdgeLink, EdgeNode, Point
 from firmware_sim.sparkplug_encoding import Metric, Type, payload
+from firmware_sim.sparkplug_fleet import simulate
 from ingest.loop import Ingest
 from ingest.mqtt import OURS, MqttSource
 from ingest.sparkplug import FILTER, HostState, SparkplugHost
@@ -277,6 +279,18 @@ def test_historical_values_are_stored_and_not_scored(database: Database, broker:
         with database.owner() as conn:
             late = conn.execute("SELECT value FROM readings WHERE quality & 1 = 1").fetchall()
         assert late == [(9.0,)]
+
+
+def test_a_fleet_behind_an_edge_node(database: Database, broker: RunningBroker) -> None:
+    with hosting(database, broker):
+        report = simulate(2, broker.of("devices"), "edge-1", rate_hz=20, for_s=1)
+        until(lambda: online(database) == dict.fromkeys(["edge-1", "edge-1.pump-01", "edge-1.gearmotor-01"], False))
+        found = values(database)
+    assert report.messages == 40
+    sensors = sum(len(spec.sensors) for spec in fleet_of(2))
+    assert [len(read) for read in found.values()] == [1 + 20] * sensors
+    assert report.readings == 20 * sensors
+    assert rejects(database) == []
 
 
 def test_rubbish_on_the_topics_stops_nothing(database: Database, broker: RunningBroker) -> None:
