@@ -1,0 +1,38 @@
+"""Every form from the simulated device through the broker, with its content type, into the database."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ingesting import ingesting
+from servers import Database, RunningBroker
+from waiting import until
+
+from firmware_sim.device import Sampling
+from firmware_sim.encoding import Form
+from firmware_sim.fleet import Plan, fleet_of, run
+from firmware_sim.machine import Machine
+
+
+@pytest.mark.parametrize("form", [Form.CBOR, Form.SENML_JSON, Form.SENML_CBOR])
+def test_what_a_device_measures_is_what_is_stored(database: Database, broker: RunningBroker, form: Form) -> None:
+    (spec,) = fleet_of(1)
+    with ingesting(database, broker), database.owner() as conn:
+        report = run(Plan((spec,), seed=3), broker.of("devices"), Sampling(100, 5, form), for_s=1.5)
+        count = "SELECT count(*) FROM readings"
+        until(lambda: conn.execute(count).fetchone() == (report.readings,))
+        assert conn.execute("SELECT reason FROM rejects").fetchall() == []
+        stored = conn.execute(
+            "SELECT s.point, (extract(epoch FROM r.time) * 1000)::bigint, r.value, s.unit"
+            " FROM readings r JOIN streams s ON s.id = r.stream_id ORDER BY s.point, r.time"
+        ).fetchall()
+        acknowledged = "SELECT sum(messages_stored), sum(messages_duplicate) FROM ledger"
+        until(lambda: conn.execute(acknowledged).fetchone() == (report.messages + 2, 0))  # and hello and goodbye
+    points = {point for point, *_ in stored}
+    assert points == {sensor.point for sensor in spec.sensors}
+    for point in points:
+        times = np.array([time_ms for each, time_ms, *_ in stored if each == point])
+        values = [value for each, _, value, _ in stored if each == point]
+        np.testing.assert_allclose(values, Machine(spec, 3).run(times)[point], rtol=0, atol=1e-9)
+    units = {point: unit for point, _, _, unit in stored}
+    assert units["bearing_temperature"] == "degC"
