@@ -69,9 +69,17 @@ class Site:
     device: str
     by_gateway: bool
     machines: list[int] = field(default_factory=list)
-    silent: list[int] = field(default_factory=list)  # as of the last time that somebody asked
-    judged: int = 0
-    since_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judgement:
+    """What was found of sites when they were last judged: by machine, (M,), and by site, (S,)."""
+
+    machine: npt.NDArray[np.int32]
+    site: npt.NDArray[np.intp]
+    silent: npt.NDArray[np.bool_]
+    judged: npt.NDArray[np.intp]
+    fell_us: npt.NDArray[np.int64]
 
 
 class Presence:
@@ -89,6 +97,7 @@ class Presence:
         self._back_us = np.empty(0, np.int64)  # when it was there again after a goodbye: from then on it is waited for
         self._held_us = np.empty(0, np.int64)  # since when its alarm waits
         self._watched = np.empty(0, np.bool_)
+        self._judgement: _Judgement | None = None
 
     def place(self, places: Iterable[Place]) -> None:
         """Take over all devices as they are now: what is not among them is gone."""
@@ -178,19 +187,30 @@ class Presence:
 
     def explain(self, subject: int) -> Evidence:
         """Silent are `observed` devices of the `high` that can be judged; `contributions` are some of them by name."""
-        site = next((site for site in self.sites if site.subject == subject), None)
-        if site is None:  # its devices stand elsewhere now
+        number = next((number for number, site in enumerate(self.sites) if site.subject == subject), None)
+        found = self._judgement
+        if number is None or found is None:  # its devices stand elsewhere now
             return Evidence("site", np.nan, np.nan, np.nan, np.nan, 0, {})
-        names = sorted(self.places[machine].device for machine in site.silent if machine in self.places)[:_NAMED]
+        silent = found.machine[found.silent & (found.site == number)].tolist()
+        names = sorted(self.places[machine].device for machine in silent)[:_NAMED]
         return Evidence(
-            point=site.name,
-            observed=float(len(site.silent)),
+            point=self.sites[number].name,
+            observed=float(len(silent)),
             expected=np.nan,
             low=np.nan,
-            high=float(site.judged),
-            since_us=site.since_us,
+            high=float(found.judged[number]),
+            since_us=int(found.fell_us[number]),
             contributions={name: 1.0 / len(names) for name in names},
         )
+
+    def gone_with(self, subjects: Collection[int]) -> list[int]:
+        """The silent machines of lost sites, as of the last step."""
+        found = self._judgement
+        numbers = [number for number, site in enumerate(self.sites) if site.subject in subjects]
+        if found is None or not numbers:
+            return []
+        gone: list[int] = found.machine[found.silent & np.isin(found.site, numbers)].tolist()
+        return gone
 
     def _judge(
         self,
@@ -227,11 +247,8 @@ class Presence:
         undecided[:-1] = (judged_n - alive_n >= LEAST_SILENT) & (judged_n - alive_n >= LOST_SHARE * judged_n)
         spoken_for = judged & speaks[site]
         spoken_for |= self._hold(heard, silent & ~spoken_for & watched[site] & undecided[site], now_us)
-        for number in asked:
-            here = silent & (site == number)
-            found = self.sites[number]
-            found.silent, found.judged = machine[here].tolist(), int(silent_n[number] + alive_n[number])
-            found.since_us = int(fell_us[number]) if fell_us[number] >= 0 else now_us
+        since_us = np.where(fell_us >= 0, fell_us, now_us)
+        self._judgement = _Judgement(machine, site, silent, silent_n + alive_n, since_us)
         order = sorted(asked, key=lambda number: self.sites[number].subject)
         subjects = np.array([self.sites[number].subject for number in order], np.int32)
         return Scores(np.full(len(order), now_us), subjects, score[order].astype(np.float64)), spoken_for
@@ -283,6 +300,7 @@ class Presence:
                 site.subject, site.device = wanted[0], self.places[wanted[0]].device
                 taken.add(site.subject)
         self.sites = [site for site in sites.values() if site.subject >= 0]
+        self._judgement = None  # by other numbers
         self._site_of[:] = -1
         for number, site in enumerate(self.sites):
             self._site_of[site.machines] = number

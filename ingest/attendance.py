@@ -180,11 +180,9 @@ class Attendance:
         self._make_room(int(machine.max()) + 1)
         state = np.where(np.isnan(heard.score), _UNKNOWN, _ONLINE).astype(np.int8)
         state[np.isin(machine, list(watch.open_subjects("silence")))] = _SILENT
-        lost_sites = watch.open_subjects(SITE)
-        gone = [one for site in self.presence.sites if site.subject in lost_sites for one in site.silent]
         for number, word in self.presence.away(heard).items():
             state[np.searchsorted(machine, number)] = _LOST if word == "lost" else _STOPPED
-        state[np.isin(machine, gone)] = _SITE_LOST
+        state[np.isin(machine, self.presence.gone_with(watch.open_subjects(SITE)))] = _SITE_LOST
         heard_us = self._heard_us[machine]
         is_other = state != self._written_as[machine]
         age_us = heard_us - self._written_us[machine]
@@ -259,7 +257,10 @@ def _owners(decoded: Decoded, directory: Directory) -> tuple[npt.NDArray[np.intp
     known = stream >= 0
     machine[known] = directory.machine_of[stream[known]]
     machine[~known] = of_unknown[-1 - stream[~known]]
-    present, owner = np.unique(machine, return_inverse=True)
+    present = np.flatnonzero(np.bincount(machine))
+    number_of = np.zeros(beyond + len(fresh), np.intp)
+    number_of[present] = np.arange(len(present))
+    owner = number_of[machine]
     name_of = {number: name for name, number in fresh.items()}
     return owner, [name_of.get(number) or directory.names[number] for number in present.tolist()]
 
