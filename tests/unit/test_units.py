@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +201,20 @@ def test_what_the_table_does_not_know_is_left_alone(unit: str) -> None:
 def test_no_text_is_too_strange(unit: str, point: str) -> None:
     way = canonical(unit, point)
     assert way is None or QUANTITIES[way.quantity].unit == way.unit
+
+
+def test_the_manual_says_what_the_table_does() -> None:
+    text = (Path(__file__).parents[2] / "docs/units.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    assert {name for name, *_ in rows} == QUANTITIES.keys() - {"unknown"}
+    for name, unit, spellings, words, possible in rows:
+        quantity = QUANTITIES[name]
+        assert unit.strip("`") == (quantity.unit or "none")
+        for word in re.findall(r"`([^`…]+)`", words):
+            assert quantity_of(word) == quantity, word
+            for spelling in re.findall(r"`([^`]+)`", spellings):
+                way = canonical(spelling, word)
+                assert way is not None
+                assert way.quantity == name, (spelling, word)
+        bounds = [f"{bound:.10g}" if math.isfinite(bound) else "…" for bound in (quantity.lowest, quantity.highest)]
+        assert possible == (" to ".join(bounds) if bounds != ["…", "…"] else "")
