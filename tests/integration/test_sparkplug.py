@@ -7,11 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
-from ingesting import CLIENT_ID, RunningIngest, now_ms
+from ingesting import CLIENT_ID, IngestProcess, RunningIngest, now_ms
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from servers import Database, RunningBroker
@@ -24,6 +25,7 @@ from firmware_sim.sparkplug_fleet import simulate
 from ingest.loop import Ingest
 from ingest.mqtt import OURS, MqttSource
 from ingest.sparkplug import FILTER, HostState, SparkplugHost
+from store import ledger
 
 HOST_ID = "bellwether"
 STATE = f"spBv1.0/STATE/{HOST_ID}"
@@ -167,6 +169,30 @@ def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
     monkeypatch.setattr("ingest.sparkplug.node.REBORN_WITHIN_US", 100_000)
     with hosting(database, broker):
         until(lambda: online(database) == {silent.name: False, f"{silent.name}.pump": False})
+
+
+def test_killed_it_is_missed_and_asks_again_when_it_is_back(
+    database: Database, broker: RunningBroker, tmp_path: Path
+) -> None:
+    log = tmp_path / "ingest.log"
+    with states(broker) as heard, linked(broker, edge()) as link:
+        with IngestProcess(database, broker, log) as ingest:
+            ingest.until_awake()
+            link.data({"flow": 5.5}, device="pump")
+            until(lambda: online(database) == {"edge-1": True, "edge-1.pump": True})
+            ingest.kill()
+        until(lambda: heard[-1][0]["online"] is False)
+        link.data({"flow": 6.5}, device="pump", stamp_ms=now_ms() + 1000)
+        rebirths = link.rebirths
+        with IngestProcess(database, broker, log) as ingest:
+            until(lambda: values(database)["edge-1.pump", "flow"][-1] == 6.5)
+            assert link.rebirths == rebirths + 1
+            assert heard[-1][0]["online"] is True
+            assert ingest.stop() == 0
+        until(lambda: heard[-1][0]["online"] is False)
+        assert len(rejects(database)) == 1  # by the alias that nobody had declared yet
+        with database.owner() as conn:
+            assert ledger.verify(conn)[1] == []
 
 
 def test_what_never_comes_is_missing_in_the_ledger(
