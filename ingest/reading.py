@@ -32,6 +32,9 @@ MAX_AHEAD_MS = 86_400_000
 LATEST_MS = 4_102_444_800_000
 # Devices' clocks wander by seconds; readings from further ahead are kept but would hide all that comes after.
 FUTURE_TOLERANCE_MS = 300_000
+# Values in the columns of one message. A message of bytes could hold a million, which hold the loop up for seconds; what
+# JSON or floats can say within the greatest payload is below.
+MAX_VALUES = 1 << 18
 # Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
 MAX_REJECTS = 20
 # Numbers beyond have no place in a bigint, in which sequence numbers and boots are kept.
@@ -104,7 +107,7 @@ class Reader:
         The parts that were refused, and why.
     """
 
-    __slots__ = ("_columns", "_index", "_mended", "_points", "arrived_us", "reasons", "topic")
+    __slots__ = ("_columns", "_index", "_mended", "_points", "_values", "arrived_us", "reasons", "topic")
 
     def __init__(self, topic: Topic, columns: Columns, index: int) -> None:
         self.topic = topic
@@ -112,6 +115,7 @@ class Reader:
         self.reasons: list[str] = []
         self._columns = columns
         self._index = index
+        self._values = 0
         self._mended = (topic.tenant, topic.device) in columns.mended
         self._points = columns.numbers.get((topic.tenant, topic.device), {})
 
@@ -248,6 +252,9 @@ class Reader:
     def _column(
         self, point: str, column: Sequence[Any] | npt.NDArray[Any], t0_us: int, dt_us: float, quality: int, unit: str
     ) -> None:
+        self._values += len(column)
+        if self._values > MAX_VALUES:
+            raise BadMessage(f"more than {MAX_VALUES} values in a message")
         value, present, bad = _numbers(column)
         if unit and (known := canonical(unit, point)):
             with np.errstate(over="ignore"):

@@ -155,7 +155,7 @@ class _Pack:
         self._points: dict[str, str] = {}
         self._name, self._unit = "", ""
         self._time_s, self._value, self._sum = 0.0, 0.0, 0.0
-        self._has_value = self._has_sum = False
+        self._has_value = self._has_sum = self._counted = False
 
     def share(self, record: dict[str, Any]) -> None:
         """Take the base fields of a record.
@@ -165,8 +165,9 @@ class _Pack:
         BadMessage
             One is not what it should be.
         """
-        if "seq" in record:
+        if "seq" in record and not self._counted:  # a pack is one message, however often it says so
             self._reader.counted(record.get("boot"), record["seq"])
+            self._counted = True
         self._name = _text(record, "bn", self._name)
         self._unit = _text(record, "bu", self._unit)
         self._time_s = _number(record, "bt", self._time_s)

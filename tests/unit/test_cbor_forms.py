@@ -114,3 +114,14 @@ def test_what_nests_deep_costs_its_part_and_deeper_its_message() -> None:
         result = decoded(b"\xa2\x61x" + b"\x81" * depth + b"\x01" + b"\x61y\x02")
         assert len(result.batch) == readings
         assert result.rejects[0].reason.startswith(reason)
+
+
+def test_so_many_values_in_a_message_and_no_more() -> None:
+    """A byte a value, a message would be a million rows."""
+    columns = {point: cbor2.CBORTag(64, bytes(100_000)) for point in ("a", "b", "c", "d")}
+    result = decoded(cbor2.dumps({"t0": ARRIVED_MS - 10**6, "dt": 1, "values": columns}))
+    assert len(result.batch) == 200_000
+    assert [reject.reason for reject in result.rejects] == [
+        "c: more than 262144 values in a message",
+        "d: more than 262144 values in a message",
+    ]

@@ -109,7 +109,7 @@ def test_the_unit_of_a_new_stream_is_told() -> None:
 
 
 def test_a_pack_spends_one_sequence_number() -> None:
-    records = [{"n": "flow", "v": 1, "t": -1}, {"n": "flow", "v": 2, "boot": 3, "seq": 9}]
+    records = [{"n": "flow", "v": 1, "t": -1}, *({"n": "flow", "v": 2, "boot": 3, "seq": 9, "t": t} for t in (-2, -3))]
     assert [counted[3:] for counted in decoded(json.dumps(records).encode()).counted] == [(3, 9)]
     labelled = [{NUMBERS.get(label, label): value for label, value in record.items()} for record in records]
     assert [counted[3:] for counted in decoded(cbor2.dumps(labelled)).counted] == [(3, 9)]
