@@ -32,8 +32,8 @@ MAX_AHEAD_MS = 86_400_000
 LATEST_MS = 4_102_444_800_000
 # Devices' clocks wander by seconds; readings from further ahead are kept but would hide all that comes after.
 FUTURE_TOLERANCE_MS = 300_000
-# Values in the columns of one message. A message of bytes could hold a million, which hold the loop up for seconds; what
-# JSON or floats can say within the greatest payload is below.
+# Values in the columns of one message. One of bytes could hold a million, which hold the loop up for seconds; floats
+# within the greatest payload are fewer.
 MAX_VALUES = 1 << 18
 # Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
 MAX_REJECTS = 20
