@@ -49,6 +49,11 @@ class Directory:
         """The number of a device; None where it has none yet."""
         return self._machines.get((tenant, device))
 
+    def recall(self, conn: Session) -> None:
+        """Learn of all devices again: what was taken back may have been committed after all."""
+        for machine, tenant, device in rows.devices_after(conn, 0):
+            self._name(machine, tenant, device)
+
     def refresh(self, conn: Session) -> None:
         """Learn of tenants, and of devices that others have made or that have said no more than their status."""
         self._tenants = rows.tenants_known(conn)

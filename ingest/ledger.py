@@ -6,15 +6,18 @@ into the ledger once in a while, read from the journal again after a crash or a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
 import store.ledger as rows
+from alarms.events import AlarmEvent
+from alarms.losses import Losses
+from alarms.rules import Rule
 from ingest.forms import NOBODY, Decoded
-from ingest.sequences import Loss, Run, Sequences
+from ingest.sequences import Run, Sequences
 from store.connection import Session
 from store.ledger import COUNTED, Entry, SequenceRow, Tally, hour_of, tally
 from store.telemetry import Fate
@@ -38,6 +41,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.sequences = Sequences()
+        self._losses = Losses({})
         self._hours: dict[tuple[str, str, int], Tally] = {}
         self.unsettled = False  # whether there is anything that the database's ledger does not say
 
@@ -58,32 +62,39 @@ class Ledger:
     def restore(self, conn: Session, names: Names) -> None:
         """Begin anew from what the database holds."""
         self.sequences = Sequences()
+        self._losses = Losses(rows.losing(conn))
         self._hours = {}
         for row in rows.runs(conn):
             self.sequences.learn(row.device, row.boot, _run(row))
         for entry in rows.journal(conn):
             self.take(entry, names)
 
-    def settle(self, conn: Session, names: Names) -> None:
-        """Bring the database's ledger up to date; `settled` must follow the commit."""
-        changed, gone = self.sequences.changed()
-        runs = [_row(machine, boot, run, names[machine][0]) for machine, boot, run in changed]
-        rows.settle(conn, self._hours, runs, gone)
+    def settle(
+        self, conn: Session, now_us: int, names: Names, rules: Mapping[str, Sequence[Rule]], *, patient: bool
+    ) -> list[AlarmEvent]:
+        """Bring the database's ledger up to date, and give up what has been missing for long enough.
+
+        Returns the alarms that follow, for the same transaction; `settled` must follow its commit. While `patient`
+        nothing is given up.
+        """
+        events = self._losses.quiet(rules, now_us)
+        for loss in [] if patient else self.sequences.tend(now_us):
+            tenant, device = names[loss.machine]
+            self._add((tenant, device, hour_of(now_us)), tally(missing=loss.missing))
+            events += self._losses.lost(rules.get(tenant, ()), loss.machine, tenant, device, loss.missing, now_us)
+        for machine, found in self.sequences.take_found().items():
+            self._add((*names[machine], hour_of(now_us)), tally(found=found))
+        if self.unsettled:
+            changed, gone = self.sequences.changed()
+            runs = [_row(machine, boot, run, names[machine][0]) for machine, boot, run in changed]
+            rows.settle(conn, self._hours, runs, gone)
+        return events
 
     def settled(self) -> None:
         """What `settle` wrote is committed."""
         self._hours.clear()
         self.sequences.kept()
         self.unsettled = False
-
-    def tend(self, now_us: int, names: Names) -> list[Loss]:
-        """Give up what has been missing for long enough, and count it."""
-        losses = self.sequences.tend(now_us)
-        for loss in losses:
-            self._add((*names[loss.machine], hour_of(now_us)), tally(missing=loss.missing))
-        for machine, found in self.sequences.take_found().items():
-            self._add((*names[machine], hour_of(now_us)), tally(found=found))
-        return losses
 
     def _add(self, key: tuple[str, str, int], counts: Tally) -> None:
         held = self._hours.get(key)

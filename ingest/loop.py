@@ -19,31 +19,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 import store.telemetry as rows
 from alarms.events import AlarmEvent
-from alarms.losses import Losses
-from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json
+from alarms.rules import Rule
 from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
 from ingest import forms
 from ingest.attendance import Attendance
-from ingest.detectors import detectors_for
+from ingest.detectors import detectors_for, rules_in_force
 from ingest.directory import Directory
-from ingest.forms import NO_MAPPINGS, NOBODY, Decoded, TurnedAway
-from ingest.ledger import Ledger, acknowledgements, copies, entry_of
+from ingest.forms import NO_MAPPINGS, TurnedAway
+from ingest.intake import Intake
+from ingest.ledger import Ledger, acknowledgements
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
-from ingest.replays import NOTHING, Replays, entry_of_played, message_of
+from ingest.replays import Replays
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from store import edge_nodes, ledger, occurrences, rejects, waveforms
+from store import edge_nodes, ledger, occurrences, rejects
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Refused, Unavailable
 from store.ledger import Entry
-from store.rejects import Refusal, Replay, Room
-from store.telemetry import Fate, Reject
+from store.rejects import Replay
 from telemetry import Batch, Quality, Stream, Topic
 
 log = logging.getLogger("bellwether.ingest")
@@ -57,7 +55,6 @@ ACKNOWLEDGE_EVERY_S = 1.0
 SETTLE_EVERY_S = 10.0
 SETTLE_AT_REST_S = 0.5
 LAG_AT_MOST_S = 10.0
-NEVER_US = 1 << 62
 # How soon a database that is away is asked again. The last must stay small: it is how late we notice that it is back.
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_LAST_S = 3.0
@@ -113,13 +110,10 @@ class Ingest:
         self._metrics = metrics or Metrics()
         self._ledger = Ledger()
         self._replays = Replays()
-        self._room = Room()
-        self._losses = Losses({})
-        self._mappings = mappings
+        self._intake = Intake(self._directory, self._attendance, self._ledger, self._watch, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
         self._awake = False
-        self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._acknowledged_at = 0.0
@@ -164,7 +158,7 @@ class Ingest:
         self._stopping.set()
 
     def _fit_early(self, messages: Sequence[Message], arrived_us: int) -> Sequence[Message]:
-        return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._mappings)
+        return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._intake.mappings)
 
     def _in_turn(self, messages: Sequence[Message], arrived_us: int) -> tuple[Sequence[Message | Heard], Due]:
         """A delivery with those messages of edge nodes whose turn it is; and what else is due to these.
@@ -198,7 +192,8 @@ class Ingest:
             return Batch.empty()
         begun = time.monotonic()
         try:
-            batch, entry = self._transact(lambda conn: self._append(conn, messages, arrived_us))
+            lag_s = self._source.lag_s
+            batch, entry = self._transact(lambda conn: self._intake.append(conn, messages, arrived_us, lag_s))
             self._metrics.commit(time.monotonic() - begun)
         except Refused as refusal:
             if len(messages) > 1:
@@ -208,7 +203,7 @@ class Ingest:
                     self._store(messages[half:], arrived_us),
                 ])  # fmt: skip
             reason = f"refused by the database: {refusal}"[:500]
-            entry = self._transact(lambda conn: self._refuse(conn, messages[0], reason, arrived_us))
+            entry = self._transact(lambda conn: self._intake.refuse(conn, messages[0], reason, arrived_us))
             batch = Batch.empty()
         self._directory.confirm()
         self._attendance.confirm(arrived_us)
@@ -232,113 +227,12 @@ class Ingest:
         if len(batch):
             self._metrics.event_lag((arrived_us - int(batch.time_us.max())) / 1e6)
 
-    def _append(self, conn: Session, messages: Sequence[Message | Heard], arrived_us: int) -> tuple[Batch, Entry]:
-        self._directory.take_back()  # of an attempt that failed, at its commit perhaps
-        decoded = forms.decode(
-            messages,
-            self._directory.numbers,
-            arrived_us,
-            self._directory.turned_away,
-            self._mappings,
-            self._attendance.mended,
-        )
-        self._attendance.mend(decoded, messages, self._directory, arrived_us, self._source.lag_s)
-        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
-        self._attendance.note(conn, decoded.statuses)
-        entry, refusals = self._account(conn, messages, decoded, stream, fate, late, blocks, arrived_us)
-        rejects.add(conn, refusals, arrived_us, self._room)
-        ledger.note(conn, entry)
-        return batch, entry
-
-    def _keep(
-        self, conn: Session, decoded: Decoded, arrived_us: int
-    ) -> tuple[Batch, npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.bool_], Mapping[int, bool]]:
-        """Store what was decoded.
-
-        Returns the batch to be scored; of each reading its stream, its fate, and whether it is late; and of each
-        message with a block of raw vibration whether that is new.
-        """
-        stream, new = self._directory.resolve(conn, decoded)
-        self._watch.watch(new)
-        readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
-        late = self._watch.late(readings)
-        readings = readings.flagged(Quality.LATE, late)
-        readings = readings.flagged(Quality.IMPOSSIBLE, self._directory.impossible(readings))
-        fate = np.full(len(readings), Fate.DROPPED, np.uint8)
-        kept = readings.time_us >= arrived_us - self._oldest_us
-        appended = rows.append(conn, readings.where(kept))
-        fate[kept] = appended.fate
-        blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
-        news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
-        is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
-        return appended.batch, stream, fate, late, is_new
-
-    def _account(
-        self,
-        conn: Session,
-        messages: Sequence[Message | Heard],
-        decoded: Decoded,
-        stream: npt.NDArray[np.int32],
-        fate: npt.NDArray[np.uint8],
-        late: npt.NDArray[np.bool_],
-        blocks: Mapping[int, bool],
-        arrived_us: int,
-    ) -> tuple[Entry, list[Refusal]]:
-        """What the delivery adds to the ledger, and the rejects that are news."""
-        machine_of = self._directory.machine_of_name
-        again = copies(
-            decoded,
-            fate,
-            self._ledger.sequences,
-            machine_of,
-            lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
-            lambda index: messages[index].again,
-        )
-        owner = self._directory.machine_of[stream]
-        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us, blocks)
-        taken = np.zeros(len(messages), bool)
-        taken[decoded.message] = True
-        taken[list(blocks)] = True
-        refusals = [
-            Refusal(
-                reject,
-                index,
-                _content_type(messages[index]),
-                decoded.moments[index],
-                not taken[index],
-                isinstance(messages[index], Message),
-            )
-            for index, reject in decoded.rejected
-            if not is_copy[index]
-        ]
-        entry.reasons = [refusal.reject.reason for refusal in refusals]
-        return entry, refusals
-
-    def _refuse(self, conn: Session, message: Message | Heard, reason: str, arrived_us: int) -> Entry:
-        """One message that the database will not have: a reject, whatever is in it."""
-        self._directory.take_back()
-        self._attendance.note(conn, [])
-        topic = message if isinstance(message, Heard) else Topic.parse(message.topic)
-        tenant, device = (topic.tenant, topic.device) if topic else (NOBODY, NOBODY)
-        reject = Reject(message.topic, message.payload, reason, tenant or None, device or None)
-        refusal = Refusal(reject, 0, _content_type(message), arrived_us, True, isinstance(message, Message))
-        rejects.add(conn, [refusal], arrived_us, self._room)
-        counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
-        machine = self._directory.machine_of_name(tenant, device)
-        if machine is not None:
-            entry = Entry(arrived_us, tallies={machine: counts})
-        else:
-            entry = Entry(arrived_us, others={tenant: counts})
-        entry.reasons = [reason]
-        ledger.note(conn, entry)
-        return entry
-
     # Playing again --------------------------------------------------------------------------------------------------
 
     def _play(self, replay: Replay) -> None:
         """Play a rejected message again, as if it had just been decoded; whatever comes of it is noted with it."""
         try:
-            batch, entry = self._transact(lambda conn: self._append_played(conn, replay))
+            batch, entry = self._transact(lambda conn: self._intake.append_played(conn, replay))
         except Refused as refusal:
             still = [f"refused by the database: {refusal}"[:500]]
             self._transact(lambda conn: rejects.played(conn, replay, None, still))
@@ -347,28 +241,6 @@ class Ingest:
         self._ledger.take(entry, self._directory.names)
         self._counts["played"] += 1
         self._apply(self._score(batch, self._clock_us()))
-
-    def _append_played(self, conn: Session, replay: Replay) -> tuple[Batch, Entry]:
-        self._directory.take_back()
-        message = message_of(replay)
-        if message is None:
-            rejects.played(conn, replay, None, ["it is not kept whole"])
-            return Batch.empty(), Entry(replay.at_us)
-        directory = self._directory
-        decoded = forms.decode(
-            [message],
-            directory.numbers,
-            replay.at_us,
-            directory.turned_away,
-            self._mappings,
-            moment_us=replay.moment_us,
-        )
-        batch, stream, fate, late, blocks = self._keep(conn, decoded, replay.at_us)
-        known = directory.machine_of_name
-        entry, taken = entry_of_played(replay, directory.machine_of[stream], fate, late, blocks, known)
-        rejects.played(conn, replay, taken, [reject.reason for reject in decoded.rejects] or [NOTHING])
-        ledger.note(conn, entry)
-        return batch, entry
 
     # Scoring --------------------------------------------------------------------------------------------------------
 
@@ -428,18 +300,11 @@ class Ingest:
             return
         self._settled_at = now
 
+        # What is missing may wait at the broker still.
+        patient = self._source.lag_s > LAG_AT_MOST_S
+
         def write(conn: Session) -> int:
-            now_us, names = self._clock_us(), self._directory.names
-            events = self._losses.quiet(self._rules, now_us)
-            # What is missing may wait at the broker still.
-            losses = self._ledger.tend(now_us, names) if self._source.lag_s < LAG_AT_MOST_S else []
-            for loss in losses:
-                tenant, device = names[loss.machine]
-                rules = self._rules.get(tenant, ())
-                events += self._losses.lost(rules, loss.machine, tenant, device, loss.missing, now_us)
-            if not (events or self._ledger.unsettled):
-                return 0
-            self._ledger.settle(conn, names)
+            events = self._ledger.settle(conn, self._clock_us(), self._directory.names, self._rules, patient=patient)
             return occurrences.apply(conn, events)
 
         self._counts["events"] += self._transact(write)
@@ -450,14 +315,14 @@ class Ingest:
     def _wake(self) -> None:
         """Learn what the database knows: streams, rules, and the memory of the detectors; score what was missed."""
         before = self._transact(lambda conn: rows.last_beat(conn, "ingest")).get("mapped", [])
-        if gone := sorted(set(before) - set(self._mappings.heard())):
+        if gone := sorted(set(before) - set(self._intake.mappings.heard())):
             self._unhear(gone)
         streams = self._transact(self._directory.load)
         if self._sparkplug is not None:
             self._sparkplug.remember(self._transact(edge_nodes.known))
         self._transact(self._recall)
         self._transact(self._attendance.load)
-        rules = self._transact(_rules)
+        rules = self._transact(rules_in_force)
         snapshots = self._transact(occurrences.load_state)
         afresh = self._take_rules(rules, streams, snapshots)
         if "watch" in snapshots and "watch" not in afresh:
@@ -471,8 +336,8 @@ class Ingest:
 
     def _recall(self, conn: Session) -> None:
         """The ledger as the database has it: what we held may or may not have been committed."""
+        self._directory.recall(conn)
         self._ledger.restore(conn, self._directory.names)
-        self._losses = Losses(ledger.losing(conn))
 
     def _take_rules(
         self,
@@ -482,7 +347,7 @@ class Ingest:
     ) -> list[str]:
         """Watch by these rules, with the memory there is; what could not read its own begins afresh."""
         self._rules = rules
-        self._watch = Watch(detectors_for(rules), rules, self._attendance.presence)
+        self._watch = self._intake.watch = Watch(detectors_for(rules), rules, self._attendance.presence)
         self._watch.watch(streams)
         self._watch.place(self._attendance.places)
         afresh = self._watch.restore(snapshots) if snapshots else []
@@ -511,18 +376,18 @@ class Ingest:
             return
         self._beat_at = now
         lag_s = round(self._source.lag_s, 1)
-        heard = {"mapped": names} if (names := self._mappings.heard()) else {}
+        heard = {"mapped": names} if (names := self._intake.mappings.heard()) else {}
         detail: dict[str, object] = {"connected": self._source.connected, "lag_s": lag_s, **self._counts, **heard}
         detail["clock_doubted_s"] = self._attendance.doubted_s
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
         self._transact(lambda conn: self._attendance.look_after(conn, self._watch, self._clock_us()))
-        self._mappings = self._renewed() or self._mappings
+        self._intake.mappings = self._renewed() or self._intake.mappings
         learnt = self._watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
             self._learnt |= learnt
-        rules = self._transact(_rules)
+        rules = self._transact(rules_in_force)
         if rules != self._rules:
             log.info("rules changed")
             self._take_rules(rules, self._directory.streams, self._watch.snapshot())
@@ -573,24 +438,3 @@ class Ingest:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
-
-
-def _content_type(message: Message | Heard) -> str:
-    return message.content_type if isinstance(message, Message) else ""
-
-
-def _rules(conn: Session) -> dict[str, list[Rule]]:
-    """The rules in force by tenant: the defaults, and what the tenant has put in their place or beside them."""
-    stored = rows.rules_in_force(conn)
-    rules: dict[str, list[Rule]] = {}
-    for tenant in rows.tenants_known(conn):
-        by_id = {rule.id: rule for rule in DEFAULT_RULES}
-        for fields in stored.get(tenant, []):
-            try:
-                rule = rule_from_json(fields)
-            except BadRule as reason:
-                log.error("a stored rule cannot be used", extra={"tenant": tenant, "reason": str(reason)})
-                continue
-            by_id[rule.id] = rule
-        rules[tenant] = list(by_id.values())
-    return rules

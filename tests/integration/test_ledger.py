@@ -164,7 +164,7 @@ def test_lost_messages_are_an_alarm_of_their_device_that_returns(
                 return conn.execute("SELECT sum(missing)::int, sum(found)::int FROM ledger").fetchone()
 
         until(lambda: figures() == (3, 1))
-        for losing in running.ingest._losses._losing.values():
+        for losing in running.ingest._ledger._losses._losing.values():
             losing.last_us -= 3_600_000_000
         with database.owner() as conn:
             until(lambda: conn.execute("SELECT active FROM alarms WHERE rule = 'data_loss'").fetchone() == (False,))

@@ -1,0 +1,195 @@
+"""What happens to a delivery inside its transaction: decoded, kept, counted, and what cannot be taken, refused.
+
+Tried again after a lost connection, everything here begins anew: what an attempt that failed has left in memory is
+taken back first, and stays once the transaction has committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+import store.telemetry as rows
+from alarms.watch import Watch
+from ingest import forms
+from ingest.attendance import Attendance
+from ingest.directory import Directory
+from ingest.forms import NOBODY, Decoded
+from ingest.ledger import Ledger, copies, entry_of
+from ingest.mapping import Mappings
+from ingest.messages import Message
+from ingest.replays import NOTHING, entry_of_played, message_of
+from ingest.sparkplug import Heard
+from store import ledger, rejects, waveforms
+from store.connection import Session
+from store.ledger import Entry
+from store.rejects import Refusal, Replay, Room
+from store.telemetry import Fate, Reject
+from telemetry import Batch, Quality, Topic
+
+NEVER_US = 1 << 62
+
+
+class Intake:
+    """From messages to rows.
+
+    Attributes
+    ----------
+    watch
+        Who scores what is stored, and says what comes too late for that; another one when rules change.
+    mappings
+        How topics that are not of ours are read.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        attendance: Attendance,
+        ledger_held: Ledger,
+        watch: Watch,
+        mappings: Mappings,
+        oldest_days: int,
+    ) -> None:
+        self.watch = watch
+        self.mappings = mappings
+        self._directory = directory
+        self._attendance = attendance
+        self._ledger = ledger_held
+        self._room = Room()
+        self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
+
+    def append(
+        self, conn: Session, messages: Sequence[Message | Heard], arrived_us: int, lag_s: float
+    ) -> tuple[Batch, Entry]:
+        """Store a delivery: what of it is to be scored, and what it adds to the ledger.
+
+        `lag_s` is how long its messages have waited with the broker.
+        """
+        self._directory.take_back()  # of an attempt that failed, at its commit perhaps
+        decoded = forms.decode(
+            messages,
+            self._directory.numbers,
+            arrived_us,
+            self._directory.turned_away,
+            self.mappings,
+            self._attendance.mended,
+        )
+        self._attendance.mend(decoded, messages, self._directory, arrived_us, lag_s)
+        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
+        self._attendance.note(conn, decoded.statuses)
+        entry, refusals = self._account(conn, messages, decoded, stream, fate, late, blocks, arrived_us)
+        rejects.add(conn, refusals, arrived_us, self._room)
+        ledger.note(conn, entry)
+        return batch, entry
+
+    def _keep(
+        self, conn: Session, decoded: Decoded, arrived_us: int
+    ) -> tuple[Batch, npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.bool_], Mapping[int, bool]]:
+        """Store what was decoded.
+
+        Returns the batch to be scored; of each reading its stream, its fate, and whether it is late; and of each
+        message with a block of raw vibration whether that is new.
+        """
+        stream, new = self._directory.resolve(conn, decoded)
+        self.watch.watch(new)
+        readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
+        late = self.watch.late(readings)
+        readings = readings.flagged(Quality.LATE, late)
+        readings = readings.flagged(Quality.IMPOSSIBLE, self._directory.impossible(readings))
+        fate = np.full(len(readings), Fate.DROPPED, np.uint8)
+        kept = readings.time_us >= arrived_us - self._oldest_us
+        appended = rows.append(conn, readings.where(kept))
+        fate[kept] = appended.fate
+        blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
+        news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
+        is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
+        return appended.batch, stream, fate, late, is_new
+
+    def _account(
+        self,
+        conn: Session,
+        messages: Sequence[Message | Heard],
+        decoded: Decoded,
+        stream: npt.NDArray[np.int32],
+        fate: npt.NDArray[np.uint8],
+        late: npt.NDArray[np.bool_],
+        blocks: Mapping[int, bool],
+        arrived_us: int,
+    ) -> tuple[Entry, list[Refusal]]:
+        """What the delivery adds to the ledger, and the rejects that are news."""
+        machine_of = self._directory.machine_of_name
+        again = copies(
+            decoded,
+            fate,
+            self._ledger.sequences,
+            machine_of,
+            lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
+            lambda index: messages[index].again,
+        )
+        owner = self._directory.machine_of[stream]
+        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us, blocks)
+        taken = np.zeros(len(messages), bool)
+        taken[decoded.message] = True
+        taken[list(blocks)] = True
+        refusals = [
+            Refusal(
+                reject,
+                index,
+                _content_type(messages[index]),
+                decoded.moments[index],
+                not taken[index],
+                isinstance(messages[index], Message),
+            )
+            for index, reject in decoded.rejected
+            if not is_copy[index]
+        ]
+        entry.reasons = [refusal.reject.reason for refusal in refusals]
+        return entry, refusals
+
+    def refuse(self, conn: Session, message: Message | Heard, reason: str, arrived_us: int) -> Entry:
+        """One message that the database will not have: a reject, whatever is in it."""
+        self._directory.take_back()
+        self._attendance.note(conn, [])
+        topic = message if isinstance(message, Heard) else Topic.parse(message.topic)
+        tenant, device = (topic.tenant, topic.device) if topic else (NOBODY, NOBODY)
+        reject = Reject(message.topic, message.payload, reason, tenant or None, device or None)
+        refusal = Refusal(reject, 0, _content_type(message), arrived_us, True, isinstance(message, Message))
+        rejects.add(conn, [refusal], arrived_us, self._room)
+        counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
+        machine = self._directory.machine_of_name(tenant, device)
+        if machine is not None:
+            entry = Entry(arrived_us, tallies={machine: counts})
+        else:
+            entry = Entry(arrived_us, others={tenant: counts})
+        entry.reasons = [reason]
+        ledger.note(conn, entry)
+        return entry
+
+    def append_played(self, conn: Session, replay: Replay) -> tuple[Batch, Entry]:
+        """The same for a message that was rejected once, as of its own arrival."""
+        self._directory.take_back()
+        message = message_of(replay)
+        if message is None:
+            rejects.played(conn, replay, None, ["it is not kept whole"])
+            return Batch.empty(), Entry(replay.at_us)
+        directory = self._directory
+        decoded = forms.decode(
+            [message],
+            directory.numbers,
+            replay.at_us,
+            directory.turned_away,
+            self.mappings,
+            moment_us=replay.moment_us,
+        )
+        batch, stream, fate, late, blocks = self._keep(conn, decoded, replay.at_us)
+        known = directory.machine_of_name
+        entry, taken = entry_of_played(replay, directory.machine_of[stream], fate, late, blocks, known)
+        rejects.played(conn, replay, taken, [reject.reason for reject in decoded.rejects] or [NOTHING])
+        ledger.note(conn, entry)
+        return batch, entry
+
+
+def _content_type(message: Message | Heard) -> str:
+    return message.content_type if isinstance(message, Message) else ""
