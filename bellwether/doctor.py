@@ -17,7 +17,9 @@ from bellwether.settings import Settings
 from ingest import probe
 from ingest.lane import SESSION_EXPIRY_S
 from ingest.probe import Probed
+from store import devices
 from store.connection import connect, unavailable
+from store.devices import Glance
 from store.errors import Misconfigured, Unavailable
 from store.health import Health
 from store.health import examine as examine_database
@@ -82,6 +84,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with unavailable(), connect(settings.need_database_url(), "doctor") as conn:
             health = examine_database(conn)
+            glance = devices.glance(conn)
     except Misconfigured as error:
         yield Finding("database", "failed", str(error))
         return
@@ -89,6 +92,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "failed", str(error), "is the server up, and is this machine let in?")
         return
     yield from database_findings(health)
+    if glance is not None and glance.gate_age_s is not None:
+        yield from credential_findings(glance)
 
 
 def database_findings(health: Health) -> Iterator[Finding]:
@@ -119,6 +124,20 @@ def database_findings(health: Health) -> Iterator[Finding]:
         yield Finding("outbox", "warning", found, "see the table outbox, last_error")
     if health.data_directory is not None and (folder := Path(health.data_directory)).is_dir():
         yield _disk("database disk", folder, health.database_bytes)
+
+
+def credential_findings(glance: Glance) -> Iterator[Finding]:
+    """What there is to say of devices' credentials, where the broker is told of them."""
+    age_s = glance.gate_age_s or 0.0
+    late = age_s > _HEARTBEAT_S
+    remedy = "credentials made or revoked meanwhile wait: see the log of ingest" if late else ""
+    yield Finding("gate", "warning" if late else "ok", f"last seen {age_s:.0f} s ago", remedy)
+    if glance.lost:
+        found = f"the broker does not know {glance.lost} credentials"
+        yield Finding("credentials", "warning", found, "make others: GET /api/v1/credentials says whose")
+    if glance.ending:
+        found = f"{glance.ending} end within {devices.ENDING_WITHIN.days} days"
+        yield Finding("credentials", "warning", found, "make their successors, and give them to the devices")
 
 
 def _versions(health: Health) -> Iterator[Finding]:

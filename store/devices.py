@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -24,6 +24,8 @@ _SQL = queries("devices")
 # Two are needed while one takes over from the other. Too high: what nobody uses any more goes on opening.
 MAX_LIVE_OF_DEVICE = 4
 MAX_LIVE_GATEWAYS = 64
+# Low: somebody must go to the machine at once. High: it is said for so long that nobody looks any more.
+ENDING_WITHIN = timedelta(days=14)
 
 
 class Admission(StrEnum):
@@ -126,6 +128,15 @@ class Waiting:
     publishes: list[str]
     subscribes: list[str]
     sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The gate and the credentials of all tenants; `gate_age_s` is None where there never was a gate."""
+
+    gate_age_s: float | None
+    lost: int
+    ending: int
 
 
 # Whose messages are taken ---------------------------------------------------------------------------------------------
@@ -282,6 +293,13 @@ def gate(conn: Transaction) -> GateNow:
     """The gate, if there is one."""
     with conn.cursor(row_factory=class_row(GateNow)) as cursor:
         return cursor.execute(_SQL["gate"]).fetchall()[0]
+
+
+def glance(conn: Session) -> Glance | None:
+    """How the gate fares, and which credentials need somebody; None where this role may not look."""
+    if not conn.execute(_SQL["may_look"]).fetchall()[0][0]:
+        return None
+    return Glance(*conn.execute(_SQL["glance"], {"soon": ENDING_WITHIN}).fetchall()[0])
 
 
 # Credentials, as the gate sees them -----------------------------------------------------------------------------------

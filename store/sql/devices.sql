@@ -132,3 +132,16 @@ SELECT username FROM device_credentials WHERE applied_at IS NOT NULL AND removed
 -- The broker knows them again: its files were put back.
 UPDATE device_credentials SET missing_at = NULL
 WHERE username = ANY(%s) AND missing_at IS NOT NULL AND applied_at IS NOT NULL
+
+-- name: may_look
+-- Whether there are credentials, and this role may see them.
+SELECT CASE WHEN to_regclass('device_credentials') IS NULL THEN false
+            ELSE has_table_privilege(to_regclass('device_credentials')::oid, 'SELECT') END
+
+-- name: glance
+-- How long ago the gate was last seen (NULL: there never was one), and which credentials need somebody.
+SELECT (SELECT extract(epoch FROM now() - seen_at)::float8 FROM gate),
+       count(*) FILTER (WHERE missing_at IS NOT NULL),
+       count(*) FILTER (WHERE missing_at IS NULL AND expires_at < now() + %(soon)s)
+FROM device_credentials
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())

@@ -12,7 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -29,11 +29,13 @@ from serving import JSON, RunningApi, ok, refused
 from waiting import until
 
 from bellwether.certs import ensure_authority, ensure_server, issue_device
+from bellwether.doctor import credential_findings
 from bellwether.stack import packages
 from bellwether.stack.account import Account
 from bellwether.stack.port import LOOPBACK
 from ingest.gate import Gate
 from ingest.rights import CONTROL
+from store import devices
 from store.connection import act_for
 from telemetry import Broker, Trust
 from tickets.roles import Role
@@ -700,6 +702,24 @@ def test_a_password_sealed_for_another_gate_is_lost_and_holds_up_nobody(
     assert row is not None
     fresh.credential()
     until(lambda: fresh.state({"id": row[0]}) == "lost")
+
+
+def test_the_doctor_says_which_credentials_need_somebody(fresh: Plant, module_database: Database) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    fresh.credential(expires_at=soon)
+    lost = fresh.credential()
+    with module_database.owner() as conn:
+        before = devices.glance(conn)
+        assert before is not None
+        conn.execute("UPDATE device_credentials SET missing_at = now() WHERE id = %s", [lost["id"]])
+        after = devices.glance(conn)
+    assert after is not None
+    assert (before.lost, before.ending, after.lost) == (0, 1, 1)
+    said = {finding.check: finding.verdict for finding in credential_findings(after)}
+    assert said == {"gate": "ok", "credentials": "warning"}
+    assert [f.verdict for f in credential_findings(replace(after, gate_age_s=99.0, lost=0, ending=0))] == ["warning"]
+    with psycopg.connect(module_database.url("notify")) as conn:
+        assert devices.glance(conn) is None
 
 
 # Devices that come and go ---------------------------------------------------------------------------------------------
