@@ -6,6 +6,7 @@ devices. A change of policy, a device registered or retired, is in force within 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 import numpy as np
@@ -29,6 +30,7 @@ class Directory:
     def __init__(self) -> None:
         self.numbers: Numbers = {}
         self.machine_of = np.zeros(0, np.int32)  # by stream id
+        self.units: dict[int, str] = {}  # likewise
         self._possible = np.zeros((2, 0))  # the lowest and the highest value that can be, by stream id
         self.names: dict[int, tuple[str, str]] = {}  # tenant and device, by machine
         self._machines: dict[tuple[str, str], int] = {}
@@ -129,6 +131,7 @@ class Directory:
             self.numbers.setdefault((stream.tenant, stream.device), {})[stream.point] = stream.id
             quantity = QUANTITIES.get(stream.quantity, QUANTITIES["unknown"])
             self.machine_of[stream.id] = stream.machine
+            self.units[stream.id] = sys.intern(stream.unit)
             self._possible[:, stream.id] = quantity.lowest, quantity.highest
             self._name(stream.machine, stream.tenant, stream.device)
 

@@ -6,7 +6,7 @@ message that is no telemetry at all is one reject. Nothing raises, whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ DECODERS: dict[str, Decoder] = {
 
 TurnedAway = Callable[[Topic], tuple[str, str] | None]
 NO_MAPPINGS = Mappings()
+NO_UNITS: Mapping[int, str] = {}
 
 # Who sent a message that nobody of ours has sent, or nobody that we know: one name for all, so that inventing names
 # fills no table.
@@ -94,6 +95,7 @@ def decode(
     mappings: Mappings = NO_MAPPINGS,
     mended: Collection[tuple[str, str]] = (),
     moment_us: int | None = None,
+    units_kept: Mapping[int, str] = NO_UNITS,
 ) -> Decoded:
     """Decode a delivery.
 
@@ -111,8 +113,10 @@ def decode(
         Devices whose times are mended afterwards, and not judged here.
     moment_us
         What stands for the time of the first reading without one, where that is not its arrival.
+    units_kept
+        In which unit the streams known are kept, by their number: values in another are not theirs.
     """
-    columns = Columns(numbers, arrived_us, arrived_us if moment_us is None else moment_us, mended)
+    columns = Columns(numbers, arrived_us, arrived_us if moment_us is None else moment_us, mended, units_kept)
     party: list[int] = []
     parties: dict[tuple[str, str], int] = {}
     scalars: list[int] = []  # single readings by message

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from telemetry import Batch, Quality, StreamKey, Topic, microseconds
-from telemetry.units import canonical
+from telemetry.units import MAX_UNIT_LENGTH, canonical
 
 # A device that has more to say says it in several messages. Too low cuts a device's hourly upload into many; too high
 # lets one message hold the loop up.
@@ -78,12 +78,15 @@ class Columns:
         stays apart.
     mended
         Devices whose times are mended afterwards, and not judged before.
+    units_kept
+        In which unit the streams that are known are kept, by their number.
     """
 
     numbers: Numbers
     arrived_us: int
     moment_us: int
     mended: Collection[tuple[str, str]] = ()
+    units_kept: Mapping[int, str] = field(default_factory=dict)
     time_us: list[int] = field(default_factory=list)
     stream: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
@@ -153,11 +156,15 @@ class Reader:
         if not ((kind is float or kind is int or kind is bool) and -1.7e308 < value < 1.7e308):
             self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {what(value)} is no number")
             return
-        if unit and (known := canonical(unit, point)):
-            value = known.convert(float(value))
-            if not math.isfinite(value):
-                self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: a value beyond what a number can hold")
+        if unit:
+            if reason := self._misfit(point, unit):
+                self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {reason}")
                 return
+            if known := canonical(unit, point):
+                value = known.convert(float(value))
+                if not math.isfinite(value):
+                    self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: a value beyond what a number can hold")
+                    return
         number = self._points.get(point)
         if number is None:
             try:
@@ -249,12 +256,21 @@ class Reader:
             raise BadMessage("ts: more than a day ahead of the server's clock")
         return Quality.FUTURE if ahead_ms > FUTURE_TOLERANCE_MS else Quality.GOOD
 
+    def _misfit(self, point: str, unit: str) -> str:
+        """Why values in `unit` are not those of the point: it is kept in one that this cannot be made into."""
+        kept = self._columns.units_kept.get(self._points.get(point, -1), "")
+        known = canonical(unit, point)
+        given = known.unit if known else unit[:MAX_UNIT_LENGTH]
+        return f"in {given}, and the point is kept in {kept}" if kept and kept != given else ""
+
     def _column(
         self, point: str, column: Sequence[Any] | npt.NDArray[Any], t0_us: int, dt_us: float, quality: int, unit: str
     ) -> None:
         self._values += len(column)
         if self._values > MAX_VALUES:
             raise BadMessage(f"more than {MAX_VALUES} values in a message")
+        if unit and (reason := self._misfit(point, unit)):
+            raise BadMessage(reason)
         value, present, bad = _numbers(column)
         if unit and (known := canonical(unit, point)):
             with np.errstate(over="ignore"):

@@ -466,3 +466,20 @@ def test_texts_that_are_none(text: str) -> None:
 )
 def test_filters_that_overlap(one: str, other: str, overlaps: bool, covered: bool) -> None:
     assert (overlap(one, other), overlap(other, one), covers(one, other)) == (overlaps, overlaps, covered)
+
+
+def test_a_pressure_against_vacuum_is_not_mixed_with_one_against_the_air() -> None:
+    entry = {"topic": "a/{device}", "tenant": "demo", "points": [{"at": "p", "unit": "psia"}]}
+    column = {"at": "q", "unit": "hPa", "every_ms": 100}
+    mappings = Mappings.from_settings([entry | {"points": [*entry["points"], column]}])
+    message = Message("a/pump", b'{"p": 14.5, "q": [1000, 1001]}')
+    for kept, taken, refused in (
+        ("bar(a)", 3, []),
+        ("", 3, []),
+        ("bar(g)", 2, ["p: in bar(a), and the point is kept in bar(g)"]),
+    ):
+        numbers = {("demo", "pump"): {"p": 7, "q": 8}}
+        result = decode([message], numbers, ARRIVED_MS * 1000, mappings=mappings, units_kept={7: kept, 8: "bar"})
+        assert (len(result.batch), reasons(result)) == (taken, refused)
+    result = decode([message], numbers, ARRIVED_MS * 1000, mappings=mappings, units_kept={8: "bar(a)"})
+    assert reasons(result) == ["q: in bar, and the point is kept in bar(a)"]
