@@ -75,6 +75,7 @@ class Intake:
             self._directory.turned_away,
             self.mappings,
             self._attendance.mended,
+            units_kept=self._directory.units,
         )
         self._attendance.mend(decoded, messages, self._directory, arrived_us, lag_s)
         batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
@@ -182,6 +183,7 @@ class Intake:
             directory.turned_away,
             self.mappings,
             moment_us=replay.moment_us,
+            units_kept=directory.units,
         )
         batch, stream, fate, late, blocks = self._keep(conn, decoded, replay.at_us)
         known = directory.machine_of_name

@@ -19,7 +19,7 @@ from servers import Database, RunningBroker
 from serving import ok, refused, served
 from waiting import until
 
-import ingest.loop
+from ingest.intake import Intake
 from ingest.loop import Ingest
 from ingest.mapping import Mappings
 from ingest.mqtt import IN_ORDER, OURS, MqttSource
@@ -181,9 +181,9 @@ def test_playing_is_stopped_and_goes_on(
         fleet.finish()
         until(lambda: len(rows(owner, "SELECT FROM rejects")) == 300)
     rejects.ask_of_all(owner, Which(), limit=1000, who="test")
-    real, count = ingest.loop.Ingest._append_played, 0
+    real, count = Intake.append_played, 0
 
-    def dying(self: Ingest, conn: Session, replay: rejects.Replay) -> Any:
+    def dying(self: Intake, conn: Session, replay: rejects.Replay) -> Any:
         nonlocal count
         count += 1
         result = real(self, conn, replay)
@@ -191,7 +191,7 @@ def test_playing_is_stopped_and_goes_on(
             raise RuntimeError("killed before the commit")
         return result
 
-    monkeypatch.setattr(ingest.loop.Ingest, "_append_played", dying)
+    monkeypatch.setattr(Intake, "append_played", dying)
     with pytest.raises(AssertionError, match="killed"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
         until(lambda: count >= 100)
         until(lambda: running._conn is None)
