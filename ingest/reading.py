@@ -110,7 +110,7 @@ class Reader:
         The parts that were refused, and why.
     """
 
-    __slots__ = ("_columns", "_index", "_mended", "_points", "_values", "arrived_us", "reasons", "topic")
+    __slots__ = ("_columns", "_index", "_last", "_mended", "_points", "_values", "arrived_us", "reasons", "topic")
 
     def __init__(self, topic: Topic, columns: Columns, index: int) -> None:
         self.topic = topic
@@ -119,6 +119,7 @@ class Reader:
         self._columns = columns
         self._index = index
         self._values = 0
+        self._last: tuple[object, npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None = None
         self._mended = (topic.tenant, topic.device) in columns.mended
         self._points = columns.numbers.get((topic.tenant, topic.device), {})
 
@@ -281,15 +282,25 @@ class Reader:
             self.reasons.append(f"{point[:MAX_POINT_LENGTH]}: {bad} of {len(column)} values are no numbers")
         if not present.any():
             return
-        time_us = t0_us + np.rint(np.arange(len(column)) * dt_us).astype(np.int64)
-        flags = np.full(len(column), quality, np.uint8)
+        span = t0_us, dt_us, len(column), quality
+        if self._last is None or self._last[0] != span:  # the columns of a message are mostly of the same moments
+            self._last = span, *self._moments(*span)
+        _, time_us, flags = self._last
+        number = self._points.get(point)
+        stream = np.full(len(column), self._number(point, unit) if number is None else number, np.int32)
+        self._columns.arrays.append((self._index, Batch(time_us, stream, value, flags).where(present)))
+
+    def _moments(
+        self, t0_us: int, dt_us: float, count: int, quality: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """The times of a column, and the quality that follows from each."""
+        time_us = t0_us + np.rint(np.arange(count) * dt_us).astype(np.int64)
+        flags = np.full(count, quality, np.uint8)
         if not self._mended:
             if time_us[-1] > self.arrived_us + MAX_AHEAD_MS * 1000:
                 raise BadMessage("times more than a day ahead")
             flags[time_us > self.arrived_us + FUTURE_TOLERANCE_MS * 1000] |= np.uint8(Quality.FUTURE)
-        number = self._points.get(point)
-        stream = np.full(len(column), self._number(point, unit) if number is None else number, np.int32)
-        self._columns.arrays.append((self._index, Batch(time_us, stream, value, flags).where(present)))
+        return time_us, flags
 
     def _number(self, point: str, unit: str) -> int:
         """The number of a point's stream; a new negative one where it has none."""
