@@ -1,6 +1,9 @@
-"""Every form from the simulated device through the broker, with its content type, into the database."""
+"""The simulated device through the broker into the database: every form, and what an earlier run had left on disk."""
 
 from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from firmware_sim.device import Sampling
 from firmware_sim.encoding import Form
 from firmware_sim.fleet import Plan, fleet_of, run
 from firmware_sim.machine import Machine
+from firmware_sim.spool import Spool
 
 
 @pytest.mark.parametrize("form", [Form.CBOR, Form.SENML_JSON, Form.SENML_CBOR])
@@ -36,3 +40,22 @@ def test_what_a_device_measures_is_what_is_stored(database: Database, broker: Ru
         np.testing.assert_allclose(values, Machine(spec, 3).run(times)[point], rtol=0, atol=1e-9)
     units = {point: unit for point, _, _, unit in stored}
     assert units["bearing_temperature"] == "degC"
+
+
+def test_what_an_earlier_run_left_is_stored_and_let_go(
+    database: Database, broker: RunningBroker, tmp_path: Path
+) -> None:
+    """Of two boots, the first of which nobody had confirmed: real acknowledgements empty the buffer."""
+    sampling = Sampling(100, 2, buffer=tmp_path)
+    plan = Plan(fleet_of(1), seed=3)
+    first = run(plan, broker.of("devices"), sampling, for_s=1.2)
+    with closing(Spool(tmp_path / "pump-01", 1 << 30)) as spool:
+        left = len(spool.kept)
+    assert left == first.messages > 3
+    with ingesting(database, broker), database.owner() as conn:
+        second = run(plan, broker.of("devices"), sampling, for_s=4.0)
+        count = "SELECT count(*) FROM readings"
+        until(lambda: conn.execute(count).fetchone() == (first.readings + second.readings,))
+    with closing(Spool(tmp_path / "pump-01", 1 << 30)) as spool:
+        assert len({kept.boot for kept in spool.kept}) <= 1, "only what came last may be unconfirmed"
+        assert len(spool.kept) < left + second.messages - 10
