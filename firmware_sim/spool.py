@@ -218,6 +218,7 @@ class Spool:
         fd = self._open(self._active + 1)
         with suppress(OSError):
             os.fdatasync(self._fd)
+            self._sync_folder()
         os.close(self._fd)
         self._fd, full = fd, self._active
         self._active += 1
@@ -279,10 +280,16 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._folder / _STATE)
-        folder = os.open(self._folder, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        self._sync_folder()
         self._unwritten = False
+
+    def _sync_folder(self) -> None:
+        """A new file survives a loss of power only with the folder that names it."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 class _Record(NamedTuple):
