@@ -350,6 +350,9 @@ class Node:
         """Keep a message for those before it; where there is no room for it, what waits is read as it is."""
         heard: list[Heard] = []
         size = len(item.message.payload)
+        same = self._waiting.get(item.seq) if item.seq is not None else None
+        if same is not None and same.message[:2] == item.message[:2]:  # delivered twice
+            return [self._heard(item, Told())]
         full = len(self._waiting) >= MAX_WAITING or self._held.waiting_bytes + size > MAX_WAITING_BYTES
         if full or item.seq in self._waiting:
             self.wants_rebirth = True

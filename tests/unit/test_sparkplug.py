@@ -462,6 +462,15 @@ def test_a_birth_heard_late_takes_what_followed_it(plant: Plant) -> None:
     assert plant.due(60_000) == Due()
 
 
+def test_what_waits_for_a_birth_and_is_delivered_twice_waits_once(plant: Plant) -> None:
+    births = plant.node.births(plant.later())
+    assert values(plant.hear(births[1], births[2])) == []
+    assert values(plant.hear(births[1], again=True)) == []
+    heard = plant.hear(births[0])
+    assert online(heard) == [("edge", True), ("edge.pump", True), ("edge.fan", True)]
+    assert plant.due(60_000) == Due()
+
+
 def test_a_metric_that_no_birth_declared_is_refused_and_a_rebirth_asked_for(plant: Plant) -> None:
     plant.birth()
     metrics = [Metric(None, Type.DOUBLE, 1.0, alias=99, says_type=False), Metric("flow", Type.DOUBLE, 2.0)]
