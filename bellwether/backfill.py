@@ -34,8 +34,9 @@ _REPORT_EVERY_S = 0.5
 class Report:
     """What a backfill did: `readings` = `stored` + `duplicates` + `expired`, of all that was ever put in of its files.
 
-    `expired` were left out: their time is over. `rolled_up` tells whether the roll-ups of the span hold every reading
-    now; where not, the server makes them within half an hour.
+    `expired` were left out: their time is over. `seconds` went into it, `waited_s` of them behind ingest, `rollup_s` into
+    everybody's roll-ups of the span. `rolled_up` tells whether they hold every reading now; where not, the server makes
+    them within half an hour.
     """
 
     device: str
@@ -48,6 +49,7 @@ class Report:
     chunks: int = 0
     compressed_chunks: int = 0
     seconds: float = 0.0
+    rollup_s: float = 0.0
     waited_s: float = 0.0
     rolled_up: bool = False
     finished: bool = True
@@ -130,13 +132,14 @@ class Backfill:
             for recording in self._recordings:
                 streams |= self._file(conn, recording)
             report.points = tuple(streams)
+            report.seconds = time.monotonic() - self._began_s
             if not self._stop.is_set():
                 backfill.refresh(conn, plan.start_us, plan.end_us)
                 ids = [stream.id for stream in streams.values()]
                 there, rolled = backfill.rolled_up(conn, ids, plan.start_us, plan.end_us)
                 report.rolled_up = there <= rolled
         report.finished = not self._stop.is_set()
-        report.seconds = time.monotonic() - self._began_s
+        report.rollup_s = time.monotonic() - self._began_s - report.seconds
         return report
 
     def _file(self, conn: Session, recording: Recording) -> dict[str, Stream]:

@@ -9,6 +9,7 @@ from bellwether.settings import Settings
 from store.connection import connect, unavailable
 from store.errors import Misconfigured
 from store.migrate import migrate
+from store.retention import compress_after
 from telemetry import is_name
 
 ADMINISTRATOR = "admin"
@@ -40,6 +41,9 @@ def run_migration(settings: Settings, say: Callable[[str], None]) -> None:
     with unavailable(), connect(settings.need_database_url(), "migrate") as conn:
         conn.autocommit = True
         applied = migrate(conn, passwords, {tenant: tenant for tenant in tenants}, say)
+        with conn.transaction():
+            if compress_after(conn, settings.compress_after_days):
+                say(f"chunks of readings are compressed after {settings.compress_after_days} days")
         if settings.admin_password is not None and tenants:
             ensure_administrator(conn, tenants[0], ADMINISTRATOR, settings.admin_password.get_secret_value())
     say(f"up to date: {applied} migrations applied")

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     sparkplug_reorder_s: float = Field(default=2.0, ge=0.0, le=60.0)
     oldest_days: int = Field(default=0, ge=0, le=36_500)
     """Readings older than so many days are dropped, and counted as such; 0: none."""
+    compress_after_days: int = Field(default=8, ge=1, le=3650)
+    """How old a chunk of readings is when `migrate` lets it be compressed, where the licence allows."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None

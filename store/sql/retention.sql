@@ -45,3 +45,16 @@ SELECT (SELECT coalesce(sum(stored), 0)::bigint FROM ledger
 -- name: widen_chunks
 -- The chunks to come are so wide.
 SELECT widen_chunks(%s)
+
+-- name: compressed_after
+-- How old a chunk is when it is compressed, in days; no row where nothing is.
+SELECT extract(epoch FROM (config ->> 'compress_after')::interval)::float8 / 86400
+FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression' AND hypertable_name = 'readings'
+
+-- name: compress_no_more
+-- Take the policy away, to set another.
+SELECT remove_compression_policy('readings', if_exists => true)
+
+-- name: compress_after
+-- Chunks are compressed when they are so old.
+SELECT add_compression_policy('readings', make_interval(days => %s))
