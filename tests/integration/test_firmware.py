@@ -394,6 +394,29 @@ def test_unconfirmed_messages_are_sent_again_after_a_reconnect(broker: Mosquitto
     assert [body["seq"] for body in heard.of("pump-01")] == [*range(10), *range(4, 10)]
 
 
+def test_while_messages_are_given_up_it_says_so(broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connected, with a store that has fallen silent: what will not come is told before anybody waits for it."""
+    monkeypatch.setattr("firmware_sim.link.SAY_EVERY_S", 0.2)
+    network = Network(Broker.parse(broker.url))
+    outbox = Outbox(5, boot=7)
+    link = Link(network, "demo", "pump-01", outbox=outbox, describe=lambda: {"boot": 7, "seq": outbox.lowest_seq})
+    with Heard(broker.url) as heard:
+        network.wait_until_up(5.0)
+        outbox.put(0, b"{}")
+        assert network.wait(lambda: link.idle, 5.0)
+        heard.client.publish("bellwether/v1/demo/pump-01/ack", json.dumps({"boot": 7, "seq": 0})).wait_for_publish(5)
+        assert network.wait(lambda: len(outbox) == 0, 5.0)
+        for seq in range(1, 21):
+            outbox.put(seq, b"{}")
+            assert network.wait(lambda: link.idle, 5.0)
+        assert network.wait(lambda: heard.statuses[-1][1]["seq"] == 16, 10.0)
+        network.close("finished")
+    seqs = [status["seq"] for _, status in heard.statuses if status["online"]]
+    assert seqs == sorted(seqs)
+    assert 2 <= len(seqs) <= 12, "as often as it may, not for each"
+    assert outbox.unconfirmed == 15
+
+
 def test_a_wrong_clock_shows_in_the_stamps_alone(broker: Mosquitto) -> None:
     scenario = Scenario.of({"clocks": [{"device": "pump-01", "offset_s": -100.0}]})
     with Heard(broker.url) as heard:
