@@ -246,19 +246,18 @@ class Attendance:
 def _owners(decoded: Decoded, directory: Directory) -> tuple[npt.NDArray[np.intp], list[Name]]:
     """Whose each reading is, as an index in the names of those whose there are any. Shape (N,)."""
     stream = decoded.batch.stream
-    # Devices that have no number yet come after all that have one.
-    beyond = int(directory.machine_of.max(initial=0)) + 1
-    fresh: dict[Name, int] = {}
-    for key in decoded.unknown:
-        number = directory.machine_of_name(key.tenant, key.device)
-        fresh.setdefault((key.tenant, key.device), beyond + len(fresh) if number is None else number)
+    names = dict.fromkeys((key.tenant, key.device) for key in decoded.unknown)
+    numbers = {name: number for name in names if (number := directory.machine_of_name(*name)) is not None}
+    # Devices that have no number yet come after all that have one; some of those have no stream yet.
+    beyond = max(int(directory.machine_of.max(initial=0)), *numbers.values(), 0) + 1
+    fresh = numbers | {name: beyond + place for place, name in enumerate(n for n in names if n not in numbers)}
     of_unknown = np.array([fresh[key.tenant, key.device] for key in decoded.unknown], np.int64)
     machine = np.empty(len(stream), np.int64)
     known = stream >= 0
     machine[known] = directory.machine_of[stream[known]]
     machine[~known] = of_unknown[-1 - stream[~known]]
     present = np.flatnonzero(np.bincount(machine))
-    number_of = np.zeros(beyond + len(fresh), np.intp)
+    number_of = np.zeros(beyond + len(names), np.intp)
     number_of[present] = np.arange(len(present))
     owner = number_of[machine]
     name_of = {number: name for name, number in fresh.items()}

@@ -102,6 +102,14 @@ class Directory:
         """What was resolved last is in the database."""
         self._unconfirmed = []
 
+    def drop_unnumbered(self) -> None:
+        """Forget the streams that a decoder has met and nobody has resolved: it, or what came after it, has failed."""
+        for device, points in list(self.numbers.items()):
+            for point in [point for point, number in points.items() if number < 0]:
+                del points[point]
+            if not points:
+                del self.numbers[device]
+
     def take_back(self) -> None:
         """Forget what was resolved last, unless it was confirmed: its numbers are those of no stream."""
         if not self._unconfirmed:

@@ -39,7 +39,7 @@ from ingest.replays import Replays
 from ingest.sparkplug import Due, Heard, SparkplugHost
 from store import edge_nodes, ledger, occurrences, rejects
 from store.connection import Session, connect, refused, unavailable
-from store.errors import Refused, Unavailable
+from store.errors import Misconfigured, Refused, Unavailable
 from store.ledger import Entry
 from store.rejects import Replay
 from telemetry import Batch, Quality, Stream, Topic
@@ -186,7 +186,8 @@ class Ingest:
     def _store(self, messages: Sequence[Message | Heard], arrived_us: int) -> Batch:
         """Store a delivery whole, in one transaction; the batch to be scored.
 
-        A delivery that the database refuses for its content is halved until the guilty message is found.
+        A delivery that the database refuses for its content, or that we fail on, is halved until the guilty message is
+        found.
         """
         if not messages:
             return Batch.empty()
@@ -195,14 +196,19 @@ class Ingest:
             lag_s = self._source.lag_s
             batch, entry = self._transact(lambda conn: self._intake.append(conn, messages, arrived_us, lag_s))
             self._metrics.commit(time.monotonic() - begun)
-        except Refused as refusal:
+        except (Unavailable, Misconfigured):
+            raise
+        except Exception as error:
+            if not isinstance(error, Refused):  # a mistake of ours must cost one message: it would come again for ever
+                log.exception("a delivery could not be stored", extra={"messages": len(messages)})
+                self._directory.drop_unnumbered()
             if len(messages) > 1:
                 half = len(messages) // 2
                 return Batch.concat([
                     self._store(messages[:half], arrived_us),
                     self._store(messages[half:], arrived_us),
                 ])  # fmt: skip
-            reason = f"refused by the database: {refusal}"[:500]
+            reason = _reason(error)
             entry = self._transact(lambda conn: self._intake.refuse(conn, messages[0], reason, arrived_us))
             batch = Batch.empty()
         self._directory.confirm()
@@ -325,10 +331,12 @@ class Ingest:
         rules = self._transact(rules_in_force)
         snapshots = self._transact(occurrences.load_state)
         afresh = self._take_rules(rules, streams, snapshots)
+        self._attendance.presence.recall(self._clock_us())
         if "watch" in snapshots and "watch" not in afresh:
             # Nobody could have been heard while we were not there.
             self._watch.excuse(self._clock_us() - self._watch.now_us if self._watch.now_us else 0)
             self._catch_up()
+            self._attendance.presence.recall(self._clock_us())
         self._saved_at = 0.0
         self._apply([])
         self._awake = True
@@ -438,3 +446,10 @@ class Ingest:
         if self._conn is not None:
             self._conn.close()
             self._conn = None
+
+
+def _reason(error: Exception) -> str:
+    """Why a message could not be stored, in words for a reject."""
+    if isinstance(error, Refused):
+        return f"refused by the database: {error}"[:500]
+    return f"could not be stored: {type(error).__name__}: {error}"[:500]

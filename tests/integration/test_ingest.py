@@ -27,6 +27,7 @@ from alarms.rules import Rule, rule_to_json
 from alarms.watch import Watch
 from detectors.limits import Limit, Limits
 from ingest.detectors import detectors_for
+from ingest.intake import Intake
 from store.errors import Misconfigured, Unavailable
 from telemetry import Batch, Stream
 
@@ -297,6 +298,41 @@ def test_killed_again_and_again_it_stores_each_reading_once_and_says_what_an_unb
 ) -> None:
     """SIGKILL at any moment: in the transaction, between commit and acknowledgement, between that and scoring."""
     kills_until_stored(database, broker, tmp_path, kills=5, seed=time.time_ns() % 1_000_000)
+
+
+def test_a_device_that_is_known_by_its_status_alone_begins_to_measure(
+    database: Database, broker: RunningBroker
+) -> None:
+    """Its number is above those of all streams."""
+    with ingesting(database, broker), Device(broker) as device:
+        device.send(column(60, [1.0]))
+        until_stored(database, 1)
+        for name in ("pump-2", "pump-3", "pump-4"):
+            device.send({"online": True}, topic=f"bellwether/v1/demo/{name}/status")
+        until(lambda: count_of(database, "devices") == 4)
+        device.send(column(60, [2.0]), topic="bellwether/v1/demo/pump-4/telemetry")
+        until_stored(database, 2)
+        time.sleep(ingest.loop.BEAT_EVERY_S + 1)  # by now it is known by name
+        device.send(column(50, [3.0]), topic="bellwether/v1/demo/pump-3/telemetry")
+        until_stored(database, 3)
+    assert rejects(database) == []
+
+
+def test_a_mistake_of_ours_costs_one_message_and_stops_nothing(
+    database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Intake._keep
+
+    def mistaken(self: Intake, conn: Any, decoded: Any, arrived_us: int) -> Any:
+        if (decoded.batch.value == 13.0).any():
+            raise KeyError("thirteen")
+        return keep(self, conn, decoded, arrived_us)
+
+    monkeypatch.setattr(Intake, "_keep", mistaken)
+    with ingesting(database, broker), Device(broker) as device:
+        device.send(*(column(60 - value, [float(value)]) for value in range(10, 16)))
+        until_stored(database, 5)
+    assert rejects(database) == [("demo", "pump-1", "could not be stored: KeyError: 'thirteen'")]
 
 
 # Connections ----------------------------------------------------------------------------------------------------------
