@@ -112,7 +112,7 @@ class Presence:
             self._watched[place.machine] = place.watched
             said = before.get(place.machine)
             if said is None or said.online != place.online or said.reason != place.reason:
-                self._take(place.machine, place.online, place.reason, place.online_us)
+                self._learn(place)
         self._gather(known.values())
 
     def said(self, tenant: str, device: str, online: bool, reason: str, now_us: int) -> None:
@@ -120,6 +120,10 @@ class Presence:
         machine = self._numbers.get((tenant, device))
         if machine is not None:
             self._take(machine, online, reason, now_us)
+
+    def recall(self, now_us: int) -> None:
+        """What was learnt of goodbyes holds now: whatever was scored meanwhile had been heard before."""
+        self._stopped_us[self._stopped_us >= 0] = now_us
 
     def excuse(self, by_us: int) -> None:
         """Time that nobody could have been heard in, as in `Silence.excuse`."""
@@ -275,6 +279,13 @@ class Presence:
     def _away(self, heard: Heard) -> npt.NDArray[np.bool_]:
         """Those that nobody waits for: they said so, or their owner did."""
         return self._said_goodbye(heard) | ~self._watched[heard.machine]
+
+    def _learn(self, place: Place) -> None:
+        """What the database says that a device has said last, unless we have heard it ourselves."""
+        gone, orderly = place.online is False, is_orderly(place.reason)
+        knows_lost, knows_stopped = self._lost_us[place.machine] >= 0, self._stopped_us[place.machine] >= 0
+        if (knows_lost, knows_stopped) != (gone and not orderly, gone and orderly):
+            self._take(place.machine, place.online, place.reason, place.online_us)
 
     def _take(self, machine: int, online: bool | None, reason: str, at_us: int) -> None:
         gone = online is False

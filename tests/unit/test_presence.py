@@ -150,6 +150,21 @@ def test_who_says_goodbye_is_not_silent(reason: str) -> None:
     assert names(plant.run(70, [])) == [("silence", "raised", "pump-1")], "and is waited for again when it is back"
 
 
+def test_a_goodbye_stands_however_the_database_dates_it_and_over_a_restart() -> None:
+    """By the device's own clock, which is behind ours: before its last reading."""
+    plant = Plant({"": 1})
+    plant.run(60, plant.all)
+    plant.status(1, online=False, reason="stopped")
+    dated_us = plant.us(plant.now_s - 3)
+    plant.places = [replace(plant.places[0], online=False, reason="stopped", online_us=dated_us)]
+    plant.watch.place(plant.places)
+    plant.run(300, [])
+    plant.restart(down_s=60)
+    plant.watch.presence.recall(plant.us(plant.now_s))
+    plant.run(300, [])
+    assert plant.told == []
+
+
 def test_a_goodbye_explains_a_silence() -> None:
     plant = Plant({"": 1})
     plant.run(60, plant.all)
