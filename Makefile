@@ -41,8 +41,12 @@ lint: python-dev ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup-dev ## what it costs: throughput and latency, printed as tables
-	$(BIN)/python -m bench $(ARGS)
+bench: setup-dev ## what it costs, printed as a table; `make bench ingest`: all of ingest
+	$(BIN)/python -m bench $(filter $(BENCHES),$(MAKECMDGOALS)) $(ARGS)
+
+BENCHES := ingest
+.PHONY: $(BENCHES)
+$(BENCHES): bench ; @:
 
 soak: setup-dev ## the long part of the suite: hours of work, outages, kills
 	$(BIN)/python -m pytest -m slow --durations=10 $(ARGS)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ LATENCY_S = 20.0
 # Readings that were there before: 200 streams, up to an hour ago.
 OLD_STREAMS, OLD_DAYS = 200, 30
 _FILL_ROWS = 400_000
+# What ingest says when it begins to hear what is new apart.
+SECOND_SESSION = b"what is new is heard apart"
 _POLL_S = 0.002
 _WITHIN_S = 300.0
 
@@ -147,9 +150,9 @@ def _reading(servers: Servers) -> psycopg.Connection[Any]:
 
 
 def _backlog(servers: Servers, size: Size, say: Say) -> list[Line]:
-    """Messages that waited, drained while others come at a quarter of the highest rate, and how soon those are seen."""
+    """Messages that waited, drained while others come at an eighth of the highest rate, and how soon those are seen."""
     say("backlog: the highest rate")
-    live = throughput.stored_a_second(servers, throughput.single_load()) / 4
+    live = throughput.stored_a_second(servers, throughput.single_load()) / 8
     say(f"backlog: {size.backlog:,} messages")
     servers.empty()
     throughput.open_session(servers)
@@ -160,7 +163,11 @@ def _backlog(servers: Servers, size: Size, say: Say) -> list[Line]:
     drained = threading.Event()
     began = time.monotonic()
     seconds = [0.0]
-    with throughput.ingest_process(servers) as process, _publishing(servers, live, _WITHIN_S) as publishing:
+    with (
+        NamedTemporaryFile() as log,
+        throughput.ingest_process(servers, log=Path(log.name)) as process,
+        _publishing(servers, live, _WITHIN_S) as publishing,
+    ):
 
         def wait() -> None:
             with _reading(servers) as conn:
@@ -168,10 +175,13 @@ def _backlog(servers: Servers, size: Size, say: Say) -> list[Line]:
             seconds[0] = time.monotonic() - began
             drained.set()
 
-        waiting = threading.Thread(target=wait)
+        waiting = threading.Thread(target=wait, daemon=True)
         waiting.start()
         say(f"backlog: draining, with {live:,.0f} messages/s beside it")
-        time.sleep(PATIENCE_S)
+        while SECOND_SESSION not in Path(log.name).read_bytes():
+            if drained.is_set():
+                raise RuntimeError("the backlog has drained before a second session was needed: --backlog more")
+            time.sleep(0.1)
         waits = _times_to_be_seen(servers, _WITHIN_S, drained.is_set)
         waiting.join()
         publishing.kill()
@@ -399,8 +409,6 @@ def _two_at_once(servers: Servers) -> float:
         raise RuntimeError("one of two processes did not store everything")
     return sum(rates)
 
-
-PATIENCE_S = 10.0  # until the second lane is open
 
 PARTS: dict[str, Callable[[Servers, Size, Say], list[Line]]] = {
     "throughput": _throughput,

@@ -206,23 +206,28 @@ def rate(conn: psycopg.Connection[Any], load: Load, process: subprocess.Popen[by
 
 @contextmanager
 def ingest_process(
-    servers: Servers, program: Sequence[str] = INGEST, client_id: str = CLIENT_ID, database_url: str | None = None
+    servers: Servers,
+    program: Sequence[str] = INGEST,
+    client_id: str = CLIENT_ID,
+    database_url: str | None = None,
+    log: Path = Path(os.devnull),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Ingest as a process of its own, until the block ends."""
     broker = servers.broker("bellwether")
-    process = subprocess.Popen(
-        [sys.executable, "-m", *program],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env=os.environ
-        | {
-            "BELLWETHER_DATABASE_URL": database_url or servers.ingest_url,
-            "BELLWETHER_MQTT_URL": str(broker),
-            "BELLWETHER_MQTT_USERNAME": broker.username or "",
-            "BELLWETHER_MQTT_PASSWORD": broker.password or "",
-            "BELLWETHER_MQTT_CLIENT_ID": client_id,
-        },
-    )
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *program],
+            cwd=ROOT,
+            stderr=output,
+            env=os.environ
+            | {
+                "BELLWETHER_DATABASE_URL": database_url or servers.ingest_url,
+                "BELLWETHER_MQTT_URL": str(broker),
+                "BELLWETHER_MQTT_USERNAME": broker.username or "",
+                "BELLWETHER_MQTT_PASSWORD": broker.password or "",
+                "BELLWETHER_MQTT_CLIENT_ID": client_id,
+            },
+        )
     try:
         yield process
     finally:

@@ -42,7 +42,7 @@ WINDOW_MESSAGES = 8000
 HELD_BYTES = 64 << 20
 # The part of both that the second session has. Too low: what is new waits for the database as often as that fills. Too
 # high: it may take so much longer to find that it is not needed any more.
-LIVE_MESSAGES = 2000
+LIVE_MESSAGES = 4000
 LIVE_BYTES = 16 << 20
 BATCH_MESSAGES = 2000
 # A delivery ends with what reaches this. Too low: small commits of large messages. Too high: a backlog of columns
@@ -50,6 +50,9 @@ BATCH_MESSAGES = 2000
 BATCH_BYTES = 1 << 20
 # How long a message waits for company. Too low: a commit for every message. Too high: alarms come that much later.
 LINGER_S = 0.02
+# How often what is new goes before the backlog. Too low: commits of a few messages take the backlog's time. Too high:
+# alarms come that much later.
+LIVE_EVERY_S = 0.2
 TICK_S = 1.0
 # The queue is behind when what it hands us has waited for longer, and for how long it may be so before what is new is
 # heard apart: what stands in the queue by then is no longer scored once newer readings are. Too low: the queue after a
@@ -95,7 +98,7 @@ class MqttSource:
         self._given_at: float | None = None  # the delivery that the loop has
         self._closed = threading.Event()
         self._arrival = threading.Condition()
-        self._was_early = False  # the last delivery
+        self._early_at = 0.0  # the last delivery of what is new
         self._live: Lane | None = None
         # Retained telemetry is what was said once, of an unknown age: it is no news. A retained status is the status.
         self._main = Lane(
@@ -210,16 +213,18 @@ class MqttSource:
     def _turn(self, wait_s: float) -> tuple[Lane, float]:
         """Whose turn it is, once there is something, and how long it may wait for company.
 
-        The lanes take turns: the backlog ends however much is new, and what is new waits for one delivery at most.
+        What is new goes first, but in between: the backlog ends however much is new.
         """
         main, live = self._main, self._live
         with self._arrival:
             self._arrival.wait_for(lambda: main.has_waiting or (live and live.has_waiting), wait_s)
         if live is None:
             return main, LINGER_S
-        backlog, new = main.has_waiting, live.has_waiting
-        self._was_early = new and not (backlog and self._was_early)
-        return live if self._was_early else main, 0.0 if backlog and new else LINGER_S
+        backlog, new, now = main.has_waiting, live.has_waiting, time.monotonic()
+        if new and not (backlog and now - self._early_at < LIVE_EVERY_S):
+            self._early_at = now
+            return live, 0.0 if backlog else LINGER_S
+        return main, 0.0 if new else LINGER_S
 
     def _without_markers(self, messages: list[Message]) -> list[Message]:
         markers = [message for message in messages if message.topic == self._probe]
