@@ -27,6 +27,11 @@ def number(value: float | None) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def count(number_of: int) -> str:
+    """How many, to the last one: `281 976`."""
+    return f"{number_of:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def share(value: float | None) -> str:
     return (
         "\N{EN DASH}" if value is None or not math.isfinite(value) else f"{100 * value:.0f}\N{NARROW NO-BREAK SPACE}%"

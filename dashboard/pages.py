@@ -49,6 +49,7 @@ class Pages:
         )
         env.filters |= {
             "number": figures.number,
+            "count": figures.count,
             "share": figures.share,
             "duration": figures.duration,
             "spark": figures.spark,

@@ -118,6 +118,7 @@ def _pages(page: Page, url: str) -> dict[str, str]:
         "fleet": "/fleet?view=cards",
         "fleet-table": "/fleet?view=table",
         "alarms": "/alarms",
+        "intake": "/intake",
         "tickets": "/tickets",
     }
     page.goto(urljoin(url, "/fleet?status=fault"))

@@ -467,7 +467,7 @@ def test_the_intake_says_what_became_of_every_message_and_plays_again(visitor: V
         visit.sign_in("ben@demo.example")
         page = visit.go("/intake")
         received, stored, duplicate, rejected, missing = (
-            int(text.replace(",", "")) for text in page.locator(".strip b").all_inner_texts()
+            int(text.replace("\N{NARROW NO-BREAK SPACE}", "")) for text in page.locator(".strip b").all_inner_texts()
         )
         assert received == stored + duplicate + rejected
         assert missing == 6 * 14
