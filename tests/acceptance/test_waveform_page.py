@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from telemetry import microseconds
 from telemetry.waveform import Waveform
 
 AXES = ("drive_end", "gearbox")
+AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
+RAMP = np.linspace(-1.0, 1.0, 4000).astype("<f4")
 
 
 @pytest.fixture
@@ -57,6 +60,27 @@ def test_the_newest_block_of_each_axis_is_drawn(visitor: Visitor, vibrating: str
             box = canvas.bounding_box()
             assert box is not None
             assert box["x"] + box["width"] <= page.viewport_size["width"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_everyone_can_use_it_and_a_unit_is_only_ever_a_unit(
+    visitor: Visitor, site: Site, vibrating: str, colours: str
+) -> None:
+    if not AXE.is_file():
+        pytest.skip("no axe-core: npm ci in dashboard/")
+    sound = Waveform("demo", vibrating, "sound", microseconds(site.now), 0, 8000.0, None, "<b>1</b>", 1.0, 0.0, RAMP)
+    with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
+        waveforms.append(conn, [sound], microseconds(site.now))
+    with visitor(PHONE, color_scheme=colours) as visit:
+        visit.sign_in()
+        page = visit.go(f"/machines/{vibrating}")
+        expect(page.locator("[data-waveforms] figure")).to_have_count(6)
+        expect(page.locator("[data-waveforms] figure").nth(4)).to_contain_text("<b>1</b> peak to peak")
+        assert page.locator("[data-waveforms] b").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run('[data-waveforms]', {resultTypes: ['violations']})")
+        assert [violation["id"] for violation in found["violations"]] == []
 
 
 def test_a_machine_without_accelerometers_shows_nothing_of_them(visitor: Visitor) -> None:
