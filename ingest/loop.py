@@ -41,7 +41,7 @@ from store import edge_nodes, ledger, occurrences, rejects
 from store.connection import Session, connect, refused, unavailable
 from store.errors import Misconfigured, Refused, Unavailable
 from store.ledger import Entry
-from store.rejects import Replay
+from store.rejects import Outcome, Replay
 from telemetry import Batch, Quality, Stream, Topic
 
 log = logging.getLogger("bellwether.ingest")
@@ -235,17 +235,22 @@ class Ingest:
 
     # Playing again --------------------------------------------------------------------------------------------------
 
-    def _play(self, replay: Replay) -> None:
-        """Play a rejected message again, as if it had just been decoded; whatever comes of it is noted with it."""
+    def _play(self, replays: Sequence[Replay]) -> None:
+        """Play rejected messages again, as if they had just been decoded; what comes of each is noted with it."""
         try:
-            batch, entry = self._transact(lambda conn: self._intake.append_played(conn, replay))
+            batch, entry = self._transact(lambda conn: self._intake.append_played(conn, replays))
         except Refused as refusal:
-            still = [f"refused by the database: {refusal}"[:500]]
-            self._transact(lambda conn: rejects.played(conn, replay, None, still))
+            if len(replays) > 1:
+                half = len(replays) // 2
+                self._play(replays[:half])
+                self._play(replays[half:])
+                return
+            outcome = Outcome(replays[0], None, [f"refused by the database: {refusal}"[:500]])
+            self._transact(lambda conn: rejects.played(conn, [outcome]))
             return
         self._directory.confirm()
         self._ledger.take(entry, self._directory.names)
-        self._counts["played"] += 1
+        self._counts["played"] += len(replays)
         self._apply(self._score(batch, self._clock_us()))
 
     # Scoring --------------------------------------------------------------------------------------------------------
@@ -268,10 +273,10 @@ class Ingest:
         """Edges and the memory they came from, in one transaction; memory alone when it is due."""
         if not events and time.monotonic() - self._saved_at < SAVE_EVERY_S:
             return
-        snapshots = self._watch.snapshot()
 
         def write(conn: Session) -> int:
-            occurrences.save_state(conn, snapshots)
+            for part in self._watch.snapshots():
+                occurrences.save_state(conn, part)
             return occurrences.apply(conn, events)
 
         self._counts["events"] += self._transact(write)
