@@ -94,7 +94,7 @@ def decode(
     turned_away: TurnedAway = lambda _: None,
     mappings: Mappings = NO_MAPPINGS,
     mended: Collection[tuple[str, str]] = (),
-    moment_us: int | None = None,
+    played: Sequence[tuple[int, int]] = (),
     units_kept: Mapping[int, str] = NO_UNITS,
 ) -> Decoded:
     """Decode a delivery.
@@ -111,12 +111,13 @@ def decode(
         How topics that are not of ours are read.
     mended
         Devices whose times are mended afterwards, and not judged here.
-    moment_us
-        What stands for the time of the first reading without one, where that is not its arrival.
+    played
+        Of messages that came before and are played again: when each arrived, and what stood for the time of the first
+        reading in it without one, µs since 1970.
     units_kept
         In which unit the streams known are kept, by their number: values in another are not theirs.
     """
-    columns = Columns(numbers, arrived_us, arrived_us if moment_us is None else moment_us, mended, units_kept)
+    columns = Columns(numbers, arrived_us, arrived_us, mended, units_kept)
     party: list[int] = []
     parties: dict[tuple[str, str], int] = {}
     scalars: list[int] = []  # single readings by message
@@ -127,6 +128,8 @@ def decode(
     moments: list[int] = []
     for index, message in enumerate(messages):
         read = len(columns.value)
+        if played:
+            columns.arrived_us, columns.moment_us = played[index]
         moments.append(columns.moment_us)
         if isinstance(message, Heard):
             party.append(parties.setdefault((message.tenant, message.device), len(parties)))

@@ -20,12 +20,12 @@ from ingest.forms import NOBODY, Decoded
 from ingest.ledger import Ledger, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message
-from ingest.replays import NOTHING, entry_of_played, message_of
+from ingest.replays import entry_of_played, message_of
 from ingest.sparkplug import Heard
 from store import ledger, rejects, waveforms
 from store.connection import Session
 from store.ledger import Entry
-from store.rejects import Refusal, Replay, Room
+from store.rejects import Outcome, Refusal, Replay, Room
 from store.telemetry import Fate, Reject
 from telemetry import Batch, Quality, Topic
 
@@ -168,27 +168,25 @@ class Intake:
         ledger.note(conn, entry)
         return entry
 
-    def append_played(self, conn: Session, replay: Replay) -> tuple[Batch, Entry]:
-        """The same for a message that was rejected once, as of its own arrival."""
+    def append_played(self, conn: Session, replays: Sequence[Replay]) -> tuple[Batch, Entry]:
+        """The same for messages that were rejected once, each as of its own arrival, all of one hour."""
         self._directory.take_back()
-        message = message_of(replay)
-        if message is None:
-            rejects.played(conn, replay, None, ["it is not kept whole"])
-            return Batch.empty(), Entry(replay.at_us)
-        directory = self._directory
+        directory, whole = self._directory, [replay for replay in replays if replay.is_there]
+        lost = [Outcome(replay, None, ["it is not kept whole"]) for replay in replays if not replay.is_there]
+        arrived_us = replays[0].at_us
         decoded = forms.decode(
-            [message],
+            [message_of(replay) for replay in whole],
             directory.numbers,
-            replay.at_us,
+            arrived_us,
             directory.turned_away,
             self.mappings,
-            moment_us=replay.moment_us,
+            played=[(replay.at_us, replay.moment_us) for replay in whole],
             units_kept=directory.units,
         )
-        batch, stream, fate, late, blocks = self._keep(conn, decoded, replay.at_us)
-        known = directory.machine_of_name
-        entry, taken = entry_of_played(replay, directory.machine_of[stream], fate, late, blocks, known)
-        rejects.played(conn, replay, taken, [reject.reason for reject in decoded.rejects] or [NOTHING])
+        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
+        owner = directory.machine_of[stream]
+        entry, outcomes = entry_of_played(whole, decoded, owner, fate, late, blocks, directory.machine_of_name)
+        rejects.played(conn, [*outcomes, *lost])
         ledger.note(conn, entry)
         return batch, entry
 

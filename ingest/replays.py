@@ -1,24 +1,25 @@
 """Rejects played again: by today's mappings and decoders, at the time at which they came.
 
-A message is played in a transaction of its own, which stores its readings, enters them into the ledger and notes what
-became of it: killed at any moment, it has been played or it has not, and played twice it stores nothing twice. Under
-pressure what is new goes first: a bounded time is spent on each turn.
+Some at a time are played in one transaction, which stores their readings, enters them into the ledger and notes what
+became of each: killed at any moment, a message has been played or it has not, and played twice it stores nothing twice.
+Under pressure what is new goes first: a bounded time is spent on each turn.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ingest.forms import NOBODY, Decoded
 from ingest.messages import Message
 from store import rejects
 from store.connection import Session
-from store.ledger import Entry, tally
-from store.rejects import Replay
+from store.ledger import Entry, hour_of, tally
+from store.rejects import Outcome, Replay
 from store.telemetry import Fate
 
 # How often the table is asked while nothing is wanted.
@@ -26,7 +27,9 @@ LOOK_EVERY_S = 5.0
 # A turn while there is live traffic, and while there is none. Too high: what is new waits that long.
 TURN_S = 0.1
 TURN_AT_REST_S = 0.8
-BATCH = 200
+BATCH = 1000
+# Too low: a commit for every message. Too high: a turn takes longer than it may.
+TOGETHER = 50
 NOTHING = "nothing in it to store"
 
 
@@ -40,7 +43,7 @@ class Replays:
     def turn(
         self,
         look: Callable[[Callable[[Session], list[Replay]]], list[Replay]],
-        play: Callable[[Replay], None],
+        play: Callable[[Sequence[Replay]], None],
         *,
         at_rest: bool,
     ) -> None:
@@ -51,7 +54,7 @@ class Replays:
         look
             Does work in a transaction.
         play
-            Plays one message and notes what became of it.
+            Plays messages of one hour and notes what became of each.
         at_rest
             Whether there is nothing else to do.
         """
@@ -63,52 +66,78 @@ class Replays:
             # At once again after a full batch.
             self._looked_at = begun if len(self._waiting) < BATCH else -LOOK_EVERY_S
         while self._waiting and time.monotonic() - begun < (TURN_AT_REST_S if at_rest else TURN_S):
-            play(self._waiting.popleft())
+            play(self._group())
+
+    def _group(self) -> list[Replay]:
+        """Those that go into one transaction: the ledger counts by the hour."""
+        group = [self._waiting.popleft()]
+        hour_us = hour_of(group[0].at_us)
+        while self._waiting and len(group) < TOGETHER and not _goes_alone(group[-1]):
+            if hour_of(self._waiting[0].at_us) != hour_us or _goes_alone(self._waiting[0]):
+                break
+            group.append(self._waiting.popleft())
+        return group
 
 
-def message_of(replay: Replay) -> Message | None:
-    """The message as it came; None where it is no longer there, or not whole."""
-    if replay.topic is None or replay.payload is None or not replay.whole:
-        return None
-    return Message(replay.topic, replay.payload, replay.content_type or "")
+def message_of(replay: Replay) -> Message:
+    """The message as it came."""
+    return Message(replay.topic or "", replay.payload or b"", replay.content_type or "")
 
 
 def entry_of_played(
-    replay: Replay,
+    replays: Sequence[Replay],
+    decoded: Decoded,
     owner: npt.NDArray[np.int32],
     fate: npt.NDArray[np.uint8],
     late: npt.NDArray[np.bool_],
     blocks: Mapping[int, bool],
     machine_of: Callable[[str, str], int | None],
-) -> tuple[Entry, str | None]:
-    """What playing a message adds to the ledger, in the hour in which it came; and what became of it, None: nothing.
+) -> tuple[Entry, list[Outcome]]:
+    """What playing messages adds to the ledger, in the hour in which they came; and what became of each.
 
-    Its readings are stored like any; that it was received and rejected stays as it is. Where nothing of it had been
-    taken before, it counts as played beside that.
+    Their readings are stored like any; that a message was received and rejected stays as it is. Where nothing of it had
+    been taken before, it counts as played beside that.
 
     Parameters
     ----------
     owner, fate, late
-        Of each of its readings: the number of its device, and so on. Shape (N,).
+        Of each reading of `decoded`: the number of its device, and so on. Shape (N,).
     blocks
-        Whether its block of raw vibration is new, where it has one.
+        Of messages with a block of raw vibration, whether that is new.
     """
-    entry = Entry(replay.at_us)
+    entry = Entry(replays[0].at_us if replays else 0)
+    stored = fate == Fate.STORED
     for machine in np.unique(owner).tolist():
         of = owner == machine
         entry.tallies[machine] = tally(
-            stored=int(np.count_nonzero(of & (fate == Fate.STORED))),
-            late=int(np.count_nonzero(of & (fate == Fate.STORED) & late)),
+            stored=int(np.count_nonzero(of & stored)),
+            late=int(np.count_nonzero(of & stored & late)),
             contested=int(np.count_nonzero(of & (fate == Fate.CONTESTED))),
         )
-    fresh = bool(np.isin(fate, (Fate.STORED, Fate.CONTESTED)).any()) or any(blocks.values())
-    if not fresh:
-        return entry, "duplicate" if len(fate) or blocks else None
-    if replay.alone:
-        tenant, device = replay.tenant or "", replay.device or ""
-        party = machine_of(tenant, device)
-        if party is not None:
-            entry.tallies[party] = entry.tallies.get(party, tally()) + tally(played=1)
-        else:
-            entry.others[tenant] = tally(played=1)
-    return entry, "stored"
+    fresh = np.zeros(len(replays), bool)
+    fresh[decoded.message[stored | (fate == Fate.CONTESTED)]] = True
+    known = np.zeros(len(replays), bool)
+    known[decoded.message] = True
+    for index, is_new in blocks.items():
+        fresh[index] |= is_new
+        known[index] = True
+    still: list[list[str]] = [[] for _ in replays]
+    for index, reject in decoded.rejected:
+        still[index].append(reject.reason)
+    outcomes = []
+    for index, replay in enumerate(replays):
+        taken = "stored" if fresh[index] else "duplicate" if known[index] else None
+        outcomes.append(Outcome(replay, taken, still[index] or [NOTHING]))
+        if fresh[index] and replay.alone:
+            tenant, device = replay.tenant or NOBODY, replay.device or NOBODY
+            party = machine_of(tenant, device)
+            if party is not None:
+                entry.tallies[party] = entry.tallies.get(party, tally()) + tally(played=1)
+            else:
+                entry.others[tenant] = entry.others.get(tenant, tally()) + tally(played=1)
+    return entry, outcomes
+
+
+def _goes_alone(replay: Replay) -> bool:
+    """A block of raw vibration: as large as many messages."""
+    return (replay.topic or "").endswith("/waveform")

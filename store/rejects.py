@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from store.connection import Session
 from store.queries import queries
@@ -101,12 +103,34 @@ class Replay:
     alone: bool
 
     @property
+    def is_there(self) -> bool:
+        """Whether it is still there, and whole."""
+        return self.topic is not None and self.whole
+
+    @property
     def at_us(self) -> int:
         return microseconds(self.at)
 
     @property
     def moment_us(self) -> int:
         return microseconds(self.moment or self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message that was played.
+
+    Attributes
+    ----------
+    taken
+        `stored` or `duplicate`; None where nothing was.
+    still
+        Why the rest, or all of it, was refused again.
+    """
+
+    replay: Replay
+    taken: str | None
+    still: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,20 +212,23 @@ def due(conn: Session, limit: int) -> list[Replay]:
         return cursor.execute(queries("rejects")["due"], [limit]).fetchall()
 
 
-def played(conn: Session, replay: Replay, taken: str | None, still: Sequence[str]) -> None:
-    """Note what became of a message that was played, and ask for it no more.
-
-    Parameters
-    ----------
-    taken
-        `stored` or `duplicate`; None where nothing was.
-    still
-        Why the rest, or all of it, was refused again.
-    """
+def played(conn: Session, outcomes: Sequence[Outcome]) -> None:
+    """Note what became of messages that were played, and ask for them no more."""
+    if not outcomes:
+        return
     sql = queries("rejects")
-    reasons = [storable(reason) for reason in still]
-    conn.execute(sql["played"], {"taken": taken, "still": reasons, "at": replay.at, "reject": replay.reject})
-    conn.execute(sql["done"], [replay.reject])
+    rows = [
+        {
+            "reject": one.replay.reject,
+            "at": one.replay.at,
+            "taken": one.taken,
+            "still": [storable(reason) for reason in one.still],
+        }
+        for one in outcomes
+    ]
+    times = [one.replay.at for one in outcomes]
+    conn.execute(sql["played"], {"rows": Jsonb(rows, dumps=orjson.dumps), "first": min(times), "last": max(times)})
+    conn.execute(sql["done"], [[one.replay.reject for one in outcomes]])
 
 
 def page(

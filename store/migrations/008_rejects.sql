@@ -17,6 +17,7 @@ UPDATE rejects SET id = nextval('rejects_id'), whole = octet_length(payload) = b
 ALTER TABLE rejects ALTER COLUMN id SET DEFAULT nextval('rejects_id');
 ALTER TABLE rejects ALTER COLUMN id SET NOT NULL;
 CREATE INDEX rejects_by_id ON rejects (id);
+CREATE INDEX rejects_by_message ON rejects (coalesce(message, id));
 
 -- Messages that somebody wants played again, until `ingest` has done it. Asking twice is asking once.
 CREATE TABLE replays (

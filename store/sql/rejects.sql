@@ -15,17 +15,18 @@ FROM replays p LEFT JOIN rejects r ON r.id = p.reject AND r.at = p.at
 ORDER BY p.asked_at, p.reject LIMIT %s
 
 -- name: played
--- What became of it; a part that is refused for the same reason as before says so, whatever became of the others.
-UPDATE rejects SET played_at = now(), outcome = CASE
-    WHEN %(taken)s::text IS NOT NULL AND NOT reason = ANY(%(still)s::text[]) THEN %(taken)s
-    WHEN reason = ANY(%(still)s::text[]) THEN 'rejected again: ' || reason
-    ELSE 'rejected again: ' || (%(still)s::text[])[1]
+-- What became of them; a part that is refused for the same reason as before says so, whatever became of the others.
+UPDATE rejects r SET played_at = now(), outcome = CASE
+    WHEN o.still ? r.reason THEN 'rejected again: ' || r.reason
+    WHEN o.taken IS NOT NULL THEN o.taken
+    ELSE 'rejected again: ' || (o.still ->> 0)
 END
-WHERE at = %(at)s AND (id = %(reject)s OR message = %(reject)s)
+FROM jsonb_to_recordset(%(rows)s) AS o (reject bigint, at timestamptz, taken text, still jsonb)
+WHERE coalesce(r.message, r.id) = o.reject AND r.at = o.at AND r.at BETWEEN %(first)s AND %(last)s
 
 -- name: done
--- It need not be played any more.
-DELETE FROM replays WHERE reject = %s
+-- They need not be played any more.
+DELETE FROM replays WHERE reject = ANY(%s)
 
 -- name: page
 -- A page of what could not be taken, newest first.

@@ -23,6 +23,7 @@ from ingest.intake import Intake
 from ingest.loop import Ingest
 from ingest.mapping import Mappings
 from ingest.mqtt import IN_ORDER, OURS, MqttSource
+from ingest.replays import TOGETHER
 from store import ledger, rejects
 from store.connection import Session, act_for, connect
 from store.rejects import BEGINNING_BYTES, WHOLE_BYTES, Refusal, Room, Which
@@ -183,19 +184,19 @@ def test_playing_is_stopped_and_goes_on(
     rejects.ask_of_all(owner, Which(), limit=1000, who="test")
     real, count = Intake.append_played, 0
 
-    def dying(self: Intake, conn: Session, replay: rejects.Replay) -> Any:
+    def dying(self: Intake, conn: Session, replays: list[rejects.Replay]) -> Any:
         nonlocal count
         count += 1
-        result = real(self, conn, replay)
-        if count == 100:
+        result = real(self, conn, replays)
+        if count == 3:
             raise RuntimeError("killed before the commit")
         return result
 
     monkeypatch.setattr(Intake, "append_played", dying)
     with pytest.raises(AssertionError, match="killed"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
-        until(lambda: count >= 100)
+        until(lambda: count >= 3)
         until(lambda: running._conn is None)
-    assert rejects.waiting(owner) == 201
+    assert rejects.waiting(owner) == 300 - 2 * TOGETHER
     with ingesting(database, broker, RIGHT):
         assert {outcome for _, outcome in played(owner)} == {"stored"}
         figures = adds_up(database, owner)
