@@ -58,6 +58,7 @@ class Gate:
         self._database_url = database_url
         self._recipient = Recipient(broker.password or "")
         self._closed = threading.Event()
+        self._failures = 0  # since it was open last
         self._thread = threading.Thread(target=self._live, name="gate", daemon=True)
 
     def start(self) -> None:
@@ -69,7 +70,7 @@ class Gate:
         self._thread.join(ANSWER_S + POLL_S)
 
     def _live(self) -> None:
-        failures = 0
+        said = ""
         while not self._closed.is_set():
             try:
                 with _Control(self._broker) as control, unavailable():
@@ -78,13 +79,15 @@ class Gate:
                         self._keep(conn, control)
                     finally:
                         conn.close()
-                failures = 0
             except (Unavailable, Misconfigured) as error:
-                log.warning("gate waits", extra={"reason": str(error)})
+                if str(error) != said or not self._failures:
+                    said = str(error)
+                    log.warning("gate waits", extra={"reason": said})
             except Exception:
                 log.exception("gate failed; it begins anew")
-            self._closed.wait(min(_LAST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1.0))  # noqa: S311
-            failures += 1
+            pause_s = min(_LAST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
+            self._closed.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+            self._failures += 1
 
     def _keep(self, conn: Session, control: _Control) -> None:
         """Until we are closed, or one of the two is lost."""
@@ -98,6 +101,7 @@ class Gate:
                 connection = control.connection
                 _renew_services(control)
                 self._compare(conn, control, prefix)
+                self._failures = 0
                 log.info("gate open", extra={"broker": str(self._broker)})
             # Who must go first: that is what somebody waits for.
             if not (self._remove(conn, control) or self._apply(conn, control)):
