@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alarms.events import Severity
+from alarms.losses import DETECTOR as SEQUENCE
 from alarms.presence import DETECTOR as SITE
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, governing, rule_from_json, rule_to_json
 from detectors import DETECTORS
@@ -22,7 +23,7 @@ RULE = Rule("a", "limits", "condition", ((1.0, Severity.HIGH), (2.5, Severity.CR
 
 
 def test_defaults_watch_with_every_detector_and_can_be_written() -> None:
-    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE}
+    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE, SEQUENCE}
     for rule in DEFAULT_RULES:
         assert rule_from_json(json.loads(json.dumps(rule_to_json(rule)))) == rule
 
