@@ -113,7 +113,10 @@ class Presence:
             said = before.get(place.machine)
             if said is None or said.online != place.online or said.reason != place.reason:
                 self._learn(place)
-        self._gather(known.values())
+        if {number: _stands(place) for number, place in before.items()} != {
+            number: _stands(place) for number, place in known.items()
+        }:
+            self._gather(known.values())
 
     def said(self, tenant: str, device: str, online: bool, reason: str, now_us: int) -> None:
         """A device, or its last will for it, has just said whether it is there."""
@@ -326,6 +329,10 @@ class Presence:
         self._back_us = _grown(self._back_us, size, _NEVER)
         self._held_us = _grown(self._held_us, size, _NEVER)
         self._watched = _grown(self._watched, size, True)
+
+
+def _stands(place: Place) -> tuple[str, str, str, str]:
+    return place.tenant, place.device, place.site, place.gateway
 
 
 def is_orderly(reason: str) -> bool:

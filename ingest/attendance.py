@@ -152,12 +152,13 @@ class Attendance:
         """Write down how devices and their clocks stand; learn what their owners say of them."""
         rows.note_clocks(conn, self.clocks.changes(now_us))
         rows.note_presence(conn, self._seen(watch, now_us), now_us)
-        if time.monotonic() >= self._refresh_at:
+        began = time.monotonic()
+        if began >= self._refresh_at:
             self._refresh(conn)
             watch.place(self.places)
+            self._refresh_at = began + max(REFRESH_EVERY_S, (time.monotonic() - began) * _REFRESH_SHARE)
 
     def _refresh(self, conn: Session) -> None:
-        began = time.monotonic()
         self.places, corrected = rows.places(conn)
         fresh = self.clocks.correct(corrected)
         if fresh:
@@ -168,8 +169,6 @@ class Attendance:
                 pieces.setdefault((kept.tenant, kept.device), []).append((kept.boot, piece))
             for name in fresh:
                 self.clocks.begin(name, pieces.get(name, []), stored_us.get(name))
-        took_s = time.monotonic() - began
-        self._refresh_at = began + max(REFRESH_EVERY_S, took_s * _REFRESH_SHARE)
 
     def _seen(self, watch: Watch, now_us: int) -> list[Seen]:
         """How those machines stand that the database does not know so."""

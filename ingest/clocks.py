@@ -107,6 +107,11 @@ class Correction:
         lowest, highest = int(own_us.min()), int(own_us.max())
         self._decide(boot, lowest, highest, arrived_us, exact=False)
         run = self._runs[boot]
+        last = run[-1]
+        if lowest >= last.from_us:  # as nearly always
+            self._use(boot, last, highest)
+            time_us = own_us + last.shift_us + last.rate_ppm * (own_us - last.from_us) // 1_000_000
+            return time_us, time_us != own_us
         number = np.searchsorted([piece.from_us for piece in run], own_us, side="right") - 1
         time_us = np.empty_like(own_us)
         for index in np.unique(number).tolist():

@@ -423,9 +423,9 @@ def test_thousands_of_devices_cost_a_delivery_little() -> None:
 
 
 def _timed(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def test_limits_are_what_the_document_says() -> None:

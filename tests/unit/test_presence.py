@@ -403,11 +403,11 @@ def test_a_thousand_devices_that_fall_silent_at_once_cost_a_step_little() -> Non
     quiet_s = busiest_s = 0.0
     for second in range(120):
         plant.now_s += 1
-        began = time.perf_counter()
+        began = time.process_time()
         plant.step(Batch.empty())
-        took_s = time.perf_counter() - began
+        took_s = time.process_time() - began
         if second < 50:
             quiet_s = max(quiet_s, took_s)
         busiest_s = max(busiest_s, took_s)
     assert names(plant.told) == [("site_lost", "raised", f"pump-{100 * hall + 1}") for hall in range(10)]
-    assert busiest_s < quiet_s + 0.05, "a few milliseconds, with room for a machine that does other things too"
+    assert busiest_s < quiet_s + 0.03, "a few milliseconds, with room for a garbage collector"
