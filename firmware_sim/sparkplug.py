@@ -162,7 +162,8 @@ class EdgeLink:
         self._lock = threading.Lock()
         self._born = threading.Event()
         self._refusal = ""
-        self._births: list[mqtt.MQTTMessageInfo] = []
+        self._answer = threading.Condition()
+        self._answered: set[int] = set()
         name = f"{node.group}/{node.name}"
         client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv311, clean_session=True)
         if broker.username is not None:
@@ -172,6 +173,7 @@ class EdgeLink:
         client.on_pre_connect = self._leave_will
         client.on_connect = self._on_connect
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         self._client = client
         try:
             client.connect(broker.host, broker.port, _KEEPALIVE_S)
@@ -181,8 +183,13 @@ class EdgeLink:
         if not self._born.wait(_ANSWER_S) or self._refusal:
             self.cut()
             raise Refused(f"{broker} refuses the edge node {node.name}: {self._refusal or 'no answer'}")
-        for birth in self._births:
-            birth.wait_for_publish(_ANSWER_S)
+        self.wait_until_taken()
+
+    def wait_until_taken(self) -> None:
+        """Until the broker has read all that was said: nothing of QoS 0 is confirmed, but a question after it is."""
+        _, question = self._client.subscribe(self.node.topic("NCMD"), qos=1)  # changes nothing, and must be answered
+        with self._answer:
+            self._answer.wait_for(lambda: question in self._answered, _ANSWER_S)
 
     def data(self, values: Mapping[str, Any], *, device: str = "", **more: Any) -> None:
         with self._lock:
@@ -227,6 +234,11 @@ class EdgeLink:
             self._be_born()
         self._born.set()
 
+    def _on_subscribe(self, _: mqtt.Client, __: Any, packet_id: int, *___: Any) -> None:
+        with self._answer:
+            self._answered.add(packet_id)
+            self._answer.notify_all()
+
     def _on_message(self, _: mqtt.Client, __: Any, message: mqtt.MQTTMessage) -> None:
         if self.node.told(bytes(message.payload)):
             self.rebirths += 1
@@ -234,7 +246,8 @@ class EdgeLink:
 
     def _be_born(self) -> None:
         with self._lock:
-            self._births = [self._publish(birth) for birth in self.node.births(_now_ms())]
+            for birth in self.node.births(_now_ms()):
+                self._publish(birth)
 
 
 def _now_ms() -> int:

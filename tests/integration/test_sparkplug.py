@@ -81,12 +81,15 @@ def states(broker: RunningBroker) -> Iterator[list[tuple[dict[str, Any], bool]]]
     client.username_pw_set(to.username, to.password)
     as_published = SubscribeOptions(qos=1, retainAsPublished=True)
     client.on_connect = lambda client, *_: client.subscribe(STATE, options=as_published) and None
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
     client.on_message = lambda _, __, message: heard.append(
         (json.loads(message.payload), message.retain and message.qos == 1)
     )
     client.connect(to.host, to.port)
     client.loop_start()
     try:
+        assert subscribed.wait(10)
         yield heard
     finally:
         client.disconnect()
@@ -154,6 +157,7 @@ def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
             (reason,) = rejects(database)
             assert "in no birth that was heard" in reason
         link.data({"flow": 6.5}, device="pump")
+        link.wait_until_taken()
         # One that comes back remembers whom to ask, before they say anything.
         with hosting(database, broker):
             until(lambda: link.rebirths == 2)
@@ -183,6 +187,7 @@ def test_killed_it_is_missed_and_asks_again_when_it_is_back(
             ingest.kill()
         until(lambda: heard[-1][0]["online"] is False)
         link.data({"flow": 6.5}, device="pump", stamp_ms=now_ms() + 1000)
+        link.wait_until_taken()
         rebirths = link.rebirths
         with IngestProcess(database, broker, log) as ingest:
             until(lambda: values(database)["edge-1.pump", "flow"][-1] == 6.5)
@@ -268,9 +273,12 @@ def test_the_first_word_is_our_state_and_commands_are_neither_kept_nor_confirmed
     client.username_pw_set(to.username, to.password)
     client.on_connect = lambda client, *_: client.subscribe("spBv1.0/#", 1) and None
     client.on_message = lambda _, __, message: heard.append(message)
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
     client.connect(to.host, to.port)
     client.loop_start()
     try:
+        assert subscribed.wait(10)
         with hosting(database, broker):
             until(lambda: len(heard) >= 2)
     finally:
