@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
-from api.auth import Person, Staff
+from api.auth import FieldStaff, Person
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from store import intake, rejects
 from store.rejects import Which
 from store.transactions import Transaction
-from tickets.roles import STAFF
+from tickets.roles import FIELD, STAFF
 
 ROWS_PER_PAGE = 50
 REASONS = 20
@@ -30,7 +30,9 @@ def intake_page(request: Request, caller: Person) -> Response:
 
 
 @router.post("/intake/play")
-def play_again(request: Request, caller: Staff, reason: Annotated[str, Form(min_length=1, max_length=500)]) -> Response:
+def play_again(
+    request: Request, caller: FieldStaff, reason: Annotated[str, Form(min_length=1, max_length=500)]
+) -> Response:
     """Have all messages of the last day that were refused for this reason played again by today's mappings."""
     with caller.transaction() as conn:
         which = Which(reason=reason, start=datetime.now(UTC) - SPAN)
@@ -52,6 +54,7 @@ def _intake(request: Request, conn: Transaction, caller: Person, asked: int | No
         "totals": intake.totals(conn, hour),
         "devices": devices[:ROWS_PER_PAGE],
         "reasons": rejects.groups(conn, now - SPAN, REASONS) if staff else [],
+        "may_play": caller.principal.role in FIELD,
         "asked": asked,
         **paging(begin, ROWS_PER_PAGE, more=len(devices) > ROWS_PER_PAGE),
     }

@@ -364,3 +364,19 @@ def test_the_command_line_lists_shows_plays_and_purges(database: Database, owner
     assert run("play", "--device", "pump", "--no-wait")[2].startswith("1 messages will be played")
     assert rejects.waiting(owner) == 1
     assert run("purge", "--days", "1")[2].startswith("0 rejects forgotten")
+
+
+def test_the_page_has_them_played_by_who_may(database: Database, owner: Session, some: datetime) -> None:
+    with served(database) as api:
+        for role, status in (
+            (Role.ENGINEER, 200),
+            (Role.ADMINISTRATOR, 200),
+            (Role.DISPATCHER, 403),
+            (Role.OWNER, 403),
+        ):
+            client = api.client(role)
+            seen = client.get("/intake")
+            assert seen.status_code == 200
+            assert ("Play again" in seen.text) is (status == 200), role
+            assert client.post("/intake/play", data={"reason": "bad"}).status_code == status, role
+    assert rejects.waiting(owner) == 1
