@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -94,7 +94,7 @@ class Route:
             raise BadMessage(str(reason)) from reason
         if not anything:
             raise BadMessage(f"nothing in it that {self.label} takes")
-        return statuses
+        return [replace(status, retained=True) for status in statuses] if message.retained else statuses
 
     def _items(self, top: Any) -> Iterator[tuple[Mapping[str, str], Any]]:
         if self.mapping.each is None:

@@ -396,6 +396,14 @@ def test_what_is_retained_is_news_only_of_who_is_there() -> None:
     assert (mappings.filters(), mappings.status_filters()) == (["tele/+/SENSOR"], ["tele/+/LWT"])
 
 
+@pytest.mark.parametrize("retained", [True, False])
+def test_what_was_retained_was_said_before(retained: bool) -> None:
+    mappings = Mappings.from_settings(examples()["Tasmota"])
+    message = Message("tele/th16/LWT", b"Online", retained=retained)
+    (status,) = decode([message], {}, ARRIVED_MS * 1000, mappings=mappings).statuses
+    assert (status.online, status.retained) == (True, retained)
+
+
 # Patterns -------------------------------------------------------------------------------------------------------------
 
 
