@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from servers import Database, fresh_database
+from servers import PASSWORDS, TENANTS, Database, fresh_database
 
 import bellwether.backfill
 import store.telemetry as rows
 from firmware_sim.machine import MODELS, Machine, MachineSpec
 from store import retention
 from store.connection import Session, act_for
-from store.migrate import edition
+from store.migrate import edition, migrate
 from telemetry import Batch, StreamKey
 
 MACHINES = 12
@@ -33,6 +33,7 @@ START = (datetime.now(UTC) - timedelta(days=90)).replace(hour=0, minute=0, secon
 
 def main() -> None:
     with fresh_database(os.environ["TEST_DSN"]) as database, database.owner() as conn:
+        migrate(conn, PASSWORDS, TENANTS)
         count = fill(conn)
         before = size_of(conn)
         print(f"{count} readings of {MACHINES} machines, edition {edition(conn)}")

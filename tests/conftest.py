@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from running import RunningStack, running_stack
-from servers import Database, RunningBroker, fresh_database, running_broker, served_folder
+from servers import Database, RunningBroker, fresh_database, migrated_template, running_broker, served_folder
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account, server_account
@@ -49,24 +49,31 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
             yield server.url
 
 
+@pytest.fixture(scope="session")
+def template(server_url: str) -> Iterator[str]:
+    """What migrated databases are made from."""
+    with migrated_template(server_url) as name:
+        yield name
+
+
 @pytest.fixture
-def database(server_url: str) -> Iterator[Database]:
+def database(server_url: str, template: str) -> Iterator[Database]:
     """A migrated database for one test."""
-    with fresh_database(server_url) as database:
+    with fresh_database(server_url, template) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def module_database(server_url: str) -> Iterator[Database]:
+def module_database(server_url: str, template: str) -> Iterator[Database]:
     """A migrated database that the tests of a module share."""
-    with fresh_database(server_url) as database:
+    with fresh_database(server_url, template) as database:
         yield database
 
 
 @pytest.fixture
 def empty_database(server_url: str) -> Iterator[Database]:
     """A database without a schema."""
-    with fresh_database(server_url, migrated=False) as database:
+    with fresh_database(server_url) as database:
         yield database
 
 
@@ -74,7 +81,7 @@ def empty_database(server_url: str) -> Iterator[Database]:
 def another_database(server_url: str) -> Iterator[Callable[[], Database]]:
     """Makes further databases without a schema."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(fresh_database(server_url, migrated=False))
+        yield lambda: stack.enter_context(fresh_database(server_url))
 
 
 @pytest.fixture

@@ -76,20 +76,31 @@ def served_folder(account: Account) -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_database(server_url: str, migrated: bool = True) -> Iterator[Database]:
+def fresh_database(server_url: str, template: str = "template0") -> Iterator[Database]:
     """A database of its own, dropped afterwards whoever is still connected to it."""
     name = f"bellwether_test_{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        conn.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     try:
-        database = Database(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
-        if migrated:
-            with database.owner() as conn:
-                migrate(conn, PASSWORDS, TENANTS)
-        yield database
+        yield Database(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
     finally:
         with psycopg.connect(server_url, autocommit=True) as conn:
             conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def migrated_template(server_url: str) -> Iterator[str]:
+    """A migrated database to make others from, in a tenth of the time that it took itself."""
+    with fresh_database(server_url) as database:
+        with database.owner() as conn:
+            migrate(conn, PASSWORDS, TENANTS)
+        name = urlsplit(database.owner_url).path.removeprefix("/")
+        with psycopg.connect(server_url, autocommit=True) as conn:
+            # Nobody may be connected to it while it is copied, TimescaleDB's own workers included.
+            conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        yield name
 
 
 @contextmanager
