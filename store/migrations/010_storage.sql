@@ -131,12 +131,24 @@ DECLARE
     whole boolean;
     earliest timestamptz;
     latest timestamptz;
+    next_end timestamptz;
     this_hour timestamptz := date_trunc('hour', now());
     waited integer := 0;
 BEGIN
-    -- How far back there is anything to do, and what is over for every stream of every tenant.
-    SELECT max(k.due_before), min(coalesce(k.due_before, '-infinity')) INTO latest, earliest
-    FROM streams s LEFT JOIN keeping k ON k.stream_id = s.id;
+    -- What is over for anybody, and for every stream of every tenant; and the oldest chunk with something to do. Streams
+    -- are many, their times and how far they were looked through are few.
+    WITH alike AS (
+        SELECT k.due_before, coalesce(f.looked_to, '-infinity') AS looked_to
+        FROM streams s
+        LEFT JOIN keeping k ON k.stream_id = s.id
+        LEFT JOIN raw_from f ON f.stream_id = s.id
+        GROUP BY 1, 2
+    )
+    SELECT (SELECT max(due_before) FROM alike), (SELECT min(coalesce(due_before, '-infinity')) FROM alike),
+           (SELECT min(c.range_end) FROM timescaledb_information.chunks c
+            JOIN alike a ON a.due_before >= c.range_end AND a.looked_to < c.range_end
+            WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'readings')
+    INTO latest, earliest, next_end;
     IF latest IS NULL THEN
         RETURN;
     END IF;
@@ -151,12 +163,12 @@ BEGIN
         ORDER BY range_start
     LOOP
         whole := c.range_end <= earliest;
-        due := ARRAY(
-            SELECT k.stream_id FROM keeping k LEFT JOIN raw_from f ON f.stream_id = k.stream_id
-            WHERE k.due_before >= c.range_end AND (f.looked_to IS NULL OR f.looked_to < c.range_end)
-            ORDER BY k.stream_id LIMIT streams_at_once
-        );
-        IF cardinality(due) > 0 THEN
+        IF c.range_end = next_end THEN
+            due := ARRAY(
+                SELECT k.stream_id FROM keeping k LEFT JOIN raw_from f ON f.stream_id = k.stream_id
+                WHERE k.due_before >= c.range_end AND (f.looked_to IS NULL OR f.looked_to < c.range_end)
+                ORDER BY k.stream_id LIMIT streams_at_once
+            );
             WITH minutes AS (
                 INSERT INTO kept_1m (bucket, stream_id, n, min, max, mean, last)
                 SELECT time_bucket(INTERVAL '1 minute', time), stream_id, count(*), min(value), max(value), avg(value),
