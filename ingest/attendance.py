@@ -43,6 +43,7 @@ _NOTES_AT_ONCE = 1000
 _PRESENCES = ("unknown", "online", "silent", "lost", "site_lost", "stopped")
 _UNKNOWN, _ONLINE, _SILENT, _LOST, _SITE_LOST, _STOPPED = range(len(_PRESENCES))
 _UNWRITTEN = -1
+_CLOCK = np.uint8(Quality.CLOCK)
 _REASON = "ts: before the year 2000 or more than a day ahead, by what is known of the device's clock"
 
 
@@ -210,25 +211,25 @@ class Attendance:
         """Put right times in the place of the stamps that `these` readings have, message by message."""
         batch = decoded.batch
         time_us, quality = batch.time_us.copy(), batch.quality.copy()
-        quality[these] &= np.uint8(~Quality.CLOCK & 0xFF)
-        impossible = np.zeros(len(batch), np.bool_)
+        is_other = np.zeros(len(batch), np.bool_)
         boots = {(index, (tenant, device)): boot for index, tenant, device, boot, _ in reversed(decoded.counted)}
         blocks = dict(decoded.waveforms)
         for index, number, found in _by_message(decoded.message, owner, these):
-            name = names[number]
             block = blocks.get(index)
             own_us = batch.time_us[found] if block is None else np.append(batch.time_us[found], block.time_us)
-            right_us, is_other = self.clocks.corrections[name].correct(boots.get((index, name), -1), own_us, arrived_us)
-            flags = _flags(right_us, is_other, arrived_us)
+            correction = self.clocks.corrections[names[number]]
+            right_us, changed = correction.correct(boots.get((index, names[number]), -1), own_us, arrived_us)
             if block is not None:
-                blocks[index] = replace(block, time_us=int(right_us[-1]), quality=int(flags[-1]))
-            count = len(found)
-            time_us[found] = right_us[:count]
-            quality[found] |= flags[:count]
-            impossible[found] = _cannot_be(right_us[:count], arrived_us)
-            if impossible[found].any():
-                message = messages[index]
-                decoded.rejected.append((index, Reject(message.topic, message.payload, _REASON, *name)))
+                flags = _flags(right_us[-1:], changed[-1:], arrived_us)
+                blocks[index] = replace(block, time_us=int(right_us[-1]), quality=int(flags[0]))
+            time_us[found], is_other[found] = right_us[: len(found)], changed[: len(found)]
+        quality[these] = (quality[these] & ~_CLOCK) | _flags(time_us[these], is_other[these], arrived_us)
+        impossible = these & _cannot_be(time_us, arrived_us)
+        for index, number in sorted(
+            {*zip(decoded.message[impossible].tolist(), owner[impossible].tolist(), strict=True)}
+        ):
+            message = messages[index]
+            decoded.rejected.append((index, Reject(message.topic, message.payload, _REASON, *names[number])))
         decoded.rejected.sort(key=lambda rejected: rejected[0])
         decoded.waveforms = [(at, block) for at, block in blocks.items() if not _cannot_be(block.time_us, arrived_us)]
         decoded.batch = Batch(time_us, batch.stream, batch.value, quality).where(~impossible)
@@ -278,8 +279,7 @@ def _by_message(
 def _flags(time_us: npt.NDArray[np.int64], is_other: npt.NDArray[np.bool_], arrived_us: int) -> npt.NDArray[np.uint8]:
     """What is known against mended times. Shape of `time_us`."""
     is_ahead = time_us > arrived_us + FUTURE_TOLERANCE_MS * 1000
-    flags: npt.NDArray[np.uint8] = (is_other * Quality.CLOCK + is_ahead * Quality.FUTURE).astype(np.uint8)
-    return flags
+    return is_other * _CLOCK | is_ahead * np.uint8(Quality.FUTURE)
 
 
 def _cannot_be(time_us: Any, arrived_us: int) -> Any:

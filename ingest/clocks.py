@@ -53,6 +53,8 @@ _AHEAD_OF_USE_US = 600_000_000
 _DOWN_US = 3_600_000_000
 # Stamps that were stored as they came, before the policy was `correct`: those that may come again.
 _BEFORE_US = 7 * 86_400_000_000
+# Stamps of one message that are further beyond its middle one than this were made by no clock.
+_THROWN_US = 86_400_000_000
 BEFORE = -2  # stands for a run
 _NEVER = np.iinfo(np.int64).min
 _FAR = np.iinfo(np.int64).max
@@ -104,7 +106,7 @@ class Correction:
         self, boot: int, own_us: npt.NDArray[np.int64], arrived_us: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """The right times of one message's stamps, and which of them that changes. Both of its shape."""
-        lowest, highest = int(own_us.min()), int(own_us.max())
+        lowest, highest = int(own_us.min()), _newest(own_us)
         self._decide(boot, lowest, highest, arrived_us, exact=False)
         run = self._runs[boot]
         last = run[-1]
@@ -118,7 +120,7 @@ class Correction:
             piece, here = run[index], number == index
             stamps = own_us[here]
             time_us[here] = stamps + piece.shift_us + piece.rate_ppm * (stamps - piece.from_us) // 1_000_000
-            self._use(boot, piece, int(stamps.max()))
+            self._use(boot, piece, min(int(stamps.max()), highest))
         return time_us, time_us != own_us
 
     def anchor(self, boot: int, own_us: int, arrived_us: int) -> None:
@@ -161,8 +163,10 @@ class Correction:
     def _reach_down(self, boot: int, lowest: int, highest: int, arrived_us: int, exact: bool) -> None:
         """Stamps from below the lowest piece: an older backlog of the same clock, or one that was set back."""
         run = self._runs[boot]
-        was_set = highest < run[0].from_us and (exact or _is_fresh(highest, arrived_us)) and bool(run[-1].shift_us)
-        if was_set:
+        says_now = (exact or _is_fresh(highest, arrived_us)) and bool(run[-1].shift_us)
+        # What would come out before anything of ours was made: the lowest piece was made for a stamp thrown far ahead.
+        is_nonsense = highest + run[0].shift_us < _NEVER_SET_US
+        if highest < run[0].from_us and (says_now or is_nonsense):
             self._add(boot, Piece(lowest, highest, self._guess(highest, arrived_us, exact)))
         else:
             self._add(boot, Piece(lowest - _DOWN_US, run[0].from_us - 1, run[0].shift_us))
@@ -387,6 +391,15 @@ class Clocks:
         self._set_to_us = _grown(self._set_to_us, size, np.nan)
         self._noted_us = _grown(self._noted_us, size, np.nan)
         self._noted_at_us = _grown(self._noted_at_us, size, _NEVER)
+
+
+def _newest(own_us: npt.NDArray[np.int64]) -> int:
+    """The newest stamp of a message, without those that a flipped bit has thrown far beyond the rest."""
+    newest = int(own_us.max())
+    if newest - int(own_us[0]) <= _THROWN_US:
+        return newest
+    middle = int(np.sort(own_us)[(len(own_us) - 1) // 2])
+    return int(own_us[own_us <= middle + _THROWN_US].max())
 
 
 def _rate(piece: Piece, off_us: int) -> int:

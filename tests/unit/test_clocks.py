@@ -400,6 +400,19 @@ def test_what_was_stored_before_the_policy_changed_stays_where_it_is() -> None:
     assert any(boot == BEFORE for boot, _ in pump.saved)
 
 
+@pytest.mark.parametrize("others", [0, 4])
+def test_one_stamp_that_was_thrown_far_ahead_spoils_nothing(others: int) -> None:
+    """Alone in its message, or among good ones."""
+    pump = Pump()
+    pump.send(3600, 600)
+    thrown = 4_000_000_000_000_000
+    pump.arrive(np.array([pump.now_us + 3600 * SECOND] * others + [thrown]), pump.now_us)
+    ends_right(pump.send(3600, 1200))
+    pump.boot = 2
+    pump.arrive(np.array([pump.now_us + 3600 * SECOND] * others + [thrown]), pump.now_us)
+    ends_right(pump.send(3600, 1200))
+
+
 @given(st.lists(st.tuples(st.floats(-1e5, 1e5), st.integers(1, 200), st.booleans()), min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_whatever_a_clock_does_a_stamp_is_stored_at_one_time(steps: list[tuple[float, int, bool]]) -> None:
