@@ -57,7 +57,8 @@ class Memory:
         for subject in subjects:
             self._row_of.setdefault(subject, len(self._row_of))
         if len(self._row_of) > self._capacity:
-            self._grow_to(max(2 * self._capacity, len(self._row_of)))
+            # By a quarter: a fleet is learnt once, and room for as many again would be kept for ever.
+            self._grow_to(max(self._capacity * 5 // 4, len(self._row_of)))
 
     def row(self, subject: int) -> int:
         return self._row_of[subject]

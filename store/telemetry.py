@@ -6,6 +6,7 @@ batch with readings stored before takes the slower way through a stage, and says
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -222,7 +223,7 @@ def devices_after(conn: Session, machine: int) -> list[tuple[int, str, str]]:
 
 def streams_known(conn: Session) -> list[Stream]:
     """Every stream there is."""
-    return [Stream(*row) for row in conn.execute(queries("telemetry")["streams_known"])]
+    return [_stream(row) for row in conn.execute(queries("telemetry")["streams_known"])]
 
 
 def add_streams(conn: Session, keys: Sequence[StreamKey], units: Sequence[str] = ()) -> list[Stream]:
@@ -238,7 +239,7 @@ def add_streams(conn: Session, keys: Sequence[StreamKey], units: Sequence[str] =
     names = [[key.tenant for key in keys], [key.device for key in keys], [key.point for key in keys]]
     measured = [_measured(key.point, unit) for key, unit in wanted]
     conn.execute(sql["add_streams"], [*names, [quantity for quantity, _ in measured], [unit for _, unit in measured]])
-    return [Stream(*row) for row in conn.execute(sql["streams_of"], names)]
+    return [_stream(row) for row in conn.execute(sql["streams_of"], names)]
 
 
 def readings_after(conn: Session, last_us: dict[int, int], unscored: int) -> Batch:
@@ -279,6 +280,12 @@ def hold_ingest(conn: Session) -> bool:
     """Whether this session is the only ingest of the database; if so, it stays so until the session ends."""
     row = conn.execute(queries("telemetry")["hold_ingest"]).fetchone()
     return row is not None and bool(row[0])
+
+
+def _stream(row: tuple[Any, ...]) -> Stream:
+    """Its texts once for all streams that have the same: tens of thousands name a few points and units."""
+    number, machine, *texts = row
+    return Stream(number, machine, *map(sys.intern, texts))
 
 
 def _copy(conn: Session, statement: str, rows: memoryview) -> None:
