@@ -8,19 +8,15 @@ pressure the broker is slowed, and memory bounded, in both: see `ingest.lane`.
 from __future__ import annotations
 
 import logging
-import queue
 import secrets
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
 from ingest.buffered import Heard
 from ingest.lag import Lag
-from ingest.lane import KEEPALIVE_S, Lane, State
+from ingest.lane import Lane, State
 from ingest.messages import Delivery, Message
 from store.errors import Misconfigured
 from telemetry import STATUS_FILTER, TELEMETRY_FILTER, WAVEFORM_FILTER, Broker
@@ -294,24 +290,3 @@ class MqttSource:
             log.info("no longer behind")
             live, self._live = self._live, None
             live.leave()
-
-
-def answer_of(broker: Broker, timeout_s: float = 5.0) -> str:
-    """What a broker says to our name and password: empty where it lets us in, else the reason. Leaves no session."""
-    answers: queue.SimpleQueue[str] = queue.SimpleQueue()
-    client = Client(callback_api_version=CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    client.username_pw_set(broker.username, broker.password)
-    if broker.tls:
-        client.tls_set_context(broker.encryption())
-    client.on_connect = lambda _, __, ___, reason, ____: answers.put(str(reason) if reason.is_failure else "")
-    try:
-        client.connect(broker.host, broker.port, keepalive=KEEPALIVE_S)
-        client.loop_start()
-        return answers.get(timeout=timeout_s)
-    except OSError as error:
-        return str(error)
-    except queue.Empty:
-        return "no answer"
-    finally:
-        client.disconnect()
-        client.loop_stop()
