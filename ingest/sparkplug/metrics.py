@@ -1,7 +1,7 @@
 """Metrics into readings: what a birth declares, and what data says by it.
 
 Numbers and booleans are readings. Texts, times, bytes, datasets, templates and arrays are none, nor is what controls
-the node: those are counted and skipped without a word. About 0.7 µs a metric.
+the node: those are counted and skipped without a word. About 1 µs a metric.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _negative(raw: int, datatype: int) -> int | None:
     """
     if datatype not in _SIGNED:
         return None
-    bits = _BITS[DataType(datatype)]
+    bits = _BITS[datatype]  # type: ignore[index]
     half = 1 << (bits - 1)
     for width in (bits, 32, 64):
         if (1 << width) - half <= raw < 1 << width:
