@@ -20,6 +20,7 @@ from ingest.lane import Lane, State
 from ingest.messages import Delivery, Message
 from store.errors import Misconfigured
 from telemetry import STATUS_FILTER, TELEMETRY_FILTER, WAVEFORM_FILTER, Broker
+from telemetry.topics import ROOT
 
 log = logging.getLogger("bellwether.ingest.mqtt")
 
@@ -87,6 +88,7 @@ class MqttSource:
         self._client_id = client_id
         self._filters = filters
         self._early_filters = [name for name in filters if name not in in_order]
+        self._unheard: set[str] = set()
         self._probe = f"bellwether/probe/{client_id}"
         self._lag = Lag(secrets.token_hex(8))
         self._behind_since: float | None = None
@@ -235,8 +237,12 @@ class MqttSource:
     def _see_that_we_are_let_in(self) -> None:
         reason = self._main.refusal
         for name in self._filters:
-            if name in self._main.refused:
+            if name in self._main.refused and name.startswith(f"{ROOT}/"):
                 reason = f"{self._main.refused[name]} (subscribing to {name})"
+            elif name in self._main.refused and name not in self._unheard:
+                # Of other fleets: a broker that has none need not let us hear them.
+                self._unheard.add(name)
+                log.warning("the broker refuses to let us hear a filter", extra={"filter": name})
         if reason:
             raise Misconfigured(f"BELLWETHER_MQTT_URL: the broker at {self._broker} says: {reason}")
 

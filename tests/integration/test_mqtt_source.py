@@ -34,6 +34,7 @@ from bellwether.stack.supervisor import Supervisor
 from ingest.buffered import Connection
 from ingest.messages import Message
 from ingest.mqtt import MqttSource
+from store.errors import Misconfigured
 from telemetry import Broker, Trust
 
 TOPIC = "bellwether/v1/demo/pump-1/telemetry"
@@ -294,6 +295,24 @@ def test_a_broker_that_forbids_markers_costs_no_more_than_they_would_tell(
         time.sleep(0.5)
         assert taker.source.connected
         assert not taker.source.hears_early
+
+
+def test_a_broker_that_keeps_other_fleets_from_us_lets_us_hear_ours(
+    broker: RunningBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`devices` may hear its configuration and little else."""
+    topic = "bellwether/v1/demo/pump-1/config"
+    with taking(broker.of("devices"), filters=[topic, "plant/+/state"]) as taker:
+        until(lambda: "the broker refuses to let us hear a filter" in caplog.text)
+        time.sleep(1.5)
+        assert taker.source.connected
+
+
+def test_a_broker_that_keeps_our_own_fleet_from_us_is_a_wrong_setting(broker: RunningBroker) -> None:
+    source = MqttSource(broker.of("devices"), "nobody", ["bellwether/v1/+/+/telemetry"])
+    with pytest.raises(Misconfigured, match=r"subscribing to bellwether/v1/\+/\+/telemetry"):
+        for _ in source.deliveries():
+            pass
 
 
 def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
