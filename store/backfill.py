@@ -57,7 +57,6 @@ def add(conn: Session, file_id: bytes, tenant: str, device: str, rows: int, batc
 
     Readings whose time is over already are left out, and counted.
     """
-    conn.execute(_SQL["unlimited"])
     kept_from = _kept_from(conn, batch)
     fresh = batch.where(batch.time_us >= kept_from) if len(batch) else batch
     fate = readings.append(conn, fresh).fate

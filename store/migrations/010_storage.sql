@@ -351,11 +351,3 @@ GRANT SELECT, INSERT, UPDATE ON backfills TO bellwether_ingest;
 GRANT SELECT ON keeping, raw_from, readings_1h TO bellwether_ingest;
 GRANT SELECT ON backfills TO bellwether_api;
 GRANT SELECT ON readings_1m, readings_1h TO bellwether_reader;
-
--- A reading that comes late, or twice, may meet a compressed chunk. Its limit on what one statement may unpack would end
--- that delivery with an error that no repetition heals, and every delivery behind it.
-DO $$
-BEGIN
-    EXECUTE format('ALTER ROLE bellwether_ingest IN DATABASE %I SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0',
-                   current_database());
-END $$;

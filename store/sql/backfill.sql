@@ -20,10 +20,6 @@ INSERT INTO ledger (tenant, device, hour, contested)
 VALUES (%(tenant)s, %(device)s, date_trunc('hour', now()), %(contested)s)
 ON CONFLICT (tenant, device, hour) DO UPDATE SET contested = ledger.contested + excluded.contested
 
--- name: unlimited
--- TimescaleDB's limit on what one statement may unpack is for who does not mean it: a slice is bounded by its rows.
-SELECT set_config('timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)
-
 -- name: kept_from
 -- From when on readings of these streams are kept; nothing where for good.
 SELECT s.id, greatest(k.due_before, f.since)

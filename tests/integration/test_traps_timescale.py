@@ -20,7 +20,7 @@ from waiting import until
 
 import store.telemetry as rows
 from store import retention
-from store.connection import GIVE_UP_AFTER_S, Session
+from store.connection import GIVE_UP_AFTER_S, Session, connect
 from store.errors import Unavailable
 from store.migrate import edition
 from store.telemetry import Fate
@@ -46,7 +46,7 @@ def columnstore(owner: Session) -> Session:
 
 @pytest.fixture
 def ingest(database: Database) -> Iterator[Session]:
-    with psycopg.connect(database.url("ingest"), options="-c timezone=UTC") as conn:
+    with connect(database.url("ingest"), "ingest") as conn:
         yield conn
 
 
@@ -105,7 +105,7 @@ def test_what_is_compressed_stays_as_it_is_when_it_comes_again(
 
 def test_the_limit_on_unpacking_does_not_end_a_delivery(columnstore: Session, ingest: Session, stream: int) -> None:
     """A delivery that meets more compressed readings than one statement may unpack would fail for ever, and all behind
-    it. Ingest's role has no limit; with one, servers of today do not reach it by inserting (2.28: measured)."""
+    it. Ingest has no limit; with one, servers of today do not reach it by inserting (2.28: measured)."""
     name = "timescaledb.max_tuples_decompressed_per_dml_transaction"
     assert ingest.execute("SELECT current_setting(%s)", [name]).fetchall() == [("0",)]
     append(ingest, batch(stream, range(0, 40_000, 2)))
