@@ -12,6 +12,7 @@ from api import ROOT
 from api.auth import Anyone
 from api.errors import BadValue
 from api.models import Answered, DeviceName, Instant, PointName, example
+from api.paging import Limit
 from store import readings
 
 # More than a wide screen has pixels.
@@ -56,6 +57,16 @@ class ReadingsOut(Answered):
     mean: list[float | None]
 
 
+class ContestedOut(Answered):
+    """A value that came for a time at which another one stands."""
+
+    model_config = Answered.model_config | example(time="2026-11-21T20:00:00Z", value=71.4, standing=71.2)
+
+    time: Instant
+    value: float
+    standing: float | None = Field(description="null: retention has taken it")
+
+
 @router.get("/readings", summary="Readings for a chart")
 def get_readings(
     caller: Anyone,
@@ -72,12 +83,7 @@ def get_readings(
     A bucket without readings is not there; where a line must break stands a point with `n` 0 and no values. Buckets of
     a minute and more may reach one roll-up (a minute, an hour) over the edges of the span.
     """
-    until = end or datetime.now(UTC)
-    since = start or until - timedelta(days=1)
-    if since >= until:
-        raise BadValue("query.from", "the beginning must be before the end")
-    if until - since > LONGEST_SPAN:
-        raise BadValue("query.from", f"a span has at most {LONGEST_SPAN.days} days")
+    since, until = _span(start, end)
     with caller.transaction() as conn:
         chart = readings.chart(conn, device, point, since, until, points)
     return ReadingsOut(
@@ -93,3 +99,31 @@ def get_readings(
         max=[one.max for one in chart.points],
         mean=[one.mean for one in chart.points],
     )
+
+
+@router.get("/readings/contested", summary="Values that contradict what is stored")
+def list_contested(
+    caller: Anyone,
+    device: Annotated[DeviceName, Query(examples=["pump-01"])],
+    point: Annotated[PointName, Query(examples=["flow"])],
+    start: Annotated[
+        Instant | None, Query(alias="from", description="Its beginning; a day before `to` if not given")
+    ] = None,
+    end: Annotated[Instant | None, Query(alias="to", description="Its end; now if not given")] = None,
+    limit: Limit = 50,
+) -> list[ContestedOut]:
+    """Of one point, the oldest first: a device that says two things of one moment, or two that share a name."""
+    since, until = _span(start, end)
+    with caller.transaction() as conn:
+        found = readings.contested(conn, device, point, since, until, limit)
+    return [ContestedOut.model_validate(each) for each in found]
+
+
+def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    until = end or datetime.now(UTC)
+    since = start or until - timedelta(days=1)
+    if since >= until:
+        raise BadValue("query.from", "the beginning must be before the end")
+    if until - since > LONGEST_SPAN:
+        raise BadValue("query.from", f"a span has at most {LONGEST_SPAN.days} days")
+    return since, until

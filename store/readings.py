@@ -57,6 +57,15 @@ class Chart:
     points: Sequence[Point]
 
 
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A value that came for a time at which another one stands; None where retention has taken that."""
+
+    time: datetime
+    value: float
+    standing: float | None
+
+
 def chart(conn: Transaction, device: str, point: str, start: datetime, end: datetime, points: int) -> Chart:
     """Readings of [start, end), about `points` at most; a gap adds one. NotFound where there is no such stream."""
     found = conn.execute(_SQL["stream"], {"device": device, "point": point}).fetchone()
@@ -75,6 +84,19 @@ def chart(conn: Transaction, device: str, point: str, start: datetime, end: date
             rows = cursor.execute(_SQL[query], {**span, "bucket": timedelta(seconds=bucket_s)}).fetchall()
     step_s = bucket_s * 1.5 if bucket_s is not None else _interruption_s(rows)
     return Chart(device, point, quantity, unit, start, end, bucket_s, _broken(rows, step_s))
+
+
+def contested(
+    conn: Transaction, device: str, point: str, start: datetime, end: datetime, limit: int
+) -> list[Contested]:
+    """Values of [start, end) that stand beside another one of the same time. NotFound where there is no such stream."""
+    found = conn.execute(_SQL["stream"], {"device": device, "point": point}).fetchone()
+    if found is None:
+        raise NotFound(f"{device} has no point {point}")
+    with conn.cursor(row_factory=class_row(Contested)) as cursor:
+        return cursor.execute(
+            _SQL["contested"], {"stream": found[0], "start": start, "end": end, "limit": limit}
+        ).fetchall()
 
 
 def bucket_width_s(span_s: float, points: int) -> float:

@@ -40,3 +40,12 @@ SELECT time_bucket(%(bucket)s::interval, bucket) AS time, sum(n)::bigint AS n, m
 FROM tenant_readings_1h
 WHERE stream_id = %(stream)s AND bucket >= time_bucket('1 hour', %(start)s::timestamptz) AND bucket < %(end)s
 GROUP BY 1 ORDER BY 1
+
+-- name: contested
+-- Values that stand beside another one of the same time, oldest first; with the one that stands.
+SELECT c.time, c.value, r.value AS standing
+FROM tenant_contested c
+LEFT JOIN LATERAL (SELECT value FROM tenant_readings WHERE stream_id = %(stream)s AND time = c.time) r ON true
+WHERE c.stream_id = %(stream)s AND c.time >= %(start)s AND c.time < %(end)s
+ORDER BY c.time, c.value
+LIMIT %(limit)s

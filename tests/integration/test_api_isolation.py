@@ -59,6 +59,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "DELETE /api/v1/credentials/{credential_id}": ADMINISTRATOR,
     "GET /api/v1/streams": ANYONE,
     "GET /api/v1/readings": ANYONE,
+    "GET /api/v1/readings/contested": ANYONE,
     "GET /api/v1/devices/{device}/sequences": ANYONE,
     "GET /api/v1/devices/{device}/waveforms": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}": ANYONE,

@@ -116,6 +116,22 @@ def test_what_cannot_be_charted_is_refused(api: RunningApi, device: str, changes
     refused(api.client().get("/api/v1/readings", params={"device": device, "point": "flow", **changes}), 422)
 
 
+def test_a_value_that_contradicts_another_is_shown_beside_it(api: RunningApi) -> None:
+    name = api.plant.device()
+    stream = api.plant.stream(name)
+    with api.database.owner() as conn:
+        conn.execute("INSERT INTO readings (time, stream_id, value) VALUES (%s, %s, 1.5)", [START, stream])
+        conn.execute(
+            "INSERT INTO contested (time, stream_id, value, quality)"
+            " SELECT %s, %s, v, 32 FROM unnest('{2.5,2.0}'::float8[]) v",
+            [START, stream],
+        )
+    params = {"device": name, "point": "flow", "from": START.isoformat(), "to": (START + timedelta(1)).isoformat()}
+    found = ok(api.client().get("/api/v1/readings/contested", params=params))
+    assert found == [{"time": "2026-03-01T00:00:00Z", "value": value, "standing": 1.5} for value in (2.0, 2.5)]
+    refused(api.client().get("/api/v1/readings/contested", params=params | {"device": "no-such"}), 404)
+
+
 def test_streams_show_their_latest_reading(api: RunningApi, device: str) -> None:
     with api.database.owner() as conn:
         conn.execute(
