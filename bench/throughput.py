@@ -42,7 +42,7 @@ WITHOUT_DETECTORS = ("bench.process", "--without-detectors")
 DEVICES, POINTS, VALUES = 20, 10, 100
 COLUMN_MESSAGES = 1500
 # Sensors that send a reading at a time are many.
-SINGLE_DEVICES, SINGLE_MESSAGES = 200, 60_000
+SINGLE_DEVICES, SINGLE_MESSAGES = 200, 120_000
 # As many rows in a transaction as ingest's own deliveries hold, the messages of `LINGER_S` in columns.
 COPY_ROWS = 50_000
 # The ends of a run are not its rate: the first commit begins the clock.
