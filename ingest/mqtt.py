@@ -57,6 +57,9 @@ TICK_S = 1.0
 BEHIND_S = 2.0
 PATIENCE_S = 5.0
 
+# Where ingest and the doctor speak to themselves.
+_PROBES = "bellwether/probe/"
+
 
 class MqttSource:
     """A persistent session with a broker, and a second one while there is a backlog.
@@ -89,7 +92,7 @@ class MqttSource:
         self._filters = filters
         self._early_filters = [name for name in filters if name not in in_order]
         self._unheard: set[str] = set()
-        self._probe = f"bellwether/probe/{client_id}"
+        self._probe = f"{_PROBES}{client_id}"
         self._lag = Lag(secrets.token_hex(8))
         self._behind_since: float | None = None
         self._connections = 0
@@ -225,12 +228,14 @@ class MqttSource:
         return main, 0.0 if new else LINGER_S
 
     def _without_markers(self, messages: list[Message]) -> list[Message]:
-        markers = [message for message in messages if message.topic == self._probe]
+        """The doctor's are among them where a mapping hears everything."""
+        markers = [message for message in messages if message.topic.startswith(_PROBES)]
         if not markers:
             return messages
         for marker in markers:
-            self._lag.returned(marker.payload, time.monotonic())
-        return [message for message in messages if message.topic != self._probe]
+            if marker.topic == self._probe:
+                self._lag.returned(marker.payload, time.monotonic())
+        return [message for message in messages if not message.topic.startswith(_PROBES)]
 
     # The sessions ---------------------------------------------------------------------------------------------------
 
