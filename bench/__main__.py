@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print what a program can read")
     parser.add_argument("--faults", type=int, default=100, help="faults timed from publication to ticket")
     parser.add_argument("--rows", type=int, default=5_000_000, help="of `ingest`: readings stored before it is timed")
-    parser.add_argument("--backlog", type=int, default=400_000, help="of `ingest`: messages that wait for it")
+    parser.add_argument("--backlog", type=int, default=900_000, help="of `ingest`: messages that wait for it")
     parser.add_argument("--outage", type=float, default=30.0, help="of `ingest`: seconds that the database is away")
     parser.add_argument("--only", nargs="*", choices=list(ingest.PARTS), help="of `ingest`: these alone")
     parser.add_argument("--server", help="a superuser's URL of another TimescaleDB to measure with")
