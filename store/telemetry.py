@@ -115,7 +115,7 @@ def append(conn: Session, readings: Batch) -> Appended:
     """Store readings in any order.
 
     One whose stream and time are stored already is left as it was; another value of the same time is kept beside it.
-    Needs the caller's transaction, which goes on in either case: a COPY that meets a stored reading is undone by itself.
+    Needs a transaction of the caller's. It goes on in either case: a COPY that meets a stored one is undone by itself.
     """
     order, first = sorting(readings.time_us, readings.stream)
     kept = order[first]
