@@ -87,7 +87,10 @@ class Watch:
         self._rules = rules
         self._streams: dict[int, Stream] = {}
         self._units: dict[tuple[int, str], str] = {}
-        self._subjects: dict[tuple[str, int], tuple[Stream, Rule | None]] = {}  # by detector; None: not watched
+        self._machines: dict[int, Stream] = {}  # any of its streams
+        self._sites: dict[int, Stream] = {}  # what stands for it
+        # By detector and subject; None: not watched.
+        self._governing: dict[str, dict[int, Rule | None]] = {name: {} for name in (*detectors, SITE)}
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in (*detectors, SITE)}
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
         self._learnt: set[int] = set()
@@ -95,6 +98,7 @@ class Watch:
     def watch(self, streams: Sequence[Stream]) -> None:
         """Take streams under watch. Those known already are taken again, as their rules may have changed."""
         self._streams.update((stream.id, stream) for stream in streams)
+        self._machines.update((stream.machine, stream) for stream in streams)
         self._units.update(((stream.machine, stream.point), stream.unit) for stream in streams)
         top = max(self._streams, default=-1) + 1
         if top > len(self._last_us):
@@ -107,7 +111,7 @@ class Watch:
             for stream in streams:
                 rule = governing(self._rules.get(stream.tenant, ()), name, stream, machine_wide)
                 subject = stream.machine if machine_wide else stream.id
-                self._subjects[name, subject] = (stream, rule if rule and rule.enabled else None)
+                self._governing[name][subject] = rule if rule and rule.enabled else None
 
     def place(self, places: Sequence[Place]) -> None:
         """Where all devices stand, and what they said last. Called after `watch` of the streams known so far."""
@@ -115,13 +119,13 @@ class Watch:
         silence = self._silence()
         if silence is not None:
             silence.expect({p.machine: p.interval_s for p in places if p.interval_s is not None})
-        for number in [number for name, number in self._subjects if name == SITE]:
-            stream, _ = self._subjects[SITE, number]
-            self._subjects[SITE, number] = (stream, None)  # what no longer stands for a site ends what it began
+        # What no longer stands for a site ends what it began.
+        self._governing[SITE] = dict.fromkeys(self._governing[SITE])
         for site in self.presence.sites:
             stands_for = Stream(-1, site.subject, site.tenant, site.device, "", "unknown", "")
             rule = governing(self._rules.get(site.tenant, ()), SITE, stands_for, machine_wide=True)
-            self._subjects[SITE, site.subject] = (stands_for, rule if rule and rule.enabled else None)
+            self._sites[site.subject] = stands_for
+            self._governing[SITE][site.subject] = rule if rule and rule.enabled else None
 
     def excuse(self, by_us: int) -> None:
         """Nobody could have been heard for so long, or the clock was set by so much: it counts against nobody."""
@@ -234,7 +238,14 @@ class Watch:
             silence.note(np.unique(streams), now_us)
 
     def _may_be_lost(self, site: Site) -> bool:
-        return self._subjects[SITE, site.subject][1] is not None
+        return self._governing[SITE][site.subject] is not None
+
+    def _stands_for(self, name: str, subject: int) -> Stream:
+        """A stream that says whose a subject is."""
+        if name == SITE:
+            return self._sites[subject]
+        machine_wide = self._detectors[name].scope is Scope.MACHINE
+        return self._machines[subject] if machine_wide else self._streams[subject]
 
     def _silence(self) -> Silence | None:
         return next((detector for detector in self._detectors.values() if isinstance(detector, Silence)), None)
@@ -244,7 +255,7 @@ class Watch:
         conditions = self._conditions[name]
         hot = np.unique(scores.subject[scores.score >= 1.0]).tolist()
         for subject in sorted({*hot, *conditions}):
-            stream, rule = self._subjects[name, subject]
+            stream, rule = self._stands_for(name, subject), self._governing[name][subject]
             condition = conditions.get(subject)
             edges: list[_Edge] = []
             if condition is not None and (rule is None or rule.id != condition.rule.id):
@@ -334,9 +345,9 @@ class Watch:
         for name, subject, rule_id, since, seen, noticed, score, peak, below, raised in zip(
             *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), strict=True
         ):
-            if (name, subject) not in self._subjects:
+            if subject not in self._governing.get(name, {}):
                 continue
-            rule = self._subjects[name, subject][1]
+            rule = self._governing[name][subject]
             if rule is None or rule.id != rule_id:
                 # No more than its name is known of it, and no more is needed to end what it began.
                 rule = Rule(rule_id, name, "", ((1.0, Severity.LOW),))

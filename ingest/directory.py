@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class Directory:
         self._door = Doorkeeping()
         self._devices: Counter[str] = Counter()
         self._unconfirmed: list[StreamKey] = []
+        self._met: list[int] = []  # devices without a stream, not confirmed
 
     def load(self, conn: Session) -> list[Stream]:
         """Learn what the database knows."""
@@ -101,6 +103,15 @@ class Directory:
     def confirm(self) -> None:
         """What was resolved last is in the database."""
         self._unconfirmed = []
+        self._met = []
+
+    def meet(self, conn: Session, devices: Collection[tuple[str, str]]) -> None:
+        """Learn the numbers of devices that have just come into being, likewise until `confirm`."""
+        unknown = [device for device in devices if device not in self._machines]
+        if unknown:
+            for machine, tenant, device in rows.devices_named(conn, unknown):
+                self._name(machine, tenant, device)
+                self._met.append(machine)
 
     def drop_unnumbered(self) -> None:
         """Forget the streams that a decoder has met and nobody has resolved: it, or what came after it, has failed."""
@@ -112,6 +123,11 @@ class Directory:
 
     def take_back(self) -> None:
         """Forget what was resolved last, unless it was confirmed: its numbers are those of no stream."""
+        for machine in self._met:
+            tenant, device = self.names.pop(machine)
+            del self._machines[tenant, device]
+            self._devices[tenant] -= 1
+        self._met = []
         if not self._unconfirmed:
             return
         for key in self._unconfirmed:

@@ -80,6 +80,7 @@ class Intake:
         self._attendance.mend(decoded, messages, self._directory, arrived_us, lag_s)
         batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
         self._attendance.note(conn, decoded.statuses)
+        self._directory.meet(conn, {(status.tenant, status.device) for status in decoded.statuses})
         entry, refusals = self._account(conn, messages, decoded, stream, fate, late, blocks, arrived_us)
         rejects.add(conn, refusals, arrived_us, self._room)
         ledger.note(conn, entry)

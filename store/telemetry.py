@@ -221,6 +221,13 @@ def devices_after(conn: Session, machine: int) -> list[tuple[int, str, str]]:
     ]
 
 
+def devices_named(conn: Session, names: Sequence[tuple[str, str]]) -> list[tuple[int, str, str]]:
+    """Number, tenant and name of those of these devices that there are."""
+    tenants, devices = [tenant for tenant, _ in names], [device for _, device in names]
+    rows = conn.execute(queries("telemetry")["devices_named"], [tenants, devices])
+    return [(number, tenant, device) for number, tenant, device in rows]
+
+
 def streams_known(conn: Session) -> list[Stream]:
     """Every stream there is."""
     return [_stream(row) for row in conn.execute(queries("telemetry")["streams_known"])]

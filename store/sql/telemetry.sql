@@ -31,6 +31,12 @@ JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (tenant, device, point
 -- The fast way in, for readings that are all new.
 COPY readings (time, stream_id, value, quality) FROM STDIN (FORMAT binary)
 
+-- name: devices_named
+-- The numbers of devices by their names.
+SELECT d.id, d.tenant, d.device
+FROM unnest(%s::text[], %s::text[]) AS named (tenant, device)
+JOIN devices d ON d.tenant = named.tenant AND d.device = named.device
+
 -- name: make_stage
 -- Where readings wait that may hold some already stored: COPY itself knows no ON CONFLICT.
 CREATE TEMP TABLE IF NOT EXISTS stage (time timestamptz, stream_id int, value float8, quality smallint, ordinal int)

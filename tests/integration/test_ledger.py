@@ -82,6 +82,15 @@ def test_each_message_has_one_fate(database: Database, broker: RunningBroker) ->
             assert conn.execute("SELECT count(*) FROM rejects").fetchone() == (2,)
 
 
+def test_a_device_s_first_word_is_counted_as_its_own(database: Database, broker: RunningBroker) -> None:
+    with ingesting(database, broker), Device(broker) as device:
+        device.send({"online": True, "boot": BOOT, "seq": 0}, topic="bellwether/v1/demo/pump-9/status")
+        until(lambda: fates(database, "pump-9")[0] == 1)
+    assert fates(database, "pump-9") == (1, 1, 0, 0, 0)
+    assert fates(database, "") == (0, 0, 0, 0, 0)
+    assert right(database)
+
+
 def test_another_value_of_the_same_time_is_kept_and_is_no_copy(database: Database, broker: RunningBroker) -> None:
     with ingesting(database, broker), Device(broker) as device:
         device.send({"ts": 1_782_907_200_000, "flow": 1.5})
