@@ -35,8 +35,8 @@ class Report:
     """What a backfill did: `readings` = `stored` + `duplicates` + `expired`, of all that was ever put in of its files.
 
     `expired` were left out: their time is over. `seconds` went into it, `waited_s` of them behind ingest, `rollup_s`
-    into everybody's roll-ups of the span. `rolled_up` tells whether they hold every reading now; where not, the server makes
-    them within half an hour.
+    into everybody's roll-ups of the span. `rolled_up` tells whether they hold every reading now; where not, the server
+    makes them within half an hour.
     """
 
     device: str
