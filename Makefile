@@ -33,7 +33,7 @@ demo: setup ## a simulated fleet with faults in it, alarms and tickets as they h
 
 test: setup-dev ## the whole suite, against a real TimescaleDB, Mosquitto and browser
 	@$(MAKE) lint
-	$(BIN)/python -m pytest --durations=10 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=25 $(ARGS)
 
 lint: python-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
