@@ -28,12 +28,14 @@ def test_there_are_golden_cases() -> None:
     assert len(GOLDEN) > 60
 
 
-@pytest.mark.parametrize("case", golden("senml-json"), ids=lambda case: case.path.stem)
+def has_records(case: Case) -> bool:
+    return case.wanted["payload"].startswith("[{") and "not JSON" not in str(case.wanted["rejects"])
+
+
+@pytest.mark.parametrize("case", filter(has_records, golden("senml-json")), ids=lambda case: case.path.stem)
 def test_in_cbor_it_says_the_same(case: Case) -> None:
-    """Every case of JSON, with its labels as numbers."""
+    """Every case of JSON that has records, with its labels as numbers."""
     wanted = case.wanted
-    if not wanted["payload"].startswith("[{") or "not JSON" in str(wanted["rejects"]):
-        pytest.skip("no records to write as CBOR")
     records = [
         {NUMBERS.get(label, label): value for label, value in record.items()} if isinstance(record, dict) else record
         for record in json.loads(wanted["payload"])
