@@ -32,7 +32,7 @@ def has_records(case: Case) -> bool:
     return case.wanted["payload"].startswith("[{") and "not JSON" not in str(case.wanted["rejects"])
 
 
-@pytest.mark.parametrize("case", filter(has_records, golden("senml-json")), ids=lambda case: case.path.stem)
+@pytest.mark.parametrize("case", list(filter(has_records, golden("senml-json"))), ids=lambda case: case.path.stem)
 def test_in_cbor_it_says_the_same(case: Case) -> None:
     """Every case of JSON that has records, with its labels as numbers."""
     wanted = case.wanted
