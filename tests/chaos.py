@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -229,16 +229,34 @@ class Plugs:
         self.ingest.until_awake()
 
     @contextmanager
+    def _held_down(self) -> Iterator[None]:
+        """The broker answers nobody, however often its supervisor starts another one."""
+        over = threading.Event()
+
+        def hold() -> None:
+            held = 0
+            while not over.wait(0.01):
+                if self.broker.pid not in (0, held):
+                    held = self.broker.pid
+                    _signal(held, signal.SIGSTOP)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        try:
+            yield
+        finally:
+            over.set()
+            holder.join()
+            if self.broker.pid:
+                _signal(self.broker.pid, signal.SIGCONT)
+
+    @contextmanager
     def away(self, what: str) -> Iterator[None]:
         """Gone until the block ends: a broker that was killed and does not come up, a database that lets nobody in."""
         if what == "mosquitto":
             self.pull(what)
-            pid = self.broker.pid
-            os.kill(pid, signal.SIGSTOP)
-            try:
+            with self._held_down():
                 yield
-            finally:
-                os.kill(pid, signal.SIGCONT)
             return
         elsewhere = psycopg.conninfo.make_conninfo(self.database.owner_url, dbname="postgres")
         with psycopg.connect(elsewhere, autocommit=True) as conn:
@@ -248,6 +266,11 @@ class Plugs:
                 yield
             finally:
                 conn.execute("ALTER DATABASE bellwether ALLOW_CONNECTIONS true")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _killed(pid: Callable[[], int]) -> None:
