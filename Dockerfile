@@ -39,6 +39,7 @@ COPY tickets tickets
 COPY store store
 COPY ingest ingest
 COPY notify notify
+COPY prognosis prognosis
 COPY api api
 COPY firmware_sim firmware_sim
 COPY dashboard dashboard

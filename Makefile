@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev python python-dev pages servers browser demo test lint bench soak lock secrets certs clean
+.PHONY: help setup setup-dev python python-dev pages servers browser demo test lint bench bench-detectors soak lock secrets certs clean
 
 # The first interpreter that is new enough; `make PYTHON=... setup` takes another.
 PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -19,7 +19,7 @@ TIED := $(if $(shell command -v setpriv),setpriv --pdeathsig INT --)
 
 help: ## this list
 	@echo "make demo   is the place to begin."; echo
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 17
 
 setup: ## virtual environment, Python and page dependencies, TimescaleDB and Mosquitto
 	@$(MAKE) --jobs=3 python pages servers
@@ -47,6 +47,9 @@ bench: setup-dev ## what it costs, printed as a table; `make bench ingest`: all 
 BENCHES := ingest
 .PHONY: $(BENCHES)
 $(BENCHES): bench ; @:
+
+bench-detectors: python-dev ## what is found in recordings, beside published figures; ARGS="skab"
+	$(BIN)/python -m bench.detection $(ARGS)
 
 soak: setup-dev ## the long part of the suite: hours of work, outages, kills
 	$(BIN)/python -m pytest -m slow --durations=10 $(ARGS)

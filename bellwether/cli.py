@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,10 +16,11 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from bellwether import analyses
 from bellwether import settings as settings_of
+from bellwether.console import AsJson, console, end, names, print_json, say, tell
 from bellwether.logs import log_to_stderr
 from bellwether.stack.errors import StackError
 from bellwether.stack.folder import default_path
@@ -35,7 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console(stderr=True, highlight=False)
 mapping = typer.Typer(
     help="Devices that speak another language.\n\nExample: bellwether mapping test --topic a/b --payload message.json",
     no_args_is_help=True,
@@ -55,6 +54,7 @@ rejects = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rejects, name="rejects")
+app.command()(analyses.detect)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
@@ -62,7 +62,6 @@ MqttPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of th
 PgPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the database; a free one otherwise.")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="A TimescaleDB of yours instead of ours, as its owner.")]
 MqttUrl = Annotated[str | None, typer.Option(help="mqtt://user:password@host:1883, or mqtts:// for TLS.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what a program can read.")]
 OfTenant = Annotated[str | None, typer.Option(help="Only this tenant's; '' for nobody's.", show_default=False)]
 OfDevice = Annotated[str | None, typer.Option(help="Only this device's.", show_default=False)]
 OfReason = Annotated[str | None, typer.Option(help="Only those with this in their reason.", show_default=False)]
@@ -86,7 +85,7 @@ def up(
     from bellwether.up import Wishes
     from bellwether.up import up as run
 
-    run(Wishes(data or default_path(), http_port, mqtt_port, pg_port, database_url, mqtt_url), _say)
+    run(Wishes(data or default_path(), http_port, mqtt_port, pg_port, database_url, mqtt_url), say)
 
 
 @app.command()
@@ -103,7 +102,7 @@ def demo(
     from bellwether.demo import run_demo
     from bellwether.up import Wishes
 
-    run_demo(Wishes(data or default_path().with_name("bellwether-demo"), http_port=http_port), for_s, speed, _say)
+    run_demo(Wishes(data or default_path().with_name("bellwether-demo"), http_port=http_port), for_s, speed, say)
 
 
 @app.command()
@@ -147,7 +146,7 @@ def migrate() -> None:
     """
     from bellwether.migration import run_migration
 
-    run_migration(settings_of.load(), _say)
+    run_migration(settings_of.load(), say)
 
 
 @app.command()
@@ -160,7 +159,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = examine(settings_of.load())
     if as_json:
-        _print_json([finding.as_json() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     else:
         for finding in findings:
             colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
@@ -189,13 +188,13 @@ def certs(
     authority = ensure_authority(folder)
     if device is not None:
         issued = issue_device(folder, authority, device, days)
-        _say(f"{issued.certificate} and {issued.key}: for {device}, {days} days; it trusts {folder / 'ca.crt'}")
+        say(f"{issued.certificate} and {issued.key}: for {device}, {days} days; it trusts {folder / 'ca.crt'}")
         return
     issued = ensure_server(folder, authority, name)
-    _say(f"{issued.certificate}: {'made' if issued.made else 'kept'}; devices trust {folder / 'ca.crt'}")
+    say(f"{issued.certificate}: {'made' if issued.made else 'kept'}; devices trust {folder / 'ca.crt'}")
     if env is not None:
         write_env(env, folder)
-        _say(f"{env}: knows them")
+        say(f"{env}: knows them")
 
 
 @mapping.command("test")
@@ -212,9 +211,9 @@ def mapping_test(
 
     tried = try_message(mappings_of(settings_of.load()), topic, payload.read_bytes())
     if as_json:
-        _print_json(tried)
+        print_json(tried)
     else:
-        lines(tried, _say)
+        lines(tried, say)
     if tried["rejects"] or not (tried["mapping"] or tried["readings"]):
         raise typer.Exit(1)
 
@@ -230,13 +229,13 @@ def ledger_verify(as_json: AsJson = False) -> None:
     try:
         devices, found = verify(settings_of.load())
     except (Misconfigured, Unavailable) as error:
-        _end(2 if isinstance(error, Misconfigured) else 1, error)
+        end(2 if isinstance(error, Misconfigured) else 1, error)
     if as_json:
-        _print_json({"devices": devices, "differences": [asdict(each) for each in found]})
+        print_json({"devices": devices, "differences": [asdict(each) for each in found]})
     for each in () if as_json else found:
-        _say(f"{each.tenant}/{each.device}: {each.what}: the ledger says {each.ledger}, the tables {each.tables}")
+        say(f"{each.tenant}/{each.device}: {each.what}: the ledger says {each.ledger}, the tables {each.tables}")
     if not as_json and not found:
-        _say(f"the ledger and the tables agree on {devices} devices")
+        say(f"the ledger and the tables agree on {devices} devices")
     if found:
         raise typer.Exit(1)
 
@@ -262,9 +261,9 @@ def rejects_list(
     with opened(settings_of.load()) as conn:
         found = page_of_all(conn, wanted, limit)
     if as_json:
-        _print_json([shown(one) for one in found])
+        print_json([shown(one) for one in found])
     for one in () if as_json else found:
-        _say(line(one))
+        say(line(one))
 
 
 @rejects.command("show")
@@ -279,8 +278,8 @@ def rejects_show(number: Annotated[int, typer.Argument(help="The number of a rej
     with opened(settings_of.load()) as conn:
         found = page_of_all(conn, which([number]), 1)
     if not found:
-        _end(1, ValueError(f"there is no reject {number}"))
-    _print_json(shown(found[0]))
+        end(1, ValueError(f"there is no reject {number}"))
+    print_json(shown(found[0]))
 
 
 @rejects.command("play")
@@ -304,7 +303,7 @@ def rejects_play(
     wanted = which(number, tenant, device, reason, since, until)
     if wanted == which() and not everything:
         raise Misconfigured("which? numbers, --tenant, --device, --reason, --since or --until; or --all")
-    play(settings_of.load(), wanted, limit, wait, _say)
+    play(settings_of.load(), wanted, limit, wait, say)
 
 
 @rejects.command("purge")
@@ -320,7 +319,7 @@ def rejects_purge(
 
     with opened(settings_of.load()) as conn:
         gone = forget(conn, days)
-    _say(f"{gone} rejects forgotten")
+    say(f"{gone} rejects forgotten")
 
 
 @app.command()
@@ -352,7 +351,7 @@ def simulate(
     if sparkplug is not None:
         if speed != 1.0 or history or truth or buffer or waveforms:
             raise Misconfigured("--sparkplug: no --speed, --history, --truth, --buffer or --waveforms with it")
-        _report(_behind_an_edge_node(broker, sparkplug, devices, rate, faults, for_s, seed, tenant), as_json)
+        tell(_behind_an_edge_node(broker, sparkplug, devices, rate, faults, for_s, seed, tenant), as_json)
         return
     try:
         report = run(
@@ -373,13 +372,13 @@ def simulate(
             buffer=buffer,
             waveform_every_s=waveforms,
             stop=_stop_event(),
-            on_event=None if as_json else lambda event: _say(_happening(event)),
+            on_event=None if as_json else lambda event: say(_happening(event)),
         )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     except (Unreachable, Refused) as error:
         raise Unavailable(str(error)) from error
-    _report(report, as_json)
+    tell(report, as_json)
 
 
 def _behind_an_edge_node(
@@ -455,7 +454,7 @@ def replay(
             time_column=time,
             speed=_speed(speed),
             as_of="now" if as_of == "now" else "original",
-            ignore=_names(ignore),
+            ignore=names(ignore),
             mqtt_url=str(broker),
             username=broker.username,
             password=broker.password,
@@ -467,7 +466,7 @@ def replay(
         raise Misconfigured(str(error)) from error
     except (Unreachable, Refused) as error:
         raise Unavailable(str(error)) from error
-    _report(report, as_json)
+    tell(report, as_json)
 
 
 @app.command()
@@ -499,50 +498,14 @@ def backfill(
             tenant,
             device,
             time_column=time,
-            ignore=_names(ignore),
+            ignore=names(ignore),
             most_per_s=rate,
             stop=_stop_event(),
             progress=lambda report: None if as_json else console.print(f"{report.readings} readings", end="\r"),
         )
-        _report(work.plan() if plan else work.run(), as_json)
+        tell(work.plan() if plan else work.run(), as_json)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-
-
-@app.command()
-def detect(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
-    time: Annotated[str, typer.Option(help="The column of time.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
-    train_rows: Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")] = None,
-    train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
-    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
-    false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows in alarm.")] = 0.01,
-    as_json: AsJson = False,
-) -> None:
-    """Score recordings with the very detectors and defaults that run live.
-
-    Example: bellwether detect pump.csv --time datetime --train-rows 400 --ignore anomaly,changepoint --out scores
-    """
-    from detectors.offline import run
-
-    try:
-        summary = run(
-            files,
-            time_column=time,
-            out=out,
-            train_rows=train_rows,
-            train_until=train_until,
-            ignore=_names(ignore),
-            false_alarm_rate=false_alarm_rate,
-            progress=lambda path: None if as_json else _say(f"scored {path}"),
-        )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
-    if as_json:
-        _print_json(summary)
-    else:
-        _say(f"done: {out}")
 
 
 def main() -> None:
@@ -550,9 +513,9 @@ def main() -> None:
     try:
         app()
     except Misconfigured as error:
-        _end(2, error)
+        end(2, error)
     except (Unavailable, StackError, OSError) as error:
-        _end(1, error)
+        end(1, error)
 
 
 def _as_a_role(run: Callable[[settings_of.Settings], None]) -> None:
@@ -599,10 +562,6 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def _names(text: str) -> list[str]:
-    return [name for name in (part.strip() for part in text.split(",")) if name]
-
-
 def _happening(event: Any) -> str:
     what = event.happening.value
     if event.fault is not None:
@@ -615,32 +574,3 @@ def _progress(progress: Any) -> None:
         f"{escape(progress.file)}: {progress.rows} of {progress.rows_total} rows, {progress.readings} readings",
         end="\r",
     )
-
-
-def _report(report: Any, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    fields = asdict(report)
-    if as_json:
-        _print_json(fields)
-    else:
-        _say(", ".join(f"{name.replace('_', ' ')} {_short(value)}" for name, value in fields.items()))
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.1f}"
-    return " ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _print_json(document: object) -> None:
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n")
-
-
-def _say(line: str) -> None:
-    console.print(escape(line), soft_wrap=True)
-
-
-def _end(code: int, error: Exception) -> None:
-    console.print(f"[red]bellwether:[/] {escape(str(error))}", soft_wrap=True)
-    sys.exit(code)

@@ -1,14 +1,13 @@
 """Recordings scored by the very detectors that run live, with the same defaults: `bellwether detect`.
 
 Causal: the score of a row rests on that row and earlier ones. Readings reach the detectors row by row, as they would
-have live; a row without a time of its own is kept in the output with the score known by then. What can't be read as a
-number is no reading, so gaps in a table are gaps in the stream.
+have live; a row without a time of its own is kept in the output with the score known by then.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,58 +18,50 @@ import pandas as pd
 
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
-from detectors.scores import Detector
+from detectors.recordings import Floats, Recording, Times, in_order, parse_times, read
+from detectors.scores import Detector, Scope
 from detectors.shift import Shift
 from telemetry import Batch, Stream
 
-# The two detectors that learn a normal share the false alarms allowed.
-_SHARE_OF_EACH = 0.5
 # Rows in which the machine's grid is found, before any row is learnt from.
 _ROWS_FOR_THE_GRID = 18
 _FEWEST_LEARN_ROWS = 20
 _MACHINE = 1
 
-_TIME_FORMATS = (
-    "ISO8601",
-    "%d/%m/%y %H",
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%Y.%m.%d.%H.%M.%S",
-)
-# A number of seconds since 1970 stays below the first until the year 5138, one of milliseconds below the second.
-_MILLISECONDS_FROM = 1e11
-_MICROSECONDS_FROM = 1e14
-
-Floats = npt.NDArray[np.float64]
-Times = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recording:
-    """A table of one machine.
+class Training:
+    """What a detector may know of a recording before its first row: the training rows' times, and its allowance.
 
     Attributes
     ----------
-    time_us : int64 (N,)
-        -1 where the time can't be read.
-    time_text : tuple of str
-        The times as they were written.
-    channels : tuple of str
-    values : float64 (N, C)
-        NaN where there is no reading.
+    time_us : int64 (T,)
+        Of the training rows, in order; empty where no healthy start is given.
+    share : float
+        The part of healthy rows that this detector may have in alarm.
     """
 
     time_us: Times
-    time_text: tuple[str, ...]
-    channels: tuple[str, ...]
-    values: Floats
+    share: float
 
-    def __len__(self) -> int:
-        return len(self.time_us)
+
+def _multivariate(training: Training) -> Multivariate:
+    if not len(training.time_us):
+        return Multivariate(false_alarm_rate=training.share)
+    first_us, last_us = int(training.time_us[0]), int(training.time_us[-1])
+    rows = min(len(training.time_us), (last_us - first_us) // 1_000_000) - _ROWS_FOR_THE_GRID
+    return Multivariate(
+        learn_rows=max(_FEWEST_LEARN_ROWS, rows), learn_until_us=last_us, false_alarm_rate=training.share
+    )
+
+
+COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
+    "shift": lambda _: Shift(),
+    "flatline": lambda _: Flatline(),
+    "multivariate": _multivariate,
+}
+"""Who has a say in a recording. Those that learn a normal share the false alarms allowed among them."""
+_SHARING = ("shift", "multivariate")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,68 +73,13 @@ class Detection:
     top_channel: tuple[str, ...]
 
 
-def read(path: Path, *, time_column: str, ignore: Sequence[str] = ()) -> Recording:
-    """Read a CSV; the separator is whichever of comma, semicolon and tab the first line has most of.
-
-    Raises
-    ------
-    ValueError
-        If there is no such time column, or it holds no times, or no other column holds numbers.
-    """
-    with path.open(encoding="utf-8-sig") as lines:
-        header = lines.readline()
-    separator = max(",;\t", key=header.count)
-    frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=str, keep_default_na=False)
-    frame.columns = [str(name).strip() for name in frame.columns]
-    if time_column not in frame.columns:
-        raise ValueError(f"{path}: no column {time_column}; there are {', '.join(frame.columns)}")
-    text = frame[time_column].str.strip()
-    dropped = {time_column, *(name.strip() for name in ignore)}
-    values = {name: _numbers(frame[name]) for name in frame.columns if name not in dropped}
-    values = {name: column for name, column in values.items() if not np.isnan(column).all()}
-    if not values:
-        raise ValueError(f"{path}: no column of numbers beside {time_column}")
-    try:
-        time_us = parse_times(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {time_column} holds no times, such as {text.iloc[0]!r}") from error
-    return Recording(time_us, tuple(text), tuple(values), np.column_stack(list(values.values())))
-
-
-def parse_times(text: pd.Series[str]) -> Times:
-    """Times in microseconds, int64 (N,), -1 where unreadable; numbers are seconds, or smaller units where too large.
-
-    Of several ways to read a date the one that leaves the fewest rows unreadable or out of order is taken.
-
-    Raises
-    ------
-    ValueError
-        If no more than half can be read.
-    """
-    numbers = _numbers(text)
-    if np.isfinite(numbers).mean() > 0.5:
-        largest = np.nanmax(np.abs(numbers))
-        unit_us = 1e6 if largest < _MILLISECONDS_FROM else 1e3 if largest < _MICROSECONDS_FROM else 1.0
-        return np.where(np.isfinite(numbers), np.round(np.nan_to_num(numbers) * unit_us), -1).astype(np.int64)
-    best, fewest = np.full(len(text), -1, np.int64), len(text) // 2 + 1
-    for form in _TIME_FORMATS:
-        parsed = pd.to_datetime(text, format=form, errors="coerce", utc=True)
-        known = parsed.notna().to_numpy()
-        times = np.where(known, parsed.dt.as_unit("us").astype("int64").to_numpy(), -1)
-        bad = int((~known).sum() + (np.diff(times[known]) < 0).sum())
-        if bad < fewest:
-            best, fewest = times, bad
-    if (best < 0).all():
-        raise ValueError("no times")
-    return best
-
-
 def detect(
     recording: Recording,
     *,
     train_rows: int | None = None,
     train_until_us: int | None = None,
     false_alarm_rate: float = 0.01,
+    only: Collection[str] = tuple(COMPOSED),
 ) -> Detection:
     """Score every row.
 
@@ -157,18 +93,25 @@ def detect(
         detectors need live.
     false_alarm_rate : float
         Share of healthy rows that may be in alarm.
+    only
+        Names of `COMPOSED`: these detectors alone.
     """
-    time_us = _in_order(recording.time_us)
+    time_us = in_order(recording.time_us)
     trained = _trained(time_us, train_rows, train_until_us)
-    share = false_alarm_rate * _SHARE_OF_EACH
+    known_us = time_us[:trained][time_us[:trained] >= 0]
+    share = false_alarm_rate / max(1, len(set(_SHARING) & set(only)))
     streams = [
         Stream(number, _MACHINE, "offline", "machine", channel, "unknown", "")
         for number, channel in enumerate(recording.channels)
     ]
-    by_stream = [_score_streams(detector, streams, recording, time_us) for detector in (Shift(), Flatline())]
-    machine = _score_machine(_model(time_us, trained, share), streams, recording, time_us)
-    scores = np.stack([_by_limit(score, trained, share) for score, _ in (*by_stream, machine)])
-    leads = np.stack([lead for _, lead in (*by_stream, machine)])
+    said = []
+    for name, make in COMPOSED.items():
+        if name in only:
+            detector = make(Training(known_us, share))
+            score_all = _score_machine if detector.scope is Scope.MACHINE else _score_streams
+            said.append(score_all(detector, streams, recording, time_us))
+    scores = np.stack([_by_limit(score, trained, share) for score, _ in said])
+    leads = np.stack([lead for _, lead in said])
     worst = scores.argmax(axis=0)
     row = np.arange(len(recording))
     score = scores[worst, row]
@@ -225,48 +168,11 @@ def run(
     return summary
 
 
-def _numbers(text: pd.Series[str]) -> Floats:
-    """Numbers, with decimal point or comma; NaN for anything else and for what is not finite."""
-    plain = pd.to_numeric(text, errors="coerce")
-    if plain.isna().all():
-        plain = pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce")
-    column: Floats = plain.to_numpy(np.float64)
-    return np.where(np.isfinite(column), column, np.nan)
-
-
-def _in_order(time_us: Times) -> Times:
-    """Times that only grow; -1 where a row has none, or the same as the row before.
-
-    A clock that was put back goes on from where it was, by the step before; one that runs ahead leaves a gap.
-    """
-    known = np.flatnonzero(time_us >= 0)
-    if not len(known):
-        return time_us
-    step_us = np.diff(time_us[known])
-    last_good = np.maximum.accumulate(np.where(step_us > 0, np.arange(len(step_us)), -1))
-    before_us = np.where(last_good >= 0, step_us[last_good], 1_000_000)
-    grown_us = np.concatenate(([0], np.where(step_us < 0, before_us, step_us)))
-    ordered = np.full(len(time_us), -1, np.int64)
-    kept = grown_us > 0
-    kept[0] = True
-    ordered[known[kept]] = (time_us[known[0]] + np.cumsum(grown_us))[kept]
-    return ordered
-
-
 def _trained(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:
     """How many rows are training rows; 0 where no training is given."""
     if train_until_us is not None:
         return int(np.count_nonzero(np.maximum.accumulate(time_us) <= train_until_us))
     return 0 if train_rows is None else min(train_rows, len(time_us))
-
-
-def _model(time_us: Times, trained: int, share: float) -> Multivariate:
-    known = time_us[:trained][time_us[:trained] >= 0]
-    if not len(known):
-        return Multivariate(false_alarm_rate=share)
-    seconds = int(known[-1] - known[0]) // 1_000_000
-    rows = max(_FEWEST_LEARN_ROWS, min(len(known), seconds) - _ROWS_FOR_THE_GRID)
-    return Multivariate(learn_rows=rows, learn_until_us=int(known[-1]), false_alarm_rate=share)
 
 
 def _by_limit(score: Floats, trained: int, share: float) -> Floats:
@@ -296,7 +202,7 @@ def _score_streams(
 
 
 def _score_machine(
-    model: Multivariate, streams: Sequence[Stream], recording: Recording, time_us: Times
+    model: Detector, streams: Sequence[Stream], recording: Recording, time_us: Times
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The model's score as it is known at each row, and the channel that leads.
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from detectors.offline import Detection, Recording, detect, parse_times, read, run
+from detectors.offline import Detection, detect, run
+from detectors.recordings import Recording, parse_times, read
 
 ROWS, FAULT = 900, 600
 START_US = 1_583_748_873_000_000
@@ -163,3 +164,22 @@ def test_pump_recordings_beat_the_published_causal_figures() -> None:
     (right, false), (missed, hit) = counts
     assert 2 * hit / (2 * hit + false + missed) > 0.76
     assert false / (false + right) < 0.266
+
+
+def test_a_table_is_the_same_in_either_kind_of_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "pump.csv")
+    frame = pd.read_csv(path, parse_dates=["time"])
+    frame.to_parquet(tmp_path / "pump.parquet")
+    ignore = ["anomaly"]
+    one = read(path, time_column="time", ignore=ignore)
+    other = read(tmp_path / "pump.parquet", time_column="time", ignore=ignore)
+    assert one.channels == other.channels
+    np.testing.assert_array_equal(one.time_us, other.time_us)
+    np.testing.assert_allclose(one.values, other.values)
+
+
+def test_a_file_that_only_says_that_it_is_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "pump.parquet"
+    path.write_bytes(b"time,flow\n1,2\n")
+    with pytest.raises(ValueError, match=r"pump\.parquet: no Parquet file"):
+        read(path, time_column="time")

@@ -1,0 +1,151 @@
+"""Recordings: tables of one machine's readings, as files hold them.
+
+What can't be read as a number is no reading, so gaps in a table are gaps in the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+_TIME_FORMATS = (
+    "ISO8601",
+    "%d/%m/%y %H",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M",
+    "%Y.%m.%d.%H.%M.%S",
+)
+# A number of seconds since 1970 stays below the first until the year 5138, one of milliseconds below the second.
+_MILLISECONDS_FROM = 1e11
+_MICROSECONDS_FROM = 1e14
+
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A table of one machine.
+
+    Attributes
+    ----------
+    time_us : int64 (N,)
+        -1 where the time can't be read.
+    time_text : tuple of str
+        The times as they were written.
+    channels : tuple of str
+    values : float64 (N, C)
+        NaN where there is no reading.
+    """
+
+    time_us: Times
+    time_text: tuple[str, ...]
+    channels: tuple[str, ...]
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+def read(path: Path, *, time_column: str, ignore: Sequence[str] = ()) -> Recording:
+    """Read a CSV or, by its ending, a Parquet file.
+
+    The separator of a CSV is whichever of comma, semicolon and tab its first line has most of.
+
+    Raises
+    ------
+    ValueError
+        If there is no such time column, or it holds no times, or no other column holds numbers.
+    """
+    frame = _table(path)
+    frame.columns = [str(name).strip() for name in frame.columns]
+    if time_column not in frame.columns:
+        raise ValueError(f"{path}: no column {time_column}; there are {', '.join(frame.columns)}")
+    text = frame[time_column].astype(str).str.strip()
+    dropped = {time_column, *(name.strip() for name in ignore)}
+    values = {name: _numbers(frame[name]) for name in frame.columns if name not in dropped}
+    values = {name: column for name, column in values.items() if not np.isnan(column).all()}
+    if not values:
+        raise ValueError(f"{path}: no column of numbers beside {time_column}")
+    try:
+        time_us = parse_times(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {time_column} holds no times, such as {text.iloc[0]!r}") from error
+    return Recording(time_us, tuple(text), tuple(values), np.column_stack(list(values.values())))
+
+
+def parse_times(text: pd.Series[str]) -> Times:
+    """Times in microseconds, int64 (N,), -1 where unreadable; numbers are seconds, or smaller units where too large.
+
+    Of several ways to read a date the one that leaves the fewest rows unreadable or out of order is taken.
+
+    Raises
+    ------
+    ValueError
+        If no more than half can be read.
+    """
+    numbers = _numbers(text)
+    if np.isfinite(numbers).mean() > 0.5:
+        largest = np.nanmax(np.abs(numbers))
+        unit_us = 1e6 if largest < _MILLISECONDS_FROM else 1e3 if largest < _MICROSECONDS_FROM else 1.0
+        return np.where(np.isfinite(numbers), np.round(np.nan_to_num(numbers) * unit_us), -1).astype(np.int64)
+    best, fewest = np.full(len(text), -1, np.int64), len(text) // 2 + 1
+    for form in _TIME_FORMATS:
+        parsed = pd.to_datetime(text, format=form, errors="coerce", utc=True)
+        known = parsed.notna().to_numpy()
+        times = np.where(known, parsed.dt.as_unit("us").astype("int64").to_numpy(), -1)
+        bad = int((~known).sum() + (np.diff(times[known]) < 0).sum())
+        if bad < fewest:
+            best, fewest = times, bad
+    if (best < 0).all():
+        raise ValueError("no times")
+    return best
+
+
+def in_order(time_us: Times) -> Times:
+    """Times that only grow; -1 where a row has none, or the same as the row before.
+
+    A clock that was put back goes on from where it was, by the step before; one that runs ahead leaves a gap.
+    """
+    known = np.flatnonzero(time_us >= 0)
+    if not len(known):
+        return time_us
+    step_us = np.diff(time_us[known])
+    last_good = np.maximum.accumulate(np.where(step_us > 0, np.arange(len(step_us)), -1))
+    before_us = np.where(last_good >= 0, step_us[last_good], 1_000_000)
+    grown_us = np.concatenate(([0], np.where(step_us < 0, before_us, step_us)))
+    ordered = np.full(len(time_us), -1, np.int64)
+    kept = grown_us > 0
+    kept[0] = True
+    ordered[known[kept]] = (time_us[known[0]] + np.cumsum(grown_us))[kept]
+    return ordered
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: no Parquet file") from error
+    with path.open(encoding="utf-8-sig") as lines:
+        header = lines.readline()
+    separator = max(",;\t", key=header.count)
+    return pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=str, keep_default_na=False)
+
+
+def _numbers(text: pd.Series[str]) -> Floats:
+    """Numbers, with decimal point or comma; NaN for anything else and for what is not finite."""
+    plain = pd.to_numeric(text, errors="coerce")
+    if plain.isna().all() and not pd.api.types.is_numeric_dtype(text):
+        plain = pd.to_numeric(text.astype(str).str.replace(",", ".", regex=False), errors="coerce")
+    column: Floats = plain.to_numpy(np.float64)
+    return np.where(np.isfinite(column), column, np.nan)
