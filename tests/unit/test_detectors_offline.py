@@ -183,3 +183,12 @@ def test_a_file_that_only_says_that_it_is_parquet(tmp_path: Path) -> None:
     path.write_bytes(b"time,flow\n1,2\n")
     with pytest.raises(ValueError, match=r"pump\.parquet: no Parquet file"):
         read(path, time_column="time")
+
+
+def test_times_are_given_back_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "pump.csv"
+    path.write_text('" time ","flow"\n1583748873.50,1\n,2\n1583748875.00,fault\n1583748876.00,inf\n')
+    given = read(path, time_column="time")
+    assert given.time_text == ("1583748873.50", "", "1583748875.00", "1583748876.00")
+    assert given.time_us.tolist() == [1583748873_500_000, -1, 1583748875_000_000, 1583748876_000_000]
+    np.testing.assert_array_equal(given.values[:, 0], [1, 2, np.nan, np.nan])
