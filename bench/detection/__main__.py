@@ -14,11 +14,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import skab
+from bench.detection import nab, skab
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "skab": skab.rows,
+    "nab": nab.rows,
 }
 
 
