@@ -1,0 +1,217 @@
+"""What 1.0 means: the level that a raw statistic may exceed no more often than a false-alarm budget allows.
+
+Set from healthy data alone. Where these hold enough excursions beyond the level sought it is a rank of them, whatever
+their distribution (conformal prediction); beyond, the highest excursions are continued by a generalised Pareto tail
+(peaks over threshold). The tail's shape and scale are never fitted to one value: the level is that of the predictive
+distribution over all of them, so that few data give a wider limit, and none at all give none (NaN).
+
+`limit` is for recordings: a share of rows. `Peaks` is for what runs: alarms in time, a few numbers a subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors.memory import Memory, Rows
+
+Floats = npt.NDArray[np.float64]
+
+MONTH_S = 30.4 * 86_400
+ALARMS_A_MONTH = 1.0
+"""The budget of a machine, all its streams and detectors together."""
+
+# Excursions beyond a level from which on a rank of them is better known than a tail: with ten its standard error is a
+# third of the rate.
+_ENOUGH = 10
+# Fewer scores than that say nothing of a tail.
+_FEWEST_SCORES = 20
+_FEWEST_PEAKS = 5
+# Of a recording the part that is taken for its tail: the first that holds forty excursions, or the last. Too much, and
+# the body bends the tail; too little, and nothing is left.
+_TAIL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+_IN_TAIL = 40
+_FEWEST_EXCURSIONS = 3
+_MOST_EXCESSES = 200
+# Shape of the tail before anything is seen: mean and deviation that Martins and Stedinger (2000) found for floods.
+# Heavier than any bounded statistic needs, lighter than what a dozen values alone could suggest.
+_SHAPE_MEAN, _SHAPE_DEVIATION = 0.10, 0.122
+# None of them is 0, the exponential tail, where the formulas divide by the shape.
+_SHAPES = np.linspace(-0.425, 0.625, 22)
+# Scales considered, in mean excesses.
+_SCALES = np.geomspace(0.25, 4.0, 17)
+_SHAPE = np.repeat(_SHAPES, len(_SCALES))
+_SCALE = np.tile(_SCALES, len(_SHAPES))
+_PRIOR = -0.5 * ((_SHAPE - _SHAPE_MEAN) / _SHAPE_DEVIATION) ** 2
+_FARTHEST = 1e4  # mean excesses beyond the threshold
+_HALVINGS = 40
+
+
+def limit(scores: Floats, share: float) -> float:
+    """The level that a share of healthy rows like these exceeds, in the scores' own unit.
+
+    Parameters
+    ----------
+    scores : float64 (N,)
+        Of healthy rows in order of time; NaN where there was no opinion. They may depend on one another: what counts
+        is how many excursions they hold, not how many rows.
+    share : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+        NaN where fewer than 20 rows have a score, or these hold fewer than three excursions.
+    """
+    said = scores[~np.isnan(scores)]
+    if len(said) < _FEWEST_SCORES:
+        return float("nan")
+    ordered = np.sort(said)
+    rank = int(np.ceil((len(said) + 1) * (1.0 - share)))
+    if rank <= len(said) and excursions(said, ordered[rank - 1]) >= _ENOUGH:
+        return float(ordered[rank - 1])
+    threshold, held = _threshold(said, ordered)
+    excess = np.sort(said[said > threshold] - threshold)
+    if not len(excess):
+        return threshold
+    if held < _FEWEST_EXCURSIONS:
+        return float("nan")
+    sample = excess[np.linspace(0, len(excess) - 1, min(len(excess), _MOST_EXCESSES)).astype(np.intp)]
+    informative = min(1.0, held / len(sample))
+    beyond = np.array([share * len(said) / len(excess)])
+    return float(threshold + exceeded(sample[None, :], beyond, informative)[0])
+
+
+def excursions(scores: Floats, level: float) -> float:
+    """How many independent excursions above a level the scores hold.
+
+    Their number of rows times the extremal index, by the gaps between them (Ferro and Segers 2003); never more than
+    there are runs of rows.
+    """
+    gaps = np.diff(np.flatnonzero(scores > level)).astype(np.float64)
+    if not len(gaps):
+        return float((scores > level).any())
+    if gaps.max() <= 2:
+        index = 2 * gaps.sum() ** 2 / (len(gaps) * (gaps**2).sum())
+    else:
+        spread = ((gaps - 1) * (gaps - 2)).sum()
+        index = 2 * (gaps - 1).sum() ** 2 / (len(gaps) * spread)
+    runs = 1 + np.count_nonzero(gaps > 1)
+    return float(min(index * (len(gaps) + 1), runs))
+
+
+def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
+    """The level that a share of further excesses exceeds, float64 (S,).
+
+    Parameters
+    ----------
+    excess : float64 (S, n)
+        Excesses over a threshold, not negative; NaN for fewer than n.
+    share : float64 (S,)
+        1 or more gives 0: the threshold itself.
+    informative : float
+        How much each excess counts: less than 1 where they depend on one another.
+
+    Notes
+    -----
+    Cost: some 20 µs a row. Fails where the statistic grows by more than its history shows: no tail foresees a change.
+    """
+    mean = np.nanmean(excess, axis=1)
+    mean = np.where(mean > 0, mean, 1.0)
+    scaled = excess[:, None, :] / (mean[:, None] * _SCALE)[:, :, None]
+    inside = 1.0 + _SHAPE[:, None] * scaled
+    with np.errstate(invalid="ignore", divide="ignore"):
+        steep = 1.0 + 1.0 / _SHAPE[:, None]
+        surprise = np.where(inside > 0, steep * np.log(inside), np.inf)
+    count = (~np.isnan(excess)).sum(axis=1)
+    fit = _PRIOR - informative * (np.nansum(surprise, axis=2) + count[:, None] * np.log(_SCALE))
+    weight = np.exp(fit - fit.max(axis=1, keepdims=True))
+    weight /= weight.sum(axis=1, keepdims=True)
+    low, high = np.zeros(len(excess)), np.full(len(excess), _FARTHEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2 if high.max() < 1 else np.sqrt((low + 1e-3) * (high + 1e-3)) - 1e-3
+        above = (weight * _survival(middle)).sum(axis=1) > share
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(share >= 1.0, 0.0, high) * mean
+
+
+class Peaks:
+    """The highest excursions of each subject of a `Memory`, and the level that its budget allows.
+
+    Time is cut into spells; a peak is a spell higher than both its neighbours, so that one long excursion is one peak.
+    Of all peaks the twelve highest are remembered, and over how many spells they came: 136 bytes a subject.
+    """
+
+    COLUMNS: Mapping[str, Any] = {
+        "peaks": np.full(12, np.nan),
+        "spell": np.int64(-1),
+        "spell_top": np.nan,
+        "tops": np.full(2, np.nan),
+        "spells": np.int64(0),
+    }
+    """What the memory must have among its columns."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def note(self, row: Rows, score: Floats, spell: npt.NDArray[np.int64]) -> Rows:
+        """Take one score of each of these subjects in health, and the number of the spell it is in.
+
+        Returns the rows of those whose peaks have changed.
+        """
+        memory = self._memory
+        over = (memory["spell"][row] != spell) & (memory["spell"][row] >= 0)
+        changed = self._close(row[over])
+        begun = memory["spell"][row] != spell
+        memory["spells"][row] += begun
+        memory["spell_top"][row] = np.where(begun, score, np.fmax(memory["spell_top"][row], score))
+        memory["spell"][row] = spell
+        return changed
+
+    def _close(self, row: Rows) -> Rows:
+        memory = self._memory
+        before, middle = memory["tops"][row].T
+        top = memory["spell_top"][row]
+        peak = (middle >= np.nan_to_num(before)) & (middle > np.nan_to_num(top))
+        memory["tops"][row] = np.stack((middle, top), axis=1)
+        at, height = row[peak], middle[peak]
+        peaks = memory["peaks"][at]
+        lowest = np.where(np.isnan(peaks), -np.inf, peaks).argmin(axis=1)
+        higher = ~(height <= peaks[np.arange(len(at)), lowest])
+        changed: Rows = at[higher]
+        memory["peaks"][changed, lowest[higher]] = height[higher]
+        return changed
+
+    def level(self, row: Rows, per_spell: float) -> Floats:
+        """The level exceeded by `per_spell` alarms a spell; NaN where fewer than five peaks were seen."""
+        memory = self._memory
+        peaks = np.sort(memory["peaks"][row], axis=1)
+        known = (~np.isnan(peaks)).sum(axis=1)
+        level = np.full(len(row), np.nan)
+        enough = known >= _FEWEST_PEAKS
+        if enough.any():
+            threshold = peaks[enough, 0]
+            expected = per_spell * memory["spells"][row[enough]]
+            level[enough] = threshold + exceeded(peaks[enough, 1:] - threshold[:, None], expected / (known[enough] - 1))
+        return level
+
+
+def _threshold(said: Floats, ordered: Floats) -> tuple[float, float]:
+    """Where the tail begins, and how many excursions it holds."""
+    for share in _TAIL_SHARES:
+        level = float(ordered[int(len(said) * (1.0 - share))])
+        held = excursions(said, level)
+        if held >= _IN_TAIL:
+            break
+    return level, held
+
+
+def _survival(level: Floats) -> Floats:
+    """Share of excesses above a level (S,), in mean excesses, by tail considered: float64 (S, tails)."""
+    inside = np.maximum(1.0 + _SHAPE * level[:, None] / _SCALE, 0.0)
+    with np.errstate(divide="ignore"):
+        share: Floats = np.where(inside > 0, inside ** (-1.0 / _SHAPE), 0.0)
+    return share
