@@ -97,7 +97,7 @@ def detect(
         Names of `COMPOSED`: these detectors alone.
     """
     time_us = in_order(recording.time_us)
-    trained = _trained(time_us, train_rows, train_until_us)
+    trained = training_rows(time_us, train_rows, train_until_us)
     known_us = time_us[:trained][time_us[:trained] >= 0]
     share = false_alarm_rate / max(1, len(set(_SHARING) & set(only)))
     streams = [
@@ -144,7 +144,7 @@ def run(
     until_us = None if train_until is None else int(parse_times(pd.Series([train_until]))[0])
     out.mkdir(parents=True, exist_ok=True)
     files = []
-    for path, name in zip(paths, _output_names(paths), strict=True):
+    for path, name in zip(paths, output_names(paths), strict=True):
         recording = read(path, time_column=time_column, ignore=ignore)
         detection = detect(recording, train_rows=train_rows, train_until_us=until_us, false_alarm_rate=false_alarm_rate)
         table = {
@@ -168,7 +168,7 @@ def run(
     return summary
 
 
-def _trained(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:
+def training_rows(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:
     """How many rows are training rows; 0 where no training is given."""
     if train_until_us is not None:
         return int(np.count_nonzero(np.maximum.accumulate(time_us) <= train_until_us))
@@ -225,7 +225,7 @@ def _score_machine(
     return score, lead
 
 
-def _output_names(paths: Sequence[Path]) -> list[str]:
+def output_names(paths: Sequence[Path]) -> list[str]:
     """Each file's own name; with its folder's before it where two files have the same."""
     names = [path.name for path in paths]
     return [
