@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import changepoints, nab, skab
+from bench.detection import changepoints, nab, simulated, skab
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
