@@ -5,7 +5,7 @@ What can't be read as a number is no reading, so gaps in a table are gaps in the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,19 +64,19 @@ class Recording:
 def read(path: Path, *, time_column: str, ignore: Sequence[str] = ()) -> Recording:
     """Read a CSV or, by its ending, a Parquet file.
 
-    The separator of a CSV is whichever of comma, semicolon and tab its first line has most of.
+    The separator of a CSV is whichever of comma, semicolon and tab its first line has most of, else blanks.
 
     Raises
     ------
     ValueError
         If there is no such time column, or it holds no times, or no other column holds numbers.
     """
-    frame = _table(path, time_column)
+    frame = table(path, as_text=[time_column])
     if time_column not in frame.columns:
         raise ValueError(f"{path}: no column {time_column}; there are {', '.join(frame.columns)}")
     text = frame[time_column].astype(str).fillna("").str.strip()
     dropped = {time_column, *(name.strip() for name in ignore)}
-    values = {name: _numbers(frame[name]) for name in frame.columns if name not in dropped}
+    values = {name: numbers(frame[name]) for name in frame.columns if name not in dropped}
     values = {name: column for name, column in values.items() if not np.isnan(column).all()}
     if not values:
         raise ValueError(f"{path}: no column of numbers beside {time_column}")
@@ -97,11 +97,11 @@ def parse_times(text: pd.Series[str]) -> Times:
     ValueError
         If no more than half can be read.
     """
-    numbers = _numbers(text)
-    if np.isfinite(numbers).mean() > 0.5:
-        largest = np.nanmax(np.abs(numbers))
+    plain = numbers(text)
+    if np.isfinite(plain).mean() > 0.5:
+        largest = np.nanmax(np.abs(plain))
         unit_us = 1e6 if largest < _MILLISECONDS_FROM else 1e3 if largest < _MICROSECONDS_FROM else 1.0
-        return np.where(np.isfinite(numbers), np.round(np.nan_to_num(numbers) * unit_us), -1).astype(np.int64)
+        return np.where(np.isfinite(plain), np.round(np.nan_to_num(plain) * unit_us), -1).astype(np.int64)
     sample = text.iloc[:: max(1, len(text) // _SAMPLED_ROWS)]
     worth_trying = [form for form in _TIME_FORMATS if (_as_written(sample, form) >= 0).mean() > _SAMPLE_READABLE]
     best, fewest = np.full(len(text), -1, np.int64), len(text) // 2 + 1
@@ -140,25 +140,51 @@ def in_order(time_us: Times) -> Times:
     return ordered
 
 
-def _table(path: Path, time_column: str) -> pd.DataFrame:
-    """A file's columns by their names without blanks around them; times as they are written."""
+def table(path: Path, *, as_text: Collection[str] = ()) -> pd.DataFrame:
+    """A file's columns by their names without blanks around them; those of `as_text` as they are written.
+
+    Fields may be separated by blanks, too. A first line of numbers alone, none of them asked for, is
+    no header: columns are then c1, c2, …
+
+    Raises
+    ------
+    ValueError
+        If there is no table in it.
+    """
     if path.suffix == ".parquet":
         try:
             frame = pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: no Parquet file") from error
     else:
-        with path.open(encoding="utf-8-sig") as lines:
-            header = lines.readline()
-        separator = max(",;\t", key=header.count)
-        titles = [title.strip('"') for title in header.rstrip("\r\n").split(separator)]
-        as_text = {title: str for title in titles if title.strip() == time_column}
-        frame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=as_text, low_memory=False)
+        frame = _separated(path, as_text)
     frame.columns = [str(name).strip() for name in frame.columns]
     return frame
 
 
-def _numbers(text: pd.Series[str]) -> Floats:
+def _separated(path: Path, as_text: Collection[str]) -> pd.DataFrame:
+    with path.open(encoding="utf-8-sig") as lines:
+        first = lines.readline().rstrip("\r\n")
+    separator = max(",;\t", key=first.count)
+    if separator not in first and first.strip().count(" "):
+        separator = r"\s+"
+    fields = first.split() if separator == r"\s+" else first.split(separator)
+    titles = [title.strip('"') for title in fields]
+    titled = np.isnan(numbers(pd.Series(titles, dtype=str))).any() or not set(titles).isdisjoint(as_text)
+    if not titled:
+        titles = [f"c{place + 1}" for place in range(len(fields))]
+    return pd.read_csv(
+        path,
+        sep=separator,
+        encoding="utf-8-sig",
+        header=0 if titled else None,
+        names=None if titled else titles,
+        dtype={title: str for title in titles if title.strip() in as_text},
+        low_memory=False,
+    )
+
+
+def numbers(text: pd.Series[str]) -> Floats:
     """Numbers, with decimal point or comma; NaN for anything else and for what is not finite."""
     plain = pd.to_numeric(text, errors="coerce")
     if plain.isna().all() and not pd.api.types.is_numeric_dtype(text):
