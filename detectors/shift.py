@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from detectors import rhythm
+from detectors import rhythm, spans
 from detectors.memory import Memory, Rows
-from detectors.rounds import departed_since, lengths, rounds
+from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
@@ -45,7 +45,7 @@ _HABIT_AFTER = 3
 _HABIT_REACH = 1.5
 # No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.
 _ACCEPT_SPANS = 120
-# A sum of a million of these still is a finite number.
+# Scores are finite.
 _HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
@@ -95,9 +95,7 @@ class Shift:
                 "time_us": np.int64(-1),
                 "gaps_us": rhythm.NO_GAPS,
                 "gaps_seen": np.int64(0),
-                "span": np.int64(-1),
-                "sum": 0.0,
-                "count": np.int64(0),
+                **spans.COLUMNS,
                 "fast": np.full(_FAST, np.nan),
                 "spans": np.int64(0),
                 "base": np.nan,
@@ -166,49 +164,14 @@ class Shift:
         row = rows[segment]
         interval_us = rhythm.interval_us(memory["gaps_us"][rows])
         width_us = np.maximum(_SPAN_INTERVALS * interval_us, _SHORTEST_SPAN_US)
-        span = batch.time_us[item] // width_us[segment]
-
-        first = np.concatenate(([True], segment[1:] != segment[:-1]))
-        opens = first | np.concatenate(([True], span[1:] != span[:-1]))
-        group = np.cumsum(opens) - 1
-        at = np.flatnonzero(opens)
-        group_row, group_span = row[at], span[at]
-        leads = first[at]
-        carries = leads & (memory["span"][group_row] == group_span)
-        total = np.where(carries, memory["sum"][group_row], 0.0)
-        count = np.where(carries, memory["count"][group_row], 0)
-        # An unbuffered sum in order: the same to the last bit however the readings were cut into batches.
-        np.add.at(total, group, np.clip(batch.value[item], -_HUGE, _HUGE))
-        np.add.at(count, group, 1)
-
-        closes_carried = leads & ~carries & (memory["count"][group_row] > 0)
-        last = np.concatenate((leads[1:], [True]))
-        # A span is over when the next one of its stream begins; the carried one comes before the first of the batch.
-        carried = np.flatnonzero(closes_carried)
-        done = np.flatnonzero(~last)
-        mean = np.concatenate(
-            (
-                memory["sum"][group_row[carried]] / memory["count"][group_row[carried]],
-                total[done] / count[done],
-            )
-        )
-        opened_by = np.concatenate((carried, done + 1))
-        order = np.argsort(opened_by, kind="stable")
-        opened_by, mean = opened_by[order], mean[order]
-        after = np.full(len(at), np.nan)
-        after[leads] = memory["score"][group_row[leads]]
-        if len(opened_by):
-            who = segment[at[opened_by]]
-            which = np.flatnonzero(np.concatenate(([True], who[1:] != who[:-1])))
-            for turn, close in rounds(lengths(which, len(who))):
-                target = opened_by[close]
-                now = rows[who[which[turn]]]
-                after[target] = self._take(now, mean[close], batch.time_us[item[at[target]]])
-        score[item] = after[group]
-
-        ends = np.flatnonzero(last)
-        memory["span"][group_row[ends]] = group_span[ends]
-        memory["sum"][group_row[ends]], memory["count"][group_row[ends]] = total[ends], count[ends]
+        gathered = spans.gather(memory, row, batch.time_us[item], batch.value[item], width_us[segment])
+        mean = gathered.total / gathered.count
+        after = np.full(len(gathered.row), np.nan)
+        after[gathered.leads] = memory["score"][gathered.row[gathered.leads]]
+        for now, close in gathered.turns():
+            target = gathered.opened_by[close]
+            after[target] = self._take(now, mean[close], batch.time_us[item[gathered.first_item[target]]])
+        score[item] = after[gathered.of_item]
 
     def _take(self, row: Rows, mean: Floats, now_us: npt.NDArray[np.int64]) -> Floats:
         """One span of each of these streams: the new scores."""
@@ -218,23 +181,23 @@ class Shift:
         fast = np.concatenate((fast[:, 1:], mean[:, None]), axis=1)
         memory["fast"][row] = fast
         memory["spans"][row] += 1
-        spans = memory["spans"][row]
+        seen = memory["spans"][row]
         departed = memory["departed_us"][row] >= 0
 
         self._settle(row, leaving, departed)
-        full = spans >= _FAST
+        full = seen >= _FAST
         ordered = np.sort(fast, axis=1)
         level = (ordered[:, _FAST // 2 - 1] + ordered[:, _FAST // 2]) / 2
         move = np.abs(level - memory["base"][row])
         steps = np.sort(np.abs(np.diff(fast, axis=1)), axis=1)[:, (_FAST - 1) // 2]
         margin = self._margins(row)
-        opinion = full & (spans >= self._learn_spans) & (memory["rough"][row] > 0)
+        opinion = full & (seen >= self._learn_spans) & (memory["rough"][row] > 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             worst = np.minimum(np.fmax(move / margin[0], steps / margin[1]), _HUGE)
         score = np.where(opinion, worst, np.nan)
 
         self._adapt(row, np.abs(mean - before), move, departed)
-        self._restart(row, level, spans, worst)
+        self._restart(row, level, seen, worst)
         self._turn(row, score, level, np.stack((move, steps), axis=1), now_us, departed)
         memory["score"][row] = score
         return score
