@@ -44,3 +44,40 @@ def detect(
         print_json(summary)
     else:
         say(f"done: {out}")
+
+
+def changepoints(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")],
+    time: Annotated[str, typer.Option(help="The column of time.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
+    train_rows: Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")] = None,
+    train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    false_alarm_rate: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows that may look like a change.")
+    ] = 0.02,
+    as_json: AsJson = False,
+) -> None:
+    """Find the moments at which a machine's behaviour changed: one line a change, with the row that shows it.
+
+    Example: bellwether changepoints pump.csv --time datetime --train-rows 400 --ignore anomaly --out changes
+    """
+    from detectors.changepoints import run
+
+    try:
+        summary = run(
+            files,
+            time_column=time,
+            out=out,
+            train_rows=train_rows,
+            train_until=train_until,
+            ignore=names(ignore),
+            false_alarm_rate=false_alarm_rate,
+            progress=lambda path: None if as_json else say(f"searched {path}"),
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    if as_json:
+        print_json(summary)
+    else:
+        say(f"done: {out}")

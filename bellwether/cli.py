@@ -55,6 +55,7 @@ rejects = typer.Typer(
 )
 app.add_typer(rejects, name="rejects")
 app.command()(analyses.detect)
+app.command()(analyses.changepoints)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]
