@@ -19,7 +19,7 @@ from ingest.forms import Decoded
 from ingest.reading import Numbers
 from store.connection import Session
 from store.devices import Doorkeeping
-from telemetry import QUANTITIES, Batch, Stream, StreamKey, Topic
+from telemetry import QUANTITIES, Batch, Stream, Topic
 
 # Too low turns a growing fleet away; too high lets one leaked credential fill the database with invented devices.
 MAX_DEVICES_PER_TENANT = 20_000
@@ -39,11 +39,13 @@ class Directory:
         self._tenants: set[str] = set()
         self._door = Doorkeeping()
         self._devices: Counter[str] = Counter()
-        self._unconfirmed: list[StreamKey] = []
-        self._met: list[int] = []  # devices without a stream, not confirmed
+        # Learnt since the last `confirm`.
+        self._new_streams: list[Stream] = []
+        self._new_machines: list[int] = []
 
     def load(self, conn: Session) -> list[Stream]:
         """Learn what the database knows."""
+        self.take_back()
         streams = rows.streams_known(conn)
         self._learn(streams)
         self.refresh(conn)
@@ -54,9 +56,11 @@ class Directory:
         return self._machines.get((tenant, device))
 
     def recall(self, conn: Session) -> None:
-        """Learn of all devices again: what was taken back may have been committed after all."""
+        """Learn of all devices again: what was not confirmed may have been committed after all."""
+        self.take_back()
         for machine, tenant, device in rows.devices_after(conn, 0):
             self._name(machine, tenant, device)
+        self.confirm()
 
     def refresh(self, conn: Session) -> None:
         """Learn of tenants, and of devices that others have made or that have said no more than their status."""
@@ -64,6 +68,7 @@ class Directory:
         self._door = store.devices.doorkeeping(conn)
         for machine, tenant, device in rows.devices_after(conn, max(self._machines.values(), default=0)):
             self._name(machine, tenant, device)
+        self.confirm()
 
     def turned_away(self, topic: Topic) -> tuple[str, str] | None:
         """Why a device's messages are not taken, with the tenant who may know of it, if any; None where they are."""
@@ -83,9 +88,9 @@ class Directory:
     def resolve(self, conn: Session, decoded: Decoded) -> tuple[npt.NDArray[np.int32], list[Stream]]:
         """Give the streams seen first their numbers: the stream of each reading, int32 (N,), and those streams.
 
-        They count as known once `confirm` says that the transaction has committed; until then `take_back` forgets them.
+        They are known for good once `confirm` says that the transaction has committed; until then `take_back` forgets
+        them.
         """
-        self._unconfirmed = decoded.unknown
         stream = decoded.batch.stream
         if not decoded.unknown:
             return stream, []
@@ -100,50 +105,31 @@ class Directory:
         outside: npt.NDArray[np.bool_] = (batch.value < lowest) | (batch.value > highest)
         return outside
 
-    def confirm(self) -> None:
-        """What was resolved last is in the database."""
-        self._unconfirmed = []
-        self._met = []
-
     def meet(self, conn: Session, devices: Collection[tuple[str, str]]) -> None:
         """Learn the numbers of devices that have just come into being, likewise until `confirm`."""
         unknown = [device for device in devices if device not in self._machines]
         if unknown:
             for machine, tenant, device in rows.devices_named(conn, unknown):
                 self._name(machine, tenant, device)
-                self._met.append(machine)
 
-    def drop_unnumbered(self) -> None:
-        """Forget the streams that a decoder has met and nobody has resolved: it, or what came after it, has failed."""
-        for device, points in list(self.numbers.items()):
-            for point in [point for point, number in points.items() if number < 0]:
-                del points[point]
-            if not points:
-                del self.numbers[device]
+    def confirm(self) -> None:
+        """What was learnt is in the database."""
+        self._new_streams = []
+        self._new_machines = []
 
     def take_back(self) -> None:
-        """Forget what was resolved last, unless it was confirmed: its numbers are those of no stream."""
-        for machine in self._met:
+        """Forget what was learnt and not confirmed: its numbers are those of no stream, and of no device."""
+        for machine in self._new_machines:
             tenant, device = self.names.pop(machine)
             del self._machines[tenant, device]
             self._devices[tenant] -= 1
-        self._met = []
-        if not self._unconfirmed:
-            return
-        for key in self._unconfirmed:
-            points = self.numbers.get((key.tenant, key.device), {})
-            points.pop(key.point, None)
+        for stream in self._new_streams:
+            points = self.numbers[stream.tenant, stream.device]
+            del points[stream.point]
             if not points:
-                self.numbers.pop((key.tenant, key.device), None)
-        gone = set(self._unconfirmed)
-        for stream in self.streams:
-            known = (stream.tenant, stream.device) in self.numbers
-            if stream.key in gone and not known and stream.machine in self.names:
-                del self.names[stream.machine]
-                del self._machines[stream.tenant, stream.device]
-                self._devices[stream.tenant] -= 1
-        self.streams = [stream for stream in self.streams if stream.key not in gone]
-        self._unconfirmed = []
+                del self.numbers[stream.tenant, stream.device]
+        del self.streams[len(self.streams) - len(self._new_streams) :]
+        self.confirm()
 
     def _learn(self, streams: list[Stream]) -> None:
         top = max((stream.id for stream in streams), default=-1) + 1
@@ -151,6 +137,7 @@ class Directory:
             self.machine_of = np.concatenate([self.machine_of, np.zeros(top, np.int32)])
             self._possible = np.concatenate([self._possible, np.zeros((2, top))], axis=1)
         self.streams += streams
+        self._new_streams += streams
         for stream in streams:
             self.numbers.setdefault((stream.tenant, stream.device), {})[stream.point] = stream.id
             quantity = QUANTITIES.get(stream.quantity, QUANTITIES["unknown"])
@@ -163,4 +150,5 @@ class Directory:
         if machine not in self.names:
             self.names[machine] = (tenant, device)
             self._machines[tenant, device] = machine
+            self._new_machines.append(machine)
             self._devices[tenant] += 1

@@ -97,12 +97,12 @@ def decode(
     played: Sequence[tuple[int, int]] = (),
     units_kept: Mapping[int, str] = NO_UNITS,
 ) -> Decoded:
-    """Decode a delivery.
+    """Decode a delivery. Changes nothing but what it returns: it can be done again, by other names and rules.
 
     Parameters
     ----------
     numbers
-        The streams known. Streams seen first are given negative numbers in it; the caller replaces those.
+        The streams known; those seen first are given negative numbers, which the caller replaces.
     arrived_us
         The time of arrival, which stands where a reading has no time of its own.
     turned_away

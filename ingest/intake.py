@@ -191,6 +191,12 @@ class Intake:
         ledger.note(conn, entry)
         return batch, entry
 
+    def refuse_played(self, conn: Session, replay: Replay, reason: str) -> Entry:
+        """One that was played and cannot be taken: it stays rejected, and adds nothing to the ledger."""
+        self._directory.take_back()
+        rejects.played(conn, [Outcome(replay, None, [reason])])
+        return Entry(replay.at_us)
+
 
 def _content_type(message: Message | Heard) -> str:
     return message.content_type if isinstance(message, Message) else ""

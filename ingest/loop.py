@@ -11,12 +11,9 @@ is slowed; memory holds one window and no more.
 from __future__ import annotations
 
 import logging
-import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 
@@ -27,9 +24,11 @@ from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
 from ingest import forms
 from ingest.attendance import Attendance
+from ingest.database import Database
 from ingest.detectors import detectors_for, rules_in_force
 from ingest.directory import Directory
 from ingest.forms import NO_MAPPINGS, TurnedAway
+from ingest.halving import whole_or_halves
 from ingest.intake import Intake
 from ingest.ledger import Ledger, acknowledgements
 from ingest.mapping import Mappings
@@ -37,11 +36,10 @@ from ingest.messages import Message, Source
 from ingest.metrics import Metrics
 from ingest.replays import Replays
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from store import edge_nodes, ledger, occurrences, rejects
-from store.connection import Session, connect, refused, unavailable
-from store.errors import Misconfigured, Refused, Unavailable
+from store import edge_nodes, ledger, occurrences
+from store.connection import Session
 from store.ledger import Entry
-from store.rejects import Outcome, Replay
+from store.rejects import Replay
 from telemetry import Batch, Quality, Stream, Topic
 
 log = logging.getLogger("bellwether.ingest")
@@ -55,11 +53,6 @@ ACKNOWLEDGE_EVERY_S = 1.0
 SETTLE_EVERY_S = 10.0
 SETTLE_AT_REST_S = 0.5
 LAG_AT_MOST_S = 10.0
-# How soon a database that is away is asked again. The last must stay small: it is how late we notice that it is back.
-_BACKOFF_FIRST_S = 0.2
-_BACKOFF_LAST_S = 3.0
-
-T = TypeVar("T")
 
 
 class Ingest:
@@ -97,23 +90,21 @@ class Ingest:
         sparkplug: Callable[[TurnedAway], SparkplugHost] | None = None,
     ) -> None:
         self._source = source
-        self._database_url = database_url
         self._attendance = Attendance(clock_us)
         self._clock_us = self._attendance.now_us
-        self._stopping = threading.Event()
-        self._conn: Session | None = None
         self._directory = Directory()
         self._sparkplug = sparkplug(self._directory.turned_away) if sparkplug else None
         self._rules: dict[str, list[Rule]] = {}
         self._watch = Watch({}, {})
         self._learnt: set[int] = set()  # machines noted as such
         self._metrics = metrics or Metrics()
+        self._database = Database(database_url, self._metrics.reconnected)
+        self._transact = self._database.transact
         self._ledger = Ledger()
         self._replays = Replays()
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._watch, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
-        self._awake = False
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._acknowledged_at = 0.0
@@ -150,12 +141,12 @@ class Ingest:
             self._apply([])
             self._settle(every_s=0.0)
         finally:
-            self._drop_connection()
+            self._database.close()
         log.info("stopped", extra=dict(self._counts))
 
     def stop(self) -> None:
         """No more waiting for a database that is away. The source is closed by its owner."""
-        self._stopping.set()
+        self._database.wait_no_more()
 
     def _fit_early(self, messages: Sequence[Message], arrived_us: int) -> Sequence[Message]:
         return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._intake.mappings)
@@ -184,38 +175,26 @@ class Ingest:
     # Storing --------------------------------------------------------------------------------------------------------
 
     def _store(self, messages: Sequence[Message | Heard], arrived_us: int) -> Batch:
-        """Store a delivery whole, in one transaction; the batch to be scored.
+        """Store a delivery whole, in one transaction, or all of it but what cannot be; the batch to be scored."""
+        lag_s = self._source.lag_s
 
-        A delivery that the database refuses for its content, or that we fail on, is halved until the guilty message is
-        found.
-        """
-        if not messages:
-            return Batch.empty()
-        begun = time.monotonic()
-        try:
-            lag_s = self._source.lag_s
-            batch, entry = self._transact(lambda conn: self._intake.append(conn, messages, arrived_us, lag_s))
+        def take(part: Sequence[Message | Heard]) -> tuple[Batch, Entry]:
+            begun = time.monotonic()
+            taken = self._transact(lambda conn: self._intake.append(conn, part, arrived_us, lag_s))
             self._metrics.commit(time.monotonic() - begun)
-        except (Unavailable, Misconfigured):
-            raise
-        except Exception as error:
-            if not isinstance(error, Refused):  # a mistake of ours must cost one message: it would come again for ever
-                log.exception("a delivery could not be stored", extra={"messages": len(messages)})
-                self._directory.drop_unnumbered()
-            if len(messages) > 1:
-                half = len(messages) // 2
-                return Batch.concat([
-                    self._store(messages[:half], arrived_us),
-                    self._store(messages[half:], arrived_us),
-                ])  # fmt: skip
-            reason = _reason(error)
-            entry = self._transact(lambda conn: self._intake.refuse(conn, messages[0], reason, arrived_us))
-            batch = Batch.empty()
-        self._directory.confirm()
-        self._attendance.confirm(arrived_us)
-        self._ledger.take(entry, self._directory.names)
-        self._count(entry, messages, batch, arrived_us)
-        return batch
+            return taken
+
+        def refuse(message: Message | Heard, reason: str) -> tuple[Batch, Entry]:
+            return Batch.empty(), self._transact(lambda conn: self._intake.refuse(conn, message, reason, arrived_us))
+
+        batches = []
+        for part, (batch, entry) in whole_or_halves(messages, take, refuse):
+            self._directory.confirm()
+            self._attendance.confirm(arrived_us)
+            self._ledger.take(entry, self._directory.names)
+            self._count(entry, part, batch, arrived_us)
+            batches.append(batch)
+        return Batch.concat(batches)
 
     def _count(self, entry: Entry, messages: Sequence[Message | Heard], batch: Batch, arrived_us: int) -> None:
         """What was committed, for whoever watches this process."""
@@ -237,21 +216,18 @@ class Ingest:
 
     def _play(self, replays: Sequence[Replay]) -> None:
         """Play rejected messages again, as if they had just been decoded; what comes of each is noted with it."""
-        try:
-            batch, entry = self._transact(lambda conn: self._intake.append_played(conn, replays))
-        except Refused as refusal:
-            if len(replays) > 1:
-                half = len(replays) // 2
-                self._play(replays[:half])
-                self._play(replays[half:])
-                return
-            outcome = Outcome(replays[0], None, [f"refused by the database: {refusal}"[:500]])
-            self._transact(lambda conn: rejects.played(conn, [outcome]))
-            return
-        self._directory.confirm()
-        self._ledger.take(entry, self._directory.names)
-        self._counts["played"] += len(replays)
-        self._apply(self._score(batch, self._clock_us()))
+
+        def take(part: Sequence[Replay]) -> tuple[Batch, Entry]:
+            return self._transact(lambda conn: self._intake.append_played(conn, part))
+
+        def refuse(replay: Replay, reason: str) -> tuple[Batch, Entry]:
+            return Batch.empty(), self._transact(lambda conn: self._intake.refuse_played(conn, replay, reason))
+
+        for part, (batch, entry) in whole_or_halves(replays, take, refuse):
+            self._directory.confirm()
+            self._ledger.take(entry, self._directory.names)
+            self._counts["played"] += len(part)
+            self._apply(self._score(batch, self._clock_us()))
 
     # Scoring --------------------------------------------------------------------------------------------------------
 
@@ -344,7 +320,7 @@ class Ingest:
             self._attendance.presence.recall(self._clock_us())
         self._saved_at = 0.0
         self._apply([])
-        self._awake = True
+        self._database.recall = self._recall
         log.info("awake", extra={"streams": len(streams)})
 
     def _recall(self, conn: Session) -> None:
@@ -404,57 +380,3 @@ class Ingest:
         if rules != self._rules:
             log.info("rules changed")
             self._take_rules(rules, self._directory.streams, self._watch.snapshot())
-
-    # The database ---------------------------------------------------------------------------------------------------
-
-    def _transact(self, work: Callable[[Session], T]) -> T:
-        """Do `work` in one transaction, again and again until the database is there to do it.
-
-        Raises
-        ------
-        Refused
-            The database will not have the content.
-        Unavailable
-            We are stopping, and the database is away.
-        """
-        backoff_s = _BACKOFF_FIRST_S
-        while True:
-            try:
-                with unavailable(), refused():
-                    if self._conn is None:
-                        self._conn = self._connect()
-                    with self._conn.transaction():
-                        return work(self._conn)
-            except Unavailable as error:
-                if self._stopping.is_set():
-                    raise
-                log.warning("database away", extra={"reason": str(error), "again_in_s": round(backoff_s, 1)})
-                self._drop_connection()
-                self._metrics.reconnected()
-                self._stopping.wait(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
-                backoff_s = min(2 * backoff_s, _BACKOFF_LAST_S)
-
-    def _connect(self) -> Session:
-        """A connection that makes us the only ingest of this database; one that has just died is waited for."""
-        conn = connect(self._database_url, "ingest")
-        with conn.transaction():
-            alone = rows.hold_ingest(conn)
-        if not alone:
-            conn.close()
-            raise Unavailable("another ingest works on this database")
-        if self._awake:
-            with conn.transaction():
-                self._recall(conn)
-        return conn
-
-    def _drop_connection(self) -> None:
-        if self._conn is not None:
-            self._conn.close()
-            self._conn = None
-
-
-def _reason(error: Exception) -> str:
-    """Why a message could not be stored, in words for a reject."""
-    if isinstance(error, Refused):
-        return f"refused by the database: {error}"[:500]
-    return f"could not be stored: {type(error).__name__}: {error}"[:500]

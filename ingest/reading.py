@@ -72,7 +72,10 @@ class Columns:
     Attributes
     ----------
     numbers
-        The streams known. Streams seen first are given negative numbers in it: -1 - their index in `unknown`.
+        The streams known.
+    fresh
+        All streams of those devices of which some are seen first: these have negative numbers, -1 - their index in
+        `unknown`.
     moment_us
         The time that stands for the next reading without one: a microsecond later each, so that what came together
         stays apart.
@@ -82,7 +85,7 @@ class Columns:
         In which unit the streams that are known are kept, by their number.
     """
 
-    numbers: Numbers
+    numbers: Mapping[tuple[str, str], Mapping[str, int]]
     arrived_us: int
     moment_us: int
     mended: Collection[tuple[str, str]] = ()
@@ -92,6 +95,7 @@ class Columns:
     value: list[float] = field(default_factory=list)
     quality: list[int] = field(default_factory=list)
     arrays: list[tuple[int, Batch]] = field(default_factory=list)  # with the index of the message
+    fresh: Numbers = field(default_factory=dict)
     unknown: list[StreamKey] = field(default_factory=list)
     units: list[str] = field(default_factory=list)  # that the device gave, by unknown stream
     counted: list[tuple[int, str, str, int, int]] = field(default_factory=list)
@@ -120,8 +124,9 @@ class Reader:
         self._index = index
         self._values = 0
         self._last: tuple[object, npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None = None
-        self._mended = (topic.tenant, topic.device) in columns.mended
-        self._points = columns.numbers.get((topic.tenant, topic.device), {})
+        device = topic.tenant, topic.device
+        self._mended = device in columns.mended
+        self._points = columns.fresh.get(device) or columns.numbers.get(device, {})
 
     # Time -----------------------------------------------------------------------------------------------------------
 
@@ -314,10 +319,12 @@ class Reader:
         columns, (tenant, device, _) = self._columns, self.topic
         columns.unknown.append(StreamKey(tenant, device, point))
         columns.units.append(unit)
-        # Remembered with its first point, not before: who sends nothing but rubbish stays unknown.
-        columns.numbers[tenant, device] = self._points
-        self._points[point] = -len(columns.unknown)
-        return -len(columns.unknown)
+        fresh = columns.fresh.setdefault((tenant, device), {})
+        if fresh is not self._points:
+            fresh.update(self._points)
+            self._points = fresh
+        fresh[point] = -len(columns.unknown)
+        return fresh[point]
 
 
 def _numbers(column: Sequence[Any] | npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], int]:

@@ -19,6 +19,7 @@ from servers import Database, RunningBroker
 from serving import ok, refused, served
 from waiting import until
 
+from ingest.forms import Decoded
 from ingest.intake import Intake
 from ingest.loop import Ingest
 from ingest.mapping import Mappings
@@ -77,6 +78,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def owner(database: Database) -> Iterator[Session]:
     with database.owner() as conn:
         yield conn
+
+
+class Killed(BaseException):
+    """What nothing catches."""
 
 
 class Fleet(Device):
@@ -189,18 +194,46 @@ def test_playing_is_stopped_and_goes_on(
         count += 1
         result = real(self, conn, replays)
         if count == 3:
-            raise RuntimeError("killed before the commit")
+            raise Killed("before the commit")
         return result
 
     monkeypatch.setattr(Intake, "append_played", dying)
-    with pytest.raises(AssertionError, match="killed"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
+    with pytest.raises(AssertionError, match="before the commit"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
         until(lambda: count >= 3)
-        until(lambda: running._conn is None)
+        until(lambda: running._database._conn is None)
     assert rejects.waiting(owner) == 300 - 2 * TOGETHER
     with ingesting(database, broker, RIGHT):
         assert {outcome for _, outcome in played(owner)} == {"stored"}
         figures = adds_up(database, owner)
     assert (figures["stored"], figures["played"], figures["messages"]) == (300, 300, 300)
+
+
+def test_a_mistake_of_ours_in_playing_costs_one_message_and_stops_nothing(
+    database: Database, broker: RunningBroker, owner: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be played is asked for no more: it would be tried again for ever."""
+    ts = now_ms() - 600_000
+    with ingesting(database, broker, WRONG), Fleet(broker) as fleet:
+        fleet.send(*({"ts": ts + number, "flow": number} for number in range(20)), topic="plant/pump")
+        until(lambda: len(rows(owner, "SELECT FROM rejects")) == 20)
+    before = adds_up(database, owner)
+    keep = Intake._keep
+
+    def mistaken(self: Intake, conn: Session, decoded: Decoded, arrived_us: int) -> Any:
+        if any(value == pytest.approx(13 * 0.06) for value in decoded.batch.value):
+            raise KeyError("thirteen")
+        return keep(self, conn, decoded, arrived_us)
+
+    monkeypatch.setattr(Intake, "_keep", mistaken)
+    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    with ingesting(database, broker, RIGHT), Device(broker) as pump:
+        assert [outcome for _, outcome in played(owner)] == [
+            "rejected again: could not be stored: KeyError: 'thirteen'" if number == 13 else "stored"
+            for number in range(20)
+        ]
+        assert adds_up(database, owner) == {**before, "stored": 19, "played": 19}
+        pump.send({"ts": ts, "flow": 1})
+        until_stored(database, 20)
 
 
 def test_nobodys_are_seen_and_played_by_the_owner_alone(
