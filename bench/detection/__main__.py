@@ -14,13 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import changepoints, nab, simulated, skab
+from bench.detection import changepoints, hydraulic, nab, simulated, skab
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "skab": skab.rows,
     "changepoints": changepoints.rows,
     "nab": nab.rows,
+    "hydraulic": hydraulic.rows,
     "simulated": simulated.rows,
 }
 
