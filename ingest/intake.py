@@ -6,10 +6,9 @@ taken back first, and stays once the transaction has committed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 import store.telemetry as rows
 from alarms.watch import Watch
@@ -17,6 +16,7 @@ from ingest import forms
 from ingest.attendance import Attendance
 from ingest.directory import Directory
 from ingest.forms import NOBODY, Decoded
+from ingest.kept import Kept
 from ingest.ledger import Ledger, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message
@@ -78,22 +78,16 @@ class Intake:
             units_kept=self._directory.units,
         )
         self._attendance.mend(decoded, messages, self._directory, arrived_us, lag_s)
-        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
+        kept = self._keep(conn, decoded, arrived_us)
         self._attendance.note(conn, decoded.statuses)
         self._directory.meet(conn, {(status.tenant, status.device) for status in decoded.statuses})
-        entry, refusals = self._account(conn, messages, decoded, stream, fate, late, blocks, arrived_us)
+        entry, refusals = self._account(conn, messages, decoded, kept, arrived_us)
         rejects.add(conn, refusals, arrived_us, self._room)
         ledger.note(conn, entry)
-        return batch, entry
+        return kept.batch, entry
 
-    def _keep(
-        self, conn: Session, decoded: Decoded, arrived_us: int
-    ) -> tuple[Batch, npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.bool_], Mapping[int, bool]]:
-        """Store what was decoded.
-
-        Returns the batch to be scored; of each reading its stream, its fate, and whether it is late; and of each
-        message with a block of raw vibration whether that is new.
-        """
+    def _keep(self, conn: Session, decoded: Decoded, arrived_us: int) -> Kept:
+        """Store what was decoded."""
         stream, new = self._directory.resolve(conn, decoded)
         self.watch.watch(new)
         readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
@@ -101,40 +95,36 @@ class Intake:
         readings = readings.flagged(Quality.LATE, late)
         readings = readings.flagged(Quality.IMPOSSIBLE, self._directory.impossible(readings))
         fate = np.full(len(readings), Fate.DROPPED, np.uint8)
-        kept = readings.time_us >= arrived_us - self._oldest_us
-        appended = rows.append(conn, readings.where(kept))
-        fate[kept] = appended.fate
+        taken = readings.time_us >= arrived_us - self._oldest_us
+        appended = rows.append(conn, readings.where(taken))
+        fate[taken] = appended.fate
         blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
         news = waveforms.append(conn, [block for _, block in blocks], arrived_us)
         is_new = {at: new for (at, _), new in zip(blocks, news, strict=True)}
-        return appended.batch, stream, fate, late, is_new
+        return Kept(appended.batch, self._directory.machine_of[stream], fate, late, is_new)
 
     def _account(
         self,
         conn: Session,
         messages: Sequence[Message | Heard],
         decoded: Decoded,
-        stream: npt.NDArray[np.int32],
-        fate: npt.NDArray[np.uint8],
-        late: npt.NDArray[np.bool_],
-        blocks: Mapping[int, bool],
+        kept: Kept,
         arrived_us: int,
     ) -> tuple[Entry, list[Refusal]]:
         """What the delivery adds to the ledger, and the rejects that are news."""
         machine_of = self._directory.machine_of_name
         again = copies(
             decoded,
-            fate,
+            kept.fate,
             self._ledger.sequences,
             machine_of,
             lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
             lambda index: messages[index].again,
         )
-        owner = self._directory.machine_of[stream]
-        entry, is_copy = entry_of(decoded, owner, fate, late, machine_of, again, arrived_us, blocks)
+        entry, is_copy = entry_of(decoded, kept, machine_of, again, arrived_us)
         taken = np.zeros(len(messages), bool)
         taken[decoded.message] = True
-        taken[list(blocks)] = True
+        taken[list(kept.blocks)] = True
         refusals = [
             Refusal(
                 reject,
@@ -160,12 +150,8 @@ class Intake:
         refusal = Refusal(reject, 0, _content_type(message), arrived_us, True, isinstance(message, Message))
         rejects.add(conn, [refusal], arrived_us, self._room)
         counts = ledger.tally(messages=1, messages_rejected=1, rejected=1)
-        machine = self._directory.machine_of_name(tenant, device)
-        if machine is not None:
-            entry = Entry(arrived_us, tallies={machine: counts})
-        else:
-            entry = Entry(arrived_us, others={tenant: counts})
-        entry.reasons = [reason]
+        entry = Entry(arrived_us, reasons=[reason])
+        entry.add(self._directory.machine_of_name(tenant, device), tenant, counts)
         ledger.note(conn, entry)
         return entry
 
@@ -184,12 +170,11 @@ class Intake:
             played=[(replay.at_us, replay.moment_us) for replay in whole],
             units_kept=directory.units,
         )
-        batch, stream, fate, late, blocks = self._keep(conn, decoded, arrived_us)
-        owner = directory.machine_of[stream]
-        entry, outcomes = entry_of_played(whole, decoded, owner, fate, late, blocks, directory.machine_of_name)
+        kept = self._keep(conn, decoded, arrived_us)
+        entry, outcomes = entry_of_played(whole, decoded, kept, directory.machine_of_name)
         rejects.played(conn, [*outcomes, *lost])
         ledger.note(conn, entry)
-        return batch, entry
+        return kept.batch, entry
 
     def refuse_played(self, conn: Session, replay: Replay, reason: str) -> Entry:
         """One that was played and cannot be taken: it stays rejected, and adds nothing to the ledger."""

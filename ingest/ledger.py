@@ -7,7 +7,6 @@ into the ledger once in a while, read from the journal again after a crash or a 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from alarms.events import AlarmEvent
 from alarms.losses import Losses
 from alarms.rules import Rule
 from ingest.forms import NOBODY, Decoded
+from ingest.kept import Kept
 from ingest.sequences import Run, Sequences
 from store.connection import Session
 from store.ledger import COUNTED, Entry, SequenceRow, Tally, hour_of, tally
@@ -24,13 +24,6 @@ from store.telemetry import Fate
 
 # Devices that are told what is stored, each second: in a larger fleet each has its turn later, so that it costs little.
 ACKNOWLEDGEMENTS_A_SECOND = 2000
-
-_COUNTED_AS = {
-    Fate.STORED: "stored",
-    Fate.DUPLICATE: "duplicates",
-    Fate.CONTESTED: "contested",
-    Fate.DROPPED: "dropped",
-}
 
 Names = Mapping[int, tuple[str, str]]
 """Tenant and device by the number of the machine."""
@@ -107,13 +100,10 @@ class Ledger:
 
 def entry_of(
     decoded: Decoded,
-    owner: npt.NDArray[np.int32],
-    fate: npt.NDArray[np.uint8],
-    late: npt.NDArray[np.bool_],
+    kept: Kept,
     machine_of: Callable[[str, str], int | None],
     again: Collection[int],
     at_us: int,
-    blocks: Mapping[int, bool] = MappingProxyType({}),
 ) -> tuple[Entry, npt.NDArray[np.bool_]]:
     """What a delivery adds to the ledger; and which of its messages are copies, shape (M,): their rejects are no news.
 
@@ -123,59 +113,40 @@ def entry_of(
 
     Parameters
     ----------
-    owner, fate, late
-        Of each reading of `decoded`: the number of its device, and so on. Shape (N,).
     machine_of
         The number of a device, None where it has none.
     again
         Messages that are known to have been rejected before.
-    blocks
-        Of messages that hold a block of raw vibration, whether it is new.
     """
     messages, parties = len(decoded.party), len(decoded.parties)
 
-    def count(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.bincount(decoded.message[which], minlength=messages)
+    def any_is(fate: Fate) -> npt.NDArray[np.bool_]:
+        return np.bincount(decoded.message[kept.fate == fate], minlength=messages) > 0
 
-    stored, contested = count(fate == Fate.STORED), count(fate == Fate.CONTESTED)
-    duplicates, dropped = count(fate == Fate.DUPLICATE), count(fate == Fate.DROPPED)
-    rejected = np.bincount(np.array([index for index, _ in decoded.rejected], np.int64), minlength=messages)
-    fresh = stored + contested > 0
-    known = np.zeros(messages, bool)
+    fresh = kept.fresh(decoded)
+    known = any_is(Fate.DUPLICATE)
     known[list(again)] = True
-    for index, is_new in blocks.items():
-        fresh[index] |= is_new
-        known[index] |= not is_new
-    is_duplicate = ~fresh & ((duplicates > 0) | known)
-    is_dropped = ~fresh & ~is_duplicate & (dropped > 0)
+    known[[message for message, is_new in kept.blocks.items() if not is_new]] = True
+    rejected = np.bincount(np.array([index for index, _ in decoded.rejected], np.int64), minlength=messages)
+    is_duplicate = ~fresh & known
+    is_dropped = ~fresh & ~is_duplicate & any_is(Fate.DROPPED)
     is_rejected = ~fresh & ~is_duplicate & ~is_dropped & (rejected > 0)
-    is_stored = ~is_duplicate & ~is_dropped & ~is_rejected
     rejected[is_duplicate] = 0  # what is wrong in a copy is known
     by_message = {
-        "messages": np.ones(messages, np.int64),
-        "messages_stored": is_stored,
+        "messages": np.ones(messages, bool),
+        "messages_stored": ~is_duplicate & ~is_dropped & ~is_rejected,
         "messages_duplicate": is_duplicate,
         "messages_rejected": is_rejected,
         "messages_dropped": is_dropped,
-        "stored": stored,
-        "duplicates": duplicates,
-        "late": count(late & (fate == Fate.STORED)),
-        "contested": contested,
-        "dropped": dropped,
         "rejected": rejected,
     }
     totals = np.zeros((parties, len(rows.COUNTS)), np.int64)
-    for column, name in enumerate(rows.COUNTS):
-        if name in by_message:
-            totals[:, column] = np.bincount(decoded.party, by_message[name], parties)
-    entry = Entry(at_us)
-    for (tenant, device), counts in zip(decoded.parties, totals, strict=True):
-        machine = machine_of(tenant, device)
-        if machine is not None:
-            entry.tallies[machine] = counts
-        else:
-            entry.others[tenant] = entry.others.get(tenant, 0) + counts
-    _share_out(entry, decoded, owner, fate, late, machine_of, is_duplicate)
+    for name, counts in by_message.items():
+        totals[:, rows.COUNTS.index(name)] = np.bincount(decoded.party, counts, parties)
+    entry = Entry(at_us, tallies=kept.tallies())
+    for (tenant, device), total in zip(decoded.parties, totals, strict=True):
+        entry.add(machine_of(tenant, device), tenant, total)
+    _share_out(entry, decoded, machine_of, is_duplicate)
     entry.counted = _counted(decoded, fresh | is_rejected, machine_of)
     for status in decoded.statuses:
         machine = machine_of(status.tenant, status.device)
@@ -187,34 +158,15 @@ def entry_of(
 def _share_out(
     entry: Entry,
     decoded: Decoded,
-    owner: npt.NDArray[np.int32],
-    fate: npt.NDArray[np.uint8],
-    late: npt.NDArray[np.bool_],
     machine_of: Callable[[str, str], int | None],
     is_copy: npt.NDArray[np.bool_],
 ) -> None:
-    """Give the readings and the refused parts of messages of several devices to the device that each is of."""
-
-    def counts(machine: int | None, tenant: str) -> Tally:
-        if machine is not None:
-            return entry.tallies.setdefault(machine, tally())
-        return entry.others.setdefault(tenant, tally())
-
-    def move(index: int, machine: int | None, tenant: str, what: str) -> None:
-        whose = decoded.parties[decoded.party[index]]
-        column = rows.COUNTS.index(what)
-        counts(machine_of(*whose), whose[0])[column] -= 1
-        counts(machine, tenant)[column] += 1
-
-    for index in decoded.several:
-        for reading in np.flatnonzero(decoded.message == index).tolist():
-            move(index, int(owner[reading]), "", _COUNTED_AS[fate[reading]])
-            if late[reading] and fate[reading] == Fate.STORED:
-                move(index, int(owner[reading]), "", "late")
+    """Give the refused parts of messages of several devices to the device that each is of."""
     for index, reject in decoded.rejected:
         if index in decoded.several and not is_copy[index]:
-            tenant, device = reject.tenant or NOBODY, reject.device or NOBODY
-            move(index, machine_of(tenant, device), tenant, "rejected")
+            first, whose = decoded.parties[decoded.party[index]], (reject.tenant or NOBODY, reject.device or NOBODY)
+            entry.add(machine_of(*first), first[0], tally(rejected=-1))
+            entry.add(machine_of(*whose), whose[0], tally(rejected=1))
 
 
 def copies(

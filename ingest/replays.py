@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from ingest.forms import NOBODY, Decoded
+from ingest.kept import Kept
 from ingest.messages import Message
 from store import rejects
 from store.connection import Session
-from store.ledger import Entry, hour_of, tally
+from store.ledger import COUNTS, Entry, hour_of, tally
 from store.rejects import Outcome, Replay
-from store.telemetry import Fate
 
 # How often the table is asked while nothing is wanted.
 LOOK_EVERY_S = 5.0
@@ -31,6 +30,8 @@ BATCH = 1000
 # Too low: a commit for every message. Too high: a turn takes longer than it may.
 TOGETHER = 50
 NOTHING = "nothing in it to store"
+# What was there before, or is too old, is no news of a message that was counted when it came.
+_NOT_COUNTED = [COUNTS.index("duplicates"), COUNTS.index("dropped")]
 
 
 class Replays:
@@ -85,42 +86,20 @@ def message_of(replay: Replay) -> Message:
 
 
 def entry_of_played(
-    replays: Sequence[Replay],
-    decoded: Decoded,
-    owner: npt.NDArray[np.int32],
-    fate: npt.NDArray[np.uint8],
-    late: npt.NDArray[np.bool_],
-    blocks: Mapping[int, bool],
-    machine_of: Callable[[str, str], int | None],
+    replays: Sequence[Replay], decoded: Decoded, kept: Kept, machine_of: Callable[[str, str], int | None]
 ) -> tuple[Entry, list[Outcome]]:
     """What playing messages adds to the ledger, in the hour in which they came; and what became of each.
 
     Their readings are stored like any; that a message was received and rejected stays as it is. Where nothing of it had
     been taken before, it counts as played beside that.
-
-    Parameters
-    ----------
-    owner, fate, late
-        Of each reading of `decoded`: the number of its device, and so on. Shape (N,).
-    blocks
-        Of messages with a block of raw vibration, whether that is new.
     """
-    entry = Entry(replays[0].at_us if replays else 0)
-    stored = fate == Fate.STORED
-    for machine in np.unique(owner).tolist():
-        of = owner == machine
-        entry.tallies[machine] = tally(
-            stored=int(np.count_nonzero(of & stored)),
-            late=int(np.count_nonzero(of & stored & late)),
-            contested=int(np.count_nonzero(of & (fate == Fate.CONTESTED))),
-        )
-    fresh = np.zeros(len(replays), bool)
-    fresh[decoded.message[stored | (fate == Fate.CONTESTED)]] = True
+    entry = Entry(replays[0].at_us if replays else 0, tallies=kept.tallies())
+    for counts in entry.tallies.values():
+        counts[_NOT_COUNTED] = 0
+    fresh = kept.fresh(decoded)
     known = np.zeros(len(replays), bool)
     known[decoded.message] = True
-    for index, is_new in blocks.items():
-        fresh[index] |= is_new
-        known[index] = True
+    known[list(kept.blocks)] = True
     still: list[list[str]] = [[] for _ in replays]
     for index, reject in decoded.rejected:
         still[index].append(reject.reason)
@@ -130,11 +109,7 @@ def entry_of_played(
         outcomes.append(Outcome(replay, taken, still[index] or [NOTHING]))
         if fresh[index] and replay.alone:
             tenant, device = replay.tenant or NOBODY, replay.device or NOBODY
-            party = machine_of(tenant, device)
-            if party is not None:
-                entry.tallies[party] = entry.tallies.get(party, tally()) + tally(played=1)
-            else:
-                entry.others[tenant] = entry.others.get(tenant, tally()) + tally(played=1)
+            entry.add(machine_of(tenant, device), tenant, tally(played=1))
     return entry, outcomes
 
 

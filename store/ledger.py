@@ -82,6 +82,13 @@ class Entry:
     held: list[tuple[int, int, int]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
+    def add(self, machine: int | None, tenant: str, counts: Tally) -> None:
+        """Count more for a device; without a number, for whoever of the tenant's is none of ours."""
+        if machine is not None:
+            self.tallies[machine] = self.tallies.get(machine, 0) + counts
+        else:
+            self.others[tenant] = self.others.get(tenant, 0) + counts
+
     def total(self) -> Tally:
         """All of it together."""
         together = tally()
