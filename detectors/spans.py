@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from detectors.memory import Memory, Rows
 from detectors.rounds import Index, lengths, rounds
 
 Floats = npt.NDArray[np.float64]
+Figure = tuple[np.ufunc, npt.ArrayLike, float]
+"""How the readings of a span make one number: what gathers them, what each gives (N,), and the number of none."""
 # A sum of a million of these still is a finite number.
 HUGE = 1e300
 
@@ -42,6 +45,8 @@ class Spans:
         For each span that was closed: the span that was opened then.
     total, count, low, high : float64 or int64 (K,)
         Of the readings in it. `low` and `high` are 0 where they are not remembered.
+    others : mapping of str to array (K,)
+        Of the `Figure`s asked for, by name.
     """
 
     row: Rows
@@ -53,6 +58,7 @@ class Spans:
     count: npt.NDArray[np.int64]
     low: Floats
     high: Floats
+    others: Mapping[str, npt.NDArray[Any]]
 
     def turns(self) -> Iterator[tuple[Rows, Index]]:
         """The spans closed, taken by all subjects together: the rows of the memory, each once, and which spans."""
@@ -70,11 +76,12 @@ def gather(
     value: Floats,
     width_us: npt.NDArray[np.int64],
     extremes: bool = False,
+    others: Mapping[str, Figure] = MappingProxyType({}),
 ) -> Spans:
     """Take readings, sorted by subject and time, into the spans of their subjects' memory.
 
     `row` (N,) is the memory's row of each reading, `width_us` (N,) how long its spans are; with `extremes` the memory
-    has the columns `EXTREMES` too.
+    has the columns `EXTREMES` too, and with `others` one of each of their names.
     """
     span = time_us // width_us
     first = np.concatenate(([True], row[1:] != row[:-1]))
@@ -104,5 +111,6 @@ def gather(
     low = high = np.zeros(len(order))
     if extremes:
         low, high = column("low", np.minimum, clipped, np.inf), column("high", np.maximum, clipped, -np.inf)
+    more = {name: column(name, *figure) for name, figure in others.items()}
     memory["span"][owner[ends]] = number[ends]
-    return Spans(owner, group, at, leads, opened_by[order], total, count, low, high)
+    return Spans(owner, group, at, leads, opened_by[order], total, count, low, high, more)
