@@ -84,6 +84,8 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("flatline", "flatline", "instrument", ((1.0, Severity.MEDIUM),), on_delay_s=60, off_delay_s=60),
     # A device that comes and goes is one alarm until it has been there for a minute.
     Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
+    # A score of drift holds for hours: there is no passing disturbance to wait for.
+    Rule("drift", "drift", "condition", ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)), deadband=0.3),
     # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
     Rule("site_lost", "site", "site", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
     # Sequence numbers that never came: one alarm until nothing more was lost for an hour.

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from detectors import Detector, Flatline, Limit, Limits, Multivariate, Shift, Silence
+from detectors import Detector, Drift, Flatline, Limit, Limits, Multivariate, Shift, Silence
 from telemetry import Batch, Stream
 
 POINTS = 8
@@ -48,6 +48,8 @@ def _detectors() -> dict[str, Detector]:
         "limits": Limits(lambda stream: limit),
         "flatline": Flatline(),
         "shift": Shift(),
+        # A day goes by in the time that others need to warm up.
+        "drift": Drift(learn_s=WARM_UP_S / 2),
         "multivariate": Multivariate(),
         "silence": Silence(),
     }

@@ -1,5 +1,6 @@
 """Score streams: one method a file, all behind `Detector`; `DETECTORS` names them."""
 
+from detectors.drift import Drift
 from detectors.flatline import Flatline
 from detectors.limits import Limit, Limits
 from detectors.multivariate import Multivariate
@@ -11,6 +12,7 @@ DETECTORS: dict[str, type] = {
     "limits": Limits,
     "flatline": Flatline,
     "shift": Shift,
+    "drift": Drift,
     "multivariate": Multivariate,
     "silence": Silence,
 }
@@ -18,6 +20,7 @@ DETECTORS: dict[str, type] = {
 __all__ = [
     "DETECTORS",
     "Detector",
+    "Drift",
     "Evidence",
     "Flatline",
     "Limit",

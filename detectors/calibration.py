@@ -46,7 +46,8 @@ _SCALES = np.geomspace(0.25, 4.0, 17)
 _SHAPE = np.repeat(_SHAPES, len(_SCALES))
 _SCALE = np.tile(_SCALES, len(_SHAPES))
 _PRIOR = -0.5 * ((_SHAPE - _SHAPE_MEAN) / _SHAPE_DEVIATION) ** 2
-_FARTHEST = 1e4  # mean excesses beyond the threshold
+# Where the level is sought, in mean excesses beyond the threshold.
+_NEAREST, _FARTHEST = 1e-3, 1e4
 _HALVINGS = 40
 
 
@@ -120,8 +121,7 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
     Cost: some 20 µs a row. Fails where the statistic grows by more than its history shows: no tail foresees a change.
     """
     mean = np.nanmean(excess, axis=1)
-    mean = np.where(mean > 0, mean, 1.0)
-    scaled = excess[:, None, :] / (mean[:, None] * _SCALE)[:, :, None]
+    scaled = excess[:, None, :] / (np.where(mean > 0, mean, 1.0)[:, None] * _SCALE)[:, :, None]
     inside = 1.0 + _SHAPE[:, None] * scaled
     with np.errstate(invalid="ignore", divide="ignore"):
         steep = 1.0 + 1.0 / _SHAPE[:, None]
@@ -132,10 +132,11 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
     weight /= weight.sum(axis=1, keepdims=True)
     low, high = np.zeros(len(excess)), np.full(len(excess), _FARTHEST)
     for _ in range(_HALVINGS):
-        middle = (low + high) / 2 if high.max() < 1 else np.sqrt((low + 1e-3) * (high + 1e-3)) - 1e-3
+        middle = np.sqrt((low + _NEAREST) * (high + _NEAREST)) - _NEAREST
         above = (weight * _survival(middle)).sum(axis=1) > share
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(share >= 1.0, 0.0, high) * mean
+    level: Floats = np.where(share >= 1.0, 0.0, high) * mean
+    return level
 
 
 class Peaks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -48,16 +49,57 @@ def stays_us(readings: Sequence[Reading], gaps_us: int, most_us: int) -> list[in
     return ages
 
 
-def spans(readings: Sequence[Reading], width_us: int) -> Iterator[float]:
-    """Means of the readings in each span of time that is over."""
+def spans(readings: Sequence[Reading], width_us: int, trimmed: bool = False) -> Iterator[float]:
+    """Means of the readings in each span of time that is over; without the highest and the lowest, for `trimmed`."""
     held: list[float] = []
     number = None
     for time_us, value in readings:
         if number is not None and time_us // width_us != number:
-            yield statistics.fmean(held)
+            yield statistics.fmean(sorted(held)[1:-1] if trimmed and len(held) > 2 else held)
             held = []
         number = time_us // width_us
         held.append(value)
+
+
+def tail_level(excesses: Sequence[float], share: float, informative: float) -> float:
+    """The level that a share of further excesses exceeds, averaged over all tails by how well they fit."""
+    mean = statistics.fmean(excesses)
+    tails = [(shape, scale * mean) for shape in np.linspace(-0.425, 0.625, 22) for scale in np.geomspace(0.25, 4.0, 17)]
+
+    def above(level: float, shape: float, scale: float) -> float:
+        inside = 1 + shape * level / scale
+        return inside ** (-1 / shape) if inside > 0 else 0.0
+
+    def fit(shape: float, scale: float) -> float:
+        density = [above(excess, shape, scale) ** (1 + shape) / scale for excess in excesses]
+        prior = math.exp(-0.5 * ((shape - 0.10) / 0.122) ** 2)
+        return prior * math.prod(each * mean for each in density) ** informative
+
+    weights = [fit(*tail) for tail in tails]
+    low, high = 0.0, 1e4 * mean
+    for _ in range(50):
+        middle = (low + high) / 2
+        expected = sum(weight * above(middle, *tail) for weight, tail in zip(weights, tails, strict=True))
+        low, high = (middle, high) if expected > share * sum(weights) else (low, middle)
+    return high
+
+
+def drift_scores(means: Sequence[float], false_alarm_rate: float) -> list[float]:
+    """Score after each span of a stream that is never accepted as it is."""
+    levels = [statistics.median(means[n - 6 : n]) if n >= 6 else math.nan for n in range(1, len(means) + 1)]
+    learnt = levels[5:48:3]
+    base = statistics.median(learnt[7:])
+    away = sorted(abs(level - base) for level in learnt)
+    share = false_alarm_rate * 15 / 8
+    limit = away[7] + tail_level([each - away[7] for each in away[7:]], share, 0.5)
+    rough = statistics.fmean(abs(b - a) for a, b in itertools.pairwise(means[:48]))
+    deviation = rough * math.sqrt(math.pi) / 2
+    sure = statistics.NormalDist().inv_cdf(1 - false_alarm_rate / 2)
+    limit = max(limit, sure * deviation * math.sqrt(math.pi / 2 / 6))
+    return [
+        math.nan if age < 48 else abs(level - base) / (limit * math.sqrt(max(1.0, age / 48)))
+        for age, level in enumerate(levels, start=1)
+    ]
 
 
 def shift_scores(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from naive import tail_level
 from scipy.signal import lfilter
 
 from detectors.calibration import Peaks, exceeded, excursions, limit
@@ -78,6 +79,14 @@ def test_a_tail_is_that_of_what_is_drawn_from_it() -> None:
     np.testing.assert_allclose(exceeded(excess, np.full(50, 0.01)).mean(), np.log(100), rtol=0.1)
     assert (exceeded(excess, np.full(50, 1.5)) == 0).all()
     assert exceeded(excess[:1], np.array([0.1]))[0] == exceeded(excess, np.full(50, 0.1))[0]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.01, 0.0005])
+def test_the_tail_is_that_of_the_slow_version(share: float) -> None:
+    rng = np.random.default_rng(7)
+    for excess in (rng.exponential(size=8), rng.uniform(size=12) * 1e-3, np.abs(rng.standard_t(2, size=15))):
+        got = exceeded(excess[None, :], np.array([share]), 0.5)[0]
+        assert got == pytest.approx(tail_level(excess, share, 0.5), rel=1e-6)
 
 
 def peaks_of(scores: np.ndarray, per_spell: int) -> tuple[Peaks, np.ndarray]:
