@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alarms.events import AlarmEvent, Kind, Severity, event_id, occurrence_id
+from alarms.lessons import NO_PATIENCE, Patience
 from alarms.messages import message
 from alarms.presence import DETECTOR as SITE
 from alarms.presence import Place, Presence, Site
@@ -52,6 +53,7 @@ class Condition:
     peak: float
     below_since_us: int | None = None
     raised: Severity | None = None
+    patience: Patience = NO_PATIENCE
 
 
 class _Explains(Protocol):
@@ -92,6 +94,7 @@ class Watch:
         # By detector and subject; None: not watched.
         self._governing: dict[str, dict[int, Rule | None]] = {name: {} for name in (*detectors, SITE)}
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in (*detectors, SITE)}
+        self._patience: Mapping[tuple[str, int], Patience] = {}
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
         self._learnt: set[int] = set()
 
@@ -126,6 +129,10 @@ class Watch:
             rule = governing(self._rules.get(site.tenant, ()), SITE, stands_for, machine_wide=True)
             self._sites[site.subject] = stands_for
             self._governing[SITE][site.subject] = rule if rule and rule.enabled else None
+
+    def teach(self, patience: Mapping[tuple[str, int], Patience]) -> None:
+        """What verdicts have taught, by detector and subject. Alarms that stand are left to return by themselves."""
+        self._patience = patience
 
     def excuse(self, by_us: int) -> None:
         """Nobody could have been heard for so long, or the clock was set by so much: it counts against nobody."""
@@ -262,9 +269,10 @@ class Watch:
                 edges += _abandoned(condition)
                 condition = None
             if rule is not None:
+                patience = self._patience.get((name, subject), NO_PATIENCE)
                 rows = slice(*np.searchsorted(scores.subject, [subject, subject + 1]))
                 for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
-                    condition, made = _turn(condition, rule, time_us, score, now_us)
+                    condition, made = _turn(condition, rule, patience, time_us, score, now_us)
                     edges += made
             if condition is None:
                 conditions.pop(subject, None)
@@ -374,7 +382,7 @@ class _Edge:
 
 
 def _turn(
-    condition: Condition | None, rule: Rule, time_us: int, score: float, now_us: int
+    condition: Condition | None, rule: Rule, patience: Patience, time_us: int, score: float, now_us: int
 ) -> tuple[Condition | None, list[_Edge]]:
     """One score of one subject: the condition after it, and the edges it makes. NaN changes nothing."""
     if math.isnan(score) or (condition is None and score < 1.0):
@@ -382,12 +390,13 @@ def _turn(
     if condition is None:
         condition = Condition(rule, since_us=time_us, seen_us=time_us, noticed_us=now_us, score=score, peak=score)
     condition.rule = rule
+    condition.patience = patience
     condition.seen_us = time_us
     condition.score = score
     condition.peak = max(condition.peak, score)
     if score >= 1.0:
         condition.below_since_us = None
-        return condition, _worse(condition, time_us) if time_us >= condition.since_us + _us(rule.on_delay_s) else []
+        return condition, _worse(condition, time_us) if time_us >= condition.since_us + _delay_us(condition) else []
     if score < 1.0 - rule.deadband:
         if condition.raised is None:
             return None, []
@@ -417,11 +426,17 @@ def _worse(condition: Condition, at_us: int) -> list[_Edge]:
 
 def _by_the_clock(condition: Condition, now_us: int) -> list[_Edge]:
     """The raise that is due though no further reading has come, where the stream lives in the present."""
-    delay_us = _us(condition.rule.on_delay_s)
+    delay_us = _delay_us(condition)
     present = abs(condition.noticed_us - condition.since_us) < _PRESENT_US
     if condition.raised is None and present and condition.score >= 1.0 and now_us - condition.noticed_us >= delay_us:
         return _worse(condition, condition.since_us + delay_us)
     return []
+
+
+def _delay_us(condition: Condition) -> int:
+    """How long a condition must have lasted to be raised, or to get worse."""
+    patient = condition.raised is None and condition.score < condition.patience.level
+    return _us(max(condition.rule.on_delay_s, condition.patience.lasting_s if patient else 0.0))
 
 
 def _us(seconds: float) -> int:
