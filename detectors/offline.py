@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from detectors.drift import Drift
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
 from detectors.recordings import Floats, Recording, Times, in_order, parse_times, read
@@ -27,6 +28,9 @@ from telemetry import Batch, Stream
 _ROWS_FOR_THE_GRID = 18
 _FEWEST_LEARN_ROWS = 20
 _MACHINE = 1
+# A machine runs in for longer than a short training, and what comes and goes in less than half an hour is no drift.
+_DRIFT_LEARNS_INTERVALS = 240
+_DRIFT_LEARNS_S = 2400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +59,17 @@ def _multivariate(training: Training) -> Multivariate:
     )
 
 
+def _drift(training: Training) -> Drift:
+    if len(training.time_us) < 2:
+        return Drift(false_alarm_rate=training.share)
+    interval_s = float(np.median(np.diff(training.time_us))) / 1e6
+    trained_s = float(training.time_us[-1] - training.time_us[0]) / 1e6
+    return Drift(max(trained_s, _DRIFT_LEARNS_INTERVALS * interval_s, _DRIFT_LEARNS_S), training.share)
+
+
 COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
     "shift": lambda _: Shift(),
+    "drift": _drift,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,
 }

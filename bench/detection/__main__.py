@@ -14,14 +14,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import changepoints, hydraulic, nab, simulated, skab
+from bench.detection import changepoints, cmapss, hydraulic, ims, nab, pronostia, simulated, skab, xep
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "skab": skab.rows,
     "changepoints": changepoints.rows,
+    "cmapss": cmapss.rows,
     "nab": nab.rows,
     "hydraulic": hydraulic.rows,
+    "pronostia": pronostia.rows,
+    "ims": ims.rows,
+    "xep": xep.rows,
     "simulated": simulated.rows,
 }
 
