@@ -21,6 +21,7 @@ from rich.markup import escape
 from bellwether import analyses
 from bellwether import settings as settings_of
 from bellwether.console import AsJson, console, end, names, print_json, say, tell
+from bellwether.life import life
 from bellwether.logs import log_to_stderr
 from bellwether.stack.errors import StackError
 from bellwether.stack.folder import default_path
@@ -54,6 +55,7 @@ rejects = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(rejects, name="rejects")
+app.add_typer(life, name="life")
 app.command()(analyses.detect)
 app.command()(analyses.changepoints)
 
