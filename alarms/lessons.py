@@ -15,6 +15,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from telemetry import Stream
+
 # A fault that comes late costs so many needless visits. Lower, and a noisy detector is soon deaf; higher, and it takes
 # more visits in vain before it is believed less.
 _LATE = 4.0
@@ -72,6 +74,43 @@ class Patience:
 
 
 NO_PATIENCE = Patience(1.0, 0.0)
+UNTAUGHT = frozenset({"limits", "silence", "site", "sequence"})
+"""Detectors that verdicts do not move: what an owner has said, and what was counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A lesson, and what it is about: a stream, or a machine where `stream` is None."""
+
+    tenant: str
+    detector: str
+    machine: int
+    stream: int | None
+    point: str
+    lesson: Lesson
+
+
+def by_subject(judged: Iterable[Judged], streams: Iterable[Stream]) -> dict[tuple[str, int], Patience]:
+    """The patience with each subject by its detector and number; those without any are left out.
+
+    Streams of one tenant and point are alike, and so are the machines of a tenant.
+    """
+    groups: dict[tuple[str, str], dict[str, dict[int, list[Lesson]]]] = {}  # by tenant and point, then by detector
+    for each in judged:
+        subject, point = (each.machine, "") if each.stream is None else (each.stream, each.point)
+        group = groups.setdefault((each.tenant, point), {}).setdefault(each.detector, {})
+        group.setdefault(subject, []).append(each.lesson)
+    for stream in streams if groups else ():
+        for point, subject in ((stream.point, stream.id), ("", stream.machine)):
+            for group in groups.get((stream.tenant, point), {}).values():
+                group.setdefault(subject, [])
+    return {
+        (detector, subject): patience
+        for by_detector in groups.values()
+        for detector, group in by_detector.items()
+        for subject, patience in taught(group).items()
+        if patience != NO_PATIENCE
+    }
 
 
 def taught(heard: Mapping[Subject, Iterable[Lesson]]) -> dict[Subject, Patience]:
