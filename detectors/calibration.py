@@ -125,9 +125,9 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
     inside = 1.0 + _SHAPE[:, None] * scaled
     with np.errstate(invalid="ignore", divide="ignore"):
         steep = 1.0 + 1.0 / _SHAPE[:, None]
-        surprise = np.where(inside > 0, steep * np.log(inside), np.inf)
+        surprise = np.where(inside > 0, steep * np.log(inside), np.where(np.isnan(inside), 0.0, np.inf))
     count = (~np.isnan(excess)).sum(axis=1)
-    fit = _PRIOR - informative * (np.nansum(surprise, axis=2) + count[:, None] * np.log(_SCALE))
+    fit = _PRIOR - informative * (surprise.sum(axis=2) + count[:, None] * np.log(_SCALE))
     weight = np.exp(fit - fit.max(axis=1, keepdims=True))
     weight /= weight.sum(axis=1, keepdims=True)
     low, high = np.zeros(len(excess)), np.full(len(excess), _FARTHEST)

@@ -87,6 +87,8 @@ def test_the_tail_is_that_of_the_slow_version(share: float) -> None:
     for excess in (rng.exponential(size=8), rng.uniform(size=12) * 1e-3, np.abs(rng.standard_t(2, size=15))):
         got = exceeded(excess[None, :], np.array([share]), 0.5)[0]
         assert got == pytest.approx(tail_level(excess, share, 0.5), rel=1e-6)
+        padded = np.concatenate((excess, np.full(4, np.nan)))[None, :]
+        assert exceeded(padded, np.array([share]), 0.5)[0] == pytest.approx(got, rel=1e-9)
 
 
 def peaks_of(scores: np.ndarray, per_spell: int) -> tuple[Peaks, np.ndarray]:
