@@ -12,12 +12,14 @@ import store.health
 from api import (
     ROOT,
     alarms,
+    assessment,
     credentials,
     devices,
     events,
     health,
     keys,
     ledger,
+    lessons,
     metrics,
     pages,
     presence,
@@ -46,7 +48,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, events),
+    *(retention, presence, lessons, assessment, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

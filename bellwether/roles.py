@@ -71,8 +71,9 @@ def run_ingest(settings: Settings) -> None:
 
 
 def run_notify(settings: Settings) -> None:
-    """From the outbox to the tickets API."""
+    """From the outbox to the tickets API; storage care; assessment."""
     from api.tokens import issue
+    from notify.assessment import Assessment
     from notify.destinations import TicketsApi
     from notify.loop import Notify
     from notify.storage import StorageCare
@@ -84,19 +85,27 @@ def run_notify(settings: Settings) -> None:
 
     notify = Notify(settings.need_database_url(), {"tickets": TicketsApi(settings.need_api_url(), token_for)})
     care = StorageCare(settings.need_database_url())
-    caretaker = threading.Thread(target=care.run, name="storage")
+    assessment = Assessment(settings.need_database_url(), settings.failure_modes())
+    threads = [
+        threading.Thread(target=care.run, name="storage"),
+        threading.Thread(target=assessment.run, name="assessment"),
+    ]
 
     def stop() -> None:
+        assessment.stop()
         care.stop()
         notify.stop()
 
     _on_stop(stop)
-    caretaker.start()
+    for thread in threads:
+        thread.start()
     try:
         notify.run()
     finally:
+        assessment.stop()
         care.stop()
-        caretaker.join()
+        for thread in threads:
+            thread.join()
 
 
 def run_api(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from prognosis.faults import BadLibrary, FailureMode, library
 from store.errors import Misconfigured
 from telemetry import Broker, Trust
 
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     """Readings older than so many days are dropped, and counted as such; 0: none."""
     compress_after_days: int = Field(default=8, ge=1, le=3650)
     """How old a chunk of readings is when `migrate` lets it be compressed, where the licence allows."""
+    fault_library: Path | None = None
+    """Failure modes of one's own, see `docs/diagnosis.md`."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None
@@ -102,6 +105,13 @@ class Settings(BaseSettings):
             )
         url = _needed("mqtt_url", self.mqtt_url, "mqtt://user:password@host:1883")
         return self._broker(url, self.mqtt_gate_username, password)
+
+    def failure_modes(self) -> tuple[FailureMode, ...]:
+        """The fault library, with the plant's own modes in it."""
+        try:
+            return library(self.fault_library)
+        except BadLibrary as error:
+            raise Misconfigured(f"BELLWETHER_FAULT_LIBRARY: {error}") from error
 
     def trust(self) -> Trust:
         """The files of TLS towards the broker."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -217,3 +218,21 @@ def _signs(mode: FailureMode, own: str, points: Sequence[Departure]) -> tuple[Si
             speaks = "against"
         signs.append(Sign(one.point, one.unit, speaks, expected, one.z, one.before, one.after))
     return tuple(signs)
+
+
+def suspect_to_json(suspect: Suspect) -> dict[str, Any]:
+    """A suspect as plain values, with all that a page shows of it."""
+    mode = suspect.mode
+    return {
+        "mode": mode.id,
+        "name": mode.name,
+        "failure_mode": mode.failure_mode,
+        "mechanism": mode.mechanism,
+        "probability": round(suspect.probability, 4),
+        "point": suspect.point,
+        "told_apart": mode.told_apart,
+        "confirm": mode.confirm,
+        "remedy": mode.remedy,
+        "parts": list(mode.parts),
+        "signs": [asdict(sign) for sign in suspect.signs],
+    }

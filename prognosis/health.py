@@ -26,7 +26,7 @@ _MEMORY_ROWS = 1008.0
 # Correlations are drawn towards none: with few rows the smallest directions are mostly chance.
 _SHRINKAGE = 0.1
 # The limit of the normal: so many spreads of the logarithm of healthy distances above their mean, and at least so far.
-_LIMIT_Z, _LEAST_LIMIT = 4.0, 1.6
+_LIMIT_Z, _SURPRISE_Z, _LEAST_LIMIT = 4.0, 2.0, 1.6
 _FOLDS = 5
 # Points that stand for a machine's running: all of them below so much of their normal, and it is at rest.
 _RUNNING_ROLES = frozenset({"speed", "current", "power", "torque", "flow"})
@@ -40,7 +40,7 @@ _LIMIT_INDEX = 50.0
 # Above, a machine counts as well; and so many indices in a row must be there for a repair that nobody told of.
 HEALTHY_INDEX, RECOVERED_AFTER = 80.0, 3
 # Indices that the trend looks at, and those over which it is smoothed first: hours.
-_TREND_WINDOW, _TREND_SPAN = 336, 3
+TREND_HOURS, _TREND_SPAN = 336, 3
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -107,7 +107,9 @@ class Normal:
         rows = rows[self.usable(rows)]
         if not len(rows):
             return self
-        logs = np.log(np.maximum(self._distance(rows), 1e-6))
+        # A row near the limit is learnt, and does not move the limit by more than a surprise.
+        sigma = np.sqrt(self.log_square / max(self.log_n - 1.0, 1.0))
+        logs = np.minimum(np.log(np.maximum(self._distance(rows), 1e-6)), self.log_mean + _SURPRISE_Z * sigma)
         n, mean, square = _added(self.n, self.mean, self.square, np.where(np.isnan(rows), self.mean, rows))
         log_n, log_mean, log_square = _added(
             self.log_n, np.array([self.log_mean]), np.array([[self.log_square]]), logs[:, None]
@@ -210,7 +212,7 @@ def trend(indices: Sequence[float]) -> float:
     The last value of the best course that never rises, over smoothed indices: it falls as wear grows, and chance does
     not lift it. Where the latest indices are those of a healthy machine again, what was before is over.
     """
-    values = np.array([value for value in indices if not np.isnan(value)][-_TREND_WINDOW:])
+    values = np.array([value for value in indices if not np.isnan(value)][-TREND_HOURS:])
     if not len(values):
         return float("nan")
     values = values[_recovered(values >= HEALTHY_INDEX) :]

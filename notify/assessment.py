@@ -1,0 +1,164 @@
+"""Assessment by the clock: what is probably wrong with the machines of open tickets, and how well all machines are.
+
+On a thread and a connection of its own: no delivery waits for it, nor does ingest. A ticket has its diagnosis within
+seconds, and a newer one as its fault grows. Health is of hours that are over; each machine is a transaction, and a
+mistake of ours over one of them is said and holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from prognosis.diagnosis import Diagnosis, diagnose
+from prognosis.faults import FailureMode
+from prognosis.health import HEALTHY_INDEX, TREND_HOURS, Normal, fit, trend
+from prognosis.signature import departures
+from store import assessment
+from store.assessment import HEALTH_POINTS, Hour, Machine, Undiagnosed
+from store.connection import Session, connect, unavailable
+from store.errors import Unavailable
+
+log = logging.getLogger("bellwether.notify.assessment")
+
+# Who opens a ticket waits so long for its diagnosis.
+LOOK_EVERY_S = 3.0
+HEALTH_EVERY_S = 600.0
+# Readings of an hour may be on their way for so long after it.
+_SETTLED = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
+# A first normal is looked for in so much of the past; and a machine that comes home with more than a month of readings
+# is assessed over the last one.
+_FIRST_LOOK, _LONGEST_LOOK = timedelta(days=3), timedelta(days=31)
+_AT_ONCE = 20
+_MACHINES_AT_ONCE = 200
+_AWAY_S = 10.0
+# What arithmetic over odd readings may raise; whatever the server raises is the whole round's.
+_OURS = (ArithmeticError, LookupError, TypeError, ValueError)
+_FAILED = Diagnosis((), 1.0, "it could not be made: the log of notify says why")
+
+Floats = npt.NDArray[np.float64]
+
+
+class Assessment:
+    """One assessor of one database, by a library of failure modes."""
+
+    def __init__(self, database_url: str, modes: Sequence[FailureMode]) -> None:
+        self._database_url = database_url
+        self._modes = modes
+        self._stopping = threading.Event()
+        self._health_at = -HEALTH_EVERY_S
+
+    def run(self) -> None:
+        """Until `stop`. Whatever fails is said, and tried again."""
+        while not self._stopping.is_set():
+            try:
+                with unavailable(), connect(self._database_url, "assessment") as conn:
+                    conn.autocommit = True
+                    self._rounds(conn)
+            except Unavailable as error:
+                log.warning("database away", extra={"reason": str(error)})
+            except Exception:
+                log.exception("assessment failed: it is tried again")
+            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
+
+    def stop(self) -> None:
+        """End after the machine in hand."""
+        self._stopping.set()
+
+    def _rounds(self, conn: Session) -> None:
+        while not self._stopping.is_set():
+            self.diagnose(conn)
+            if time.monotonic() - self._health_at >= HEALTH_EVERY_S:
+                self.assess(conn, datetime.now(UTC))
+                self._health_at = time.monotonic()
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def diagnose(self, conn: Session) -> int:
+        """Diagnose the tickets that wait for it; returns how many. The connection is in autocommit."""
+        waiting = assessment.undiagnosed(conn, _AT_ONCE)
+        for ticket in waiting:
+            if self._stopping.is_set():
+                break
+            try:
+                self._diagnose(conn, ticket)
+            except _OURS:
+                log.exception("no diagnosis", extra={"ticket": str(ticket.id)})
+                assessment.keep_diagnosis(conn, ticket, ticket.since, _FAILED)
+        return len(waiting)
+
+    def _diagnose(self, conn: Session, ticket: Undiagnosed) -> None:
+        courses, until = assessment.courses(conn, ticket)
+        moved = departures(courses, int(ticket.since.timestamp() * 1e6), int(until.timestamp() * 1e6))
+        assessment.keep_diagnosis(conn, ticket, until, diagnose(self._modes, moved, ticket.kind))
+
+    def assess(self, conn: Session, now: datetime) -> int:
+        """The health of every machine up to the last hour that is over; returns how many hours were found."""
+        found, after = 0, 0
+        while machines := assessment.machines(conn, after, _MACHINES_AT_ONCE):
+            for machine in machines:
+                if self._stopping.is_set():
+                    return found
+                try:
+                    with conn.transaction():
+                        found += self._assess(conn, machine, now)
+                except _OURS:
+                    log.exception("no health", extra={"machine": machine.id})
+            after = machines[-1].id
+        return found
+
+    def _assess(self, conn: Session, machine: Machine, now: datetime) -> int:
+        end = (now - _SETTLED).replace(minute=0, second=0, microsecond=0)
+        points = assessment.points(conn, machine.id, HEALTH_POINTS)
+        if machine.normal is None or machine.until is None:
+            if machine.ill or not points:
+                return 0
+            times, rows = assessment.rows(conn, [point.id for point in points], end - _FIRST_LOOK, end)
+            normal = fit([point.point for point in points], [point.quantity for point in points], rows)
+            # Those hours are in it already.
+            learning = False
+        else:
+            normal = Normal.from_json(machine.normal)
+            stream_of = {point.point: point.id for point in points}
+            streams = [stream_of.get(point, -1) for point in normal.points]
+            times, rows = assessment.rows(conn, streams, max(machine.until, end - _LONGEST_LOOK), end)
+            learning = not machine.ill
+        if normal is None or not times:
+            return 0
+        before = assessment.measured(conn, machine, times[0].replace(minute=0), TREND_HOURS)
+        normal, hours = by_the_hour(normal, times, rows, before, learning=learning)
+        assessment.keep_health(conn, machine, normal, times[-1].replace(minute=0) + _HOUR, hours)
+        return len(hours)
+
+
+def by_the_hour(
+    normal: Normal, times: Sequence[datetime], rows: Floats, before: Sequence[float], *, learning: bool
+) -> tuple[Normal, list[Hour]]:
+    """Health of each hour in which the machine ran, and the normal with its healthy hours learnt.
+
+    `times` are the beginnings of the rows, in order; `before` is what was measured since the last repair until then.
+    """
+    hours: list[Hour] = []
+    history = list(before)
+    starts = [time.replace(minute=0, second=0, microsecond=0) for time in times]
+    for hour in dict.fromkeys(starts):
+        mine = rows[[start == hour for start in starts]]
+        indices = normal.indices(mine)
+        if np.isnan(indices).all():
+            continue
+        measured = float(np.nanmedian(indices))
+        shares = normal.shares(mine)
+        history.append(measured)
+        worst_point = max(shares, key=lambda point: shares[point]) if shares else ""
+        hours.append(Hour(hour, trend(history), measured, worst_point))
+        # Learnt from while it is well beyond doubt: a fault that grows over hours would widen the normal before it.
+        if learning and measured >= HEALTHY_INDEX and hours[-1].health >= HEALTHY_INDEX:
+            normal = normal.learn(mine)
+    return normal, hours
