@@ -159,6 +159,11 @@ def demo(api: RunningApi) -> dict[str, str]:
             " WHERE tenant = 'demo' AND device = %s RETURNING id",
             [device],
         ).fetchall()[0][0]
+        conn.execute(
+            "INSERT INTO diagnoses (ticket_id, tenant, until, abstains, other, suspects)"
+            " VALUES (%s, 'demo', now(), 'too few readings', 1.0, '[]')",
+            [ticket["id"]],
+        )
         waveform = Waveform("demo", device, "x", 1, 0, 100.0, None, "g", 1.0, 0.0, np.arange(9, dtype="<i2"))
         with conn.transaction():
             waveforms.append(conn, [waveform], arrived_us=2)
