@@ -19,13 +19,27 @@ def detect(
     train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
     ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
     false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows in alarm.")] = 0.01,
+    report: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Also as a page with pictures.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score recordings with the very detectors and defaults that run live.
 
     Example: bellwether detect pump.csv --time datetime --train-rows 400 --ignore anomaly,changepoint --out scores
     """
-    from detectors.offline import run
+    from bellwether.detection_report import section
+    from bellwether.report import page
+    from detectors.offline import Detection, run
+    from detectors.recordings import Recording
+
+    sections = []
+
+    def done(path: Path, recording: Recording, detection: Detection) -> None:
+        if report is not None:
+            sections.append(section(path, recording, detection))
+        if not as_json:
+            say(f"scored {path}")
 
     try:
         summary = run(
@@ -36,10 +50,12 @@ def detect(
             train_until=train_until,
             ignore=names(ignore),
             false_alarm_rate=false_alarm_rate,
-            progress=lambda path: None if as_json else say(f"scored {path}"),
+            done=done,
         )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
+    if report is not None:
+        report.write_text(page("What was found", sections), encoding="utf-8")
     if as_json:
         print_json(summary)
     else:

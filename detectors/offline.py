@@ -68,7 +68,7 @@ def _drift(training: Training) -> Drift:
 
 
 COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
-    "shift": lambda _: Shift(),
+    "shift": lambda training: Shift(false_alarm_rate=training.share),
     "drift": _drift,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,
@@ -143,11 +143,11 @@ def run(
     train_until: str | None = None,
     ignore: Sequence[str] = (),
     false_alarm_rate: float = 0.01,
-    progress: Callable[[Path], None] = lambda path: None,
+    done: Callable[[Path, Recording, Detection], None] = lambda path, recording, detection: None,
 ) -> dict[str, Any]:
     """Score files, each on its own: a CSV `time,score,alarm,top_channel` for each and `summary.json` in `out`.
 
-    `progress` is told each file when it is done. Returns the summary.
+    `done` is told each file and what was found in it. Returns the summary.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def run(
         }
         pd.DataFrame(table).to_csv(out / name, index=False)
         files.append({"input": str(path), "output": name, **_summary(recording, detection)})
-        progress(path)
+        done(path, recording, detection)
     summary = {
         "time_column": time_column,
         "train_rows": train_rows,
@@ -246,20 +246,25 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def _summary(recording: Recording, detection: Detection) -> dict[str, Any]:
+def episodes(recording: Recording, detection: Detection) -> list[dict[str, Any]]:
+    """The alarms of a recording: from when to when, led by which channel, how high."""
     alarm = np.concatenate(([0], detection.alarm, [0]))
     begins, ends = np.flatnonzero(np.diff(alarm) == 1), np.flatnonzero(np.diff(alarm) == -1) - 1
+    return [
+        {
+            "from": recording.time_text[begin],
+            "to": recording.time_text[end],
+            "top_channel": detection.top_channel[begin + int(detection.score[begin : end + 1].argmax())],
+            "highest_score": round(float(detection.score[begin : end + 1].max()), 3),
+        }
+        for begin, end in zip(begins, ends, strict=True)
+    ]
+
+
+def _summary(recording: Recording, detection: Detection) -> dict[str, Any]:
     return {
         "rows": len(recording),
         "channels": list(recording.channels),
         "rows_in_alarm": int(detection.alarm.sum()),
-        "alarms": [
-            {
-                "from": recording.time_text[begin],
-                "to": recording.time_text[end],
-                "top_channel": detection.top_channel[begin + int(detection.score[begin : end + 1].argmax())],
-                "highest_score": round(float(detection.score[begin : end + 1].max()), 3),
-            }
-            for begin, end in zip(begins, ends, strict=True)
-        ],
+        "alarms": episodes(recording, detection),
     }

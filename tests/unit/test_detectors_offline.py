@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from bellwether.cli import app
 from detectors.offline import Detection, detect, run
 from detectors.recordings import Recording, parse_times, read
 
@@ -138,7 +140,7 @@ def test_files_are_written_with_a_summary(tmp_path: Path) -> None:
         out=tmp_path / "out",
         train_until="2020-03-09 10:21:12",
         ignore=["anomaly"],
-        progress=told.append,
+        done=lambda path, given, found: told.append(path),
     )
     assert told == paths
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
@@ -192,3 +194,20 @@ def test_times_are_given_back_as_they_were_written(tmp_path: Path) -> None:
     assert given.time_text == ("1583748873.50", "", "1583748875.00", "1583748876.00")
     assert given.time_us.tolist() == [1583748873_500_000, -1, 1583748875_000_000, 1583748876_000_000]
     np.testing.assert_array_equal(given.values[:, 0], [1, 2, np.nan, np.nan])
+
+
+def test_a_report_shows_what_was_found(tmp_path: Path) -> None:
+    pump, still = write(tmp_path / "pump.csv"), tmp_path / "<still>.csv"
+    pd.DataFrame({"time": np.arange(600), "flow": np.ones(600)}).to_csv(still, index=False)
+    page = tmp_path / "found.html"
+    options = ["--time", "time", "--train-rows", "400", "--ignore", "anomaly", "--out", str(tmp_path / "out")]
+    answer = CliRunner().invoke(app, ["detect", str(pump), str(still), *options, "--report", str(page), "--json"])
+    assert answer.exit_code == 0, answer.output
+    text = page.read_text()
+    alarms = json.loads(answer.stdout)["files"][0]["alarms"]
+    assert alarms
+    assert all(f"<td>{alarm['from']}</td>" in text for alarm in alarms)
+    assert "&lt;still&gt;.csv" in text
+    assert "<still>" not in text
+    assert text.count("<svg") == 2
+    assert len(text) < 2_000_000
