@@ -82,12 +82,9 @@ class Attendance:
         """How far the server's clock is ahead of the time that we go by; 0 where we believe it."""
         return self._server.doubted_us / 1e6
 
-    def tick(self, watch: Watch, connected: bool) -> int:
-        """The time of an arrival; what has passed since the last one while we could hear nobody counts against none."""
-        now_us, excused_us = self._server.tick(connected)
-        if excused_us:
-            watch.excuse(excused_us)
-        return now_us
+    def tick(self, connected: bool) -> tuple[int, int]:
+        """The time of an arrival; and for how long since the last one we could hear nobody: it counts against none."""
+        return self._server.tick(connected)
 
     # Within the transaction that stores -----------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 
 import store.telemetry as rows
-from alarms.watch import Watch
 from ingest import forms
 from ingest.attendance import Attendance
 from ingest.directory import Directory
@@ -21,6 +20,7 @@ from ingest.ledger import Ledger, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message
 from ingest.replays import entry_of_played, message_of
+from ingest.scoring import Scoring
 from ingest.sparkplug import Heard
 from store import ledger, rejects, waveforms
 from store.connection import Session
@@ -37,8 +37,6 @@ class Intake:
 
     Attributes
     ----------
-    watch
-        Who scores what is stored, and says what comes too late for that; another one when rules change.
     mappings
         How topics that are not of ours are read.
     """
@@ -48,15 +46,15 @@ class Intake:
         directory: Directory,
         attendance: Attendance,
         ledger_held: Ledger,
-        watch: Watch,
+        scoring: Scoring,
         mappings: Mappings,
         oldest_days: int,
     ) -> None:
-        self.watch = watch
         self.mappings = mappings
         self._directory = directory
         self._attendance = attendance
         self._ledger = ledger_held
+        self._scoring = scoring
         self._room = Room()
         self._oldest_us = oldest_days * 86_400_000_000 if oldest_days else NEVER_US
 
@@ -87,16 +85,19 @@ class Intake:
         return kept.batch, entry
 
     def _keep(self, conn: Session, decoded: Decoded, arrived_us: int) -> Kept:
-        """Store what was decoded."""
+        """Store what was decoded. What was stored before is scored meanwhile."""
+        scoring = self._scoring
         stream, new = self._directory.resolve(conn, decoded)
-        self.watch.watch(new)
+        if new:
+            scoring.watch.watch(new)
         readings = Batch(decoded.batch.time_us, stream, decoded.batch.value, decoded.batch.quality)
-        late = self.watch.late(readings)
+        late = scoring.late(readings)
         readings = readings.flagged(Quality.LATE, late)
         readings = readings.flagged(Quality.IMPOSSIBLE, self._directory.impossible(readings))
         fate = np.full(len(readings), Fate.DROPPED, np.uint8)
         taken = readings.time_us >= arrived_us - self._oldest_us
-        appended = rows.append(conn, readings.where(taken))
+        appended = rows.append(conn, readings.where(taken), scoring.catch_up if scoring.waits else None)
+        scoring.catch_up()  # where there was nothing to copy
         fate[taken] = appended.fate
         blocks = [(at, block) for at, block in decoded.waveforms if block.time_us >= arrived_us - self._oldest_us]
         news = waveforms.append(conn, [block for _, block in blocks], arrived_us)

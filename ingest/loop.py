@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 import store.telemetry as rows
-from alarms.events import AlarmEvent
 from alarms.rules import Rule
 from alarms.watch import UNSCORED, Watch
 from detectors.scores import Snapshot
@@ -35,6 +34,7 @@ from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
 from ingest.replays import Replays
+from ingest.scoring import Scoring
 from ingest.sparkplug import Due, Heard, SparkplugHost
 from store import edge_nodes, ledger, occurrences
 from store.connection import Session
@@ -95,21 +95,21 @@ class Ingest:
         self._directory = Directory()
         self._sparkplug = sparkplug(self._directory.turned_away) if sparkplug else None
         self._rules: dict[str, list[Rule]] = {}
-        self._watch = Watch({}, {})
         self._learnt: set[int] = set()  # machines noted as such
         self._metrics = metrics or Metrics()
+        self._counts: Counter[str] = Counter()
+        self._scoring = Scoring(self._metrics, self._counts)
         self._database = Database(database_url, self._metrics.reconnected)
         self._transact = self._database.transact
         self._ledger = Ledger()
         self._replays = Replays()
-        self._intake = Intake(self._directory, self._attendance, self._ledger, self._watch, mappings, oldest_days)
+        self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._acknowledged_at = 0.0
         self._settled_at = 0.0
-        self._counts: Counter[str] = Counter()
 
     def run(self) -> None:
         """Until the source ends; what had arrived by then is stored, acknowledged and scored, and memory saved.
@@ -124,21 +124,22 @@ class Ingest:
         try:
             self._wake()
             for delivery in self._source.deliveries():
-                arrived_us = self._attendance.tick(self._watch, self._source.connected)
+                arrived_us = self._tick()
                 heard = self._fit_early(delivery.messages, arrived_us) if delivery.early else delivery.messages
                 messages, due = self._in_turn(heard, arrived_us)
                 batch = self._store(messages, arrived_us)
                 delivery.ack()
                 self._tell_edge_nodes(due)
-                self._apply(self._score(batch, arrived_us))
+                self._score(batch, arrived_us, at_once=not self._source.has_waiting)
                 self._acknowledge()
                 self._settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
                 self._replays.turn(self._transact, self._play, at_rest=not delivery.messages)
                 self._look_after()
             if self._sparkplug is not None:
-                self._apply(self._score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us()))
+                self._score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us())
+            self._scoring.catch_up()
             self._saved_at = 0.0
-            self._apply([])
+            self._apply()
             self._settle(every_s=0.0)
         finally:
             self._database.close()
@@ -147,6 +148,13 @@ class Ingest:
     def stop(self) -> None:
         """No more waiting for a database that is away. The source is closed by its owner."""
         self._database.wait_no_more()
+
+    def _tick(self) -> int:
+        """The time of an arrival."""
+        now_us, excused_us = self._attendance.tick(self._source.connected)
+        if excused_us:
+            self._scoring.watch.excuse(excused_us)
+        return now_us
 
     def _fit_early(self, messages: Sequence[Message], arrived_us: int) -> Sequence[Message]:
         return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._intake.mappings)
@@ -227,31 +235,25 @@ class Ingest:
             self._directory.confirm()
             self._ledger.take(entry, self._directory.names)
             self._counts["played"] += len(part)
-            self._apply(self._score(batch, self._clock_us()))
+            self._score(batch, self._clock_us())
 
     # Scoring --------------------------------------------------------------------------------------------------------
 
-    def _score(self, batch: Batch, now_us: int) -> list[AlarmEvent]:
-        """The edges in a batch. A detector that fails must not stop what stores: it is said, and readings go on."""
-        begun = time.monotonic()
-        events: list[AlarmEvent] = []
-        failed = False
-        try:
-            events = self._watch.step(batch, now_us)
-        except Exception:
-            failed = True
-            self._counts["failed_steps"] += 1
-            log.exception("detectors failed on a batch; its readings are stored but were not scored")
-        self._metrics.step(time.monotonic() - begun, len(batch), failed=failed)
-        return events
+    def _score(self, batch: Batch, now_us: int, *, at_once: bool = True) -> None:
+        """Have a batch scored: now, or while the next one is being stored."""
+        self._scoring.take(batch, now_us)
+        if at_once:
+            self._scoring.catch_up()
+        self._apply()
 
-    def _apply(self, events: Sequence[AlarmEvent]) -> None:
-        """Edges and the memory they came from, in one transaction; memory alone when it is due."""
+    def _apply(self) -> None:
+        """The edges found, and the memory they came from, in one transaction; memory alone when it is due."""
+        events = self._scoring.events()
         if not events and time.monotonic() - self._saved_at < SAVE_EVERY_S:
             return
 
         def write(conn: Session) -> int:
-            for part in self._watch.snapshots():
+            for part in self._scoring.memory.snapshots():
                 occurrences.save_state(conn, part)
             return occurrences.apply(conn, events)
 
@@ -315,11 +317,12 @@ class Ingest:
         self._attendance.presence.recall(self._clock_us())
         if "watch" in snapshots and "watch" not in afresh:
             # Nobody could have been heard while we were not there.
-            self._watch.excuse(self._clock_us() - self._watch.now_us if self._watch.now_us else 0)
+            watch = self._scoring.watch
+            watch.excuse(self._clock_us() - watch.now_us if watch.now_us else 0)
             self._catch_up()
             self._attendance.presence.recall(self._clock_us())
         self._saved_at = 0.0
-        self._apply([])
+        self._apply()
         self._database.recall = self._recall
         log.info("awake", extra={"streams": len(streams)})
 
@@ -336,10 +339,10 @@ class Ingest:
     ) -> list[str]:
         """Watch by these rules, with the memory there is; what could not read its own begins afresh."""
         self._rules = rules
-        self._watch = self._intake.watch = Watch(detectors_for(rules), rules, self._attendance.presence)
-        self._watch.watch(streams)
-        self._watch.place(self._attendance.places)
-        afresh = self._watch.restore(snapshots) if snapshots else []
+        watch = self._scoring.watch = Watch(detectors_for(rules), rules, self._attendance.presence)
+        watch.watch(streams)
+        watch.place(self._attendance.places)
+        afresh = watch.restore(snapshots) if snapshots else []
         if afresh:
             log.warning("detectors begin afresh: their memory is of another layout", extra={"detectors": afresh})
         return afresh
@@ -347,13 +350,13 @@ class Ingest:
     def _catch_up(self) -> None:
         """Score what was stored and not scored before we died; of a stream without a memory, everything."""
         last_us = {stream.id: 0 for stream in self._directory.streams}
-        last_us.update(self._watch.last_scored())
+        last_us.update(self._scoring.watch.last_scored())
         while True:
             batch = self._transact(lambda conn: rows.readings_after(conn, last_us, int(UNSCORED)))
             if not len(batch):
                 return
             log.info("scoring what was stored before the last stop", extra={"readings": len(batch)})
-            self._apply(self._score(batch, self._clock_us()))
+            self._score(batch, self._clock_us())
             # By what was read, not by what was scored: detectors that fail on it must not be given it for ever.
             ends = np.append(batch.starts()[1:], len(batch)) - 1
             last_us.update(zip(batch.stream[ends].tolist(), batch.time_us[ends].tolist(), strict=True))
@@ -370,13 +373,14 @@ class Ingest:
         detail["clock_doubted_s"] = self._attendance.doubted_s
         self._transact(lambda conn: rows.beat(conn, "ingest", detail))
         self._transact(self._directory.refresh)
-        self._transact(lambda conn: self._attendance.look_after(conn, self._watch, self._clock_us()))
+        watch = self._scoring.watch
+        self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
-        learnt = self._watch.learnt() - self._learnt
+        learnt = watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
             self._learnt |= learnt
         rules = self._transact(rules_in_force)
         if rules != self._rules:
             log.info("rules changed")
-            self._take_rules(rules, self._directory.streams, self._watch.snapshot())
+            self._take_rules(rules, self._directory.streams, watch.snapshot())

@@ -54,6 +54,11 @@ class Source(Protocol):
         ...
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether more has arrived than was delivered."""
+        ...
+
+    @property
     def lag_s(self) -> float:
         """At least so long ago was said what is delivered in its turn now, by our clock alone."""
         ...

@@ -167,6 +167,10 @@ class MqttSource:
         return self._main.sessions_lost
 
     @property
+    def has_waiting(self) -> bool:
+        return self._main.has_waiting or (self._live is not None and self._live.has_waiting)
+
+    @property
     def lag_s(self) -> float:
         """At least so long ago was published what the broker hands us of its queue now."""
         now = time.monotonic()

@@ -7,7 +7,8 @@ batch with readings stored before takes the slower way through a stage, and says
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -111,11 +112,12 @@ class Status:
     retained: bool = False
 
 
-def append(conn: Session, readings: Batch) -> Appended:
+def append(conn: Session, readings: Batch, meanwhile: Callable[[], None] | None = None) -> Appended:
     """Store readings in any order.
 
     One whose stream and time are stored already is left as it was; another value of the same time is kept beside it.
     Needs a transaction of the caller's. It goes on in either case: a COPY that meets a stored one is undone by itself.
+    `meanwhile` is called, if there is anything to copy, while the database is busy with that; it must not use `conn`.
     """
     order, first = sorting(readings.time_us, readings.stream)
     kept = order[first]
@@ -129,7 +131,7 @@ def append(conn: Session, readings: Batch) -> Appended:
     sql = queries("telemetry")
     try:
         with conn.transaction():
-            _copy(conn, sql["copy_readings"], encode(batch))
+            _copy_beside(conn, sql["copy_readings"], encode(batch), meanwhile)
         fate[kept] = Fate.STORED
         staged = spare
     except errors.UniqueViolation:
@@ -293,6 +295,17 @@ def _stream(row: tuple[Any, ...]) -> Stream:
     """Its texts once for all streams that have the same: tens of thousands name a few points and units."""
     number, machine, *texts = row
     return Stream(number, machine, *map(sys.intern, texts))
+
+
+def _copy_beside(conn: Session, statement: str, rows: memoryview, meanwhile: Callable[[], None] | None) -> None:
+    """Copy, on a thread where there is something else to do: it waits for the database, and needs no processor."""
+    if meanwhile is None:
+        _copy(conn, statement, rows)
+        return
+    with ThreadPoolExecutor(1, "copy") as beside:
+        copying = beside.submit(_copy, conn, statement, rows)
+        meanwhile()
+    copying.result()
 
 
 def _copy(conn: Session, statement: str, rows: memoryview) -> None:

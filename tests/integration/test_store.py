@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import errors, sql
 from servers import PASSWORDS, TENANTS, Database
+from waiting import until
 
 import store.telemetry as rows
 from store import ledger, presence, rejects
@@ -154,6 +155,27 @@ def test_the_fast_way_goes_on_in_the_same_transaction_after_the_slow_one(
     assert rows.append(ingest, a_batch(a, range(13))).readings == 1
     ingest.rollback()
     assert len(stored(ingest, a)) == 12
+
+
+@pytest.mark.parametrize("seconds", [range(5), range(3, 8)], ids=["all new", "some stored"])
+def test_something_else_is_done_while_the_database_copies(
+    database: Database, ingest: Session, streams: list[Stream], seconds: range
+) -> None:
+    """The table is let go by what is done meanwhile: done before or after the copying, it would wait for ever."""
+    a = streams[0].id
+    rows.append(ingest, a_batch(a, range(3, 5) if seconds.start else range(0)))
+    ingest.commit()
+    with psycopg.connect(database.owner_url) as holder, database.owner() as owner:
+        holder.execute("LOCK TABLE readings IN ACCESS EXCLUSIVE MODE")
+
+        def let_go() -> None:
+            sql = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            until(lambda: owner.execute(sql).fetchone() is not None)
+            holder.rollback()
+
+        appended = rows.append(ingest, a_batch(a, seconds), let_go)
+    assert appended.readings == len(seconds) - (2 if seconds.start else 0)
+    assert len(stored(ingest, a)) == len(seconds)
 
 
 def test_an_empty_batch_is_no_work(ingest: Session) -> None:
