@@ -59,6 +59,11 @@ def _multivariate(training: Training) -> Multivariate:
     )
 
 
+def _shift(training: Training) -> Shift:
+    until_us = int(training.time_us[-1]) if len(training.time_us) else 0
+    return Shift(false_alarm_rate=training.share, learn_until_us=until_us)
+
+
 def _drift(training: Training) -> Drift:
     if len(training.time_us) < 2:
         return Drift(false_alarm_rate=training.share)
@@ -68,7 +73,7 @@ def _drift(training: Training) -> Drift:
 
 
 COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
-    "shift": lambda training: Shift(false_alarm_rate=training.share),
+    "shift": _shift,
     "drift": _drift,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,

@@ -9,12 +9,14 @@ the new normal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm, spans
+from detectors.calibration import Peaks
 from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
@@ -45,6 +47,14 @@ _HABIT_AFTER = 3
 _HABIT_REACH = 1.5
 # No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.
 _ACCEPT_SPANS = 120
+# Share of spells that hold an alarm by the limits as they are, and how much farther scores go for each e-fold of it:
+# the least that is believed of a stream, whatever its own short past says. From 0.1 to 0.25 recordings fare alike.
+_USUAL_SHARE, _USUAL_REACH = 0.005, 0.15
+# Spans among which there is one peak at most, for the limit's tail: two fast windows share no reading.
+_SPELL = 2 * _FAST
+# A departure that has ended by itself widens the limit to no more than so many times what it was: a fault that was
+# repaired must not be free to come again.
+_STRETCH = 2.0
 # Scores are finite.
 _HUGE = 1e300
 
@@ -71,6 +81,11 @@ class Shift:
     accept_s : float
         A departure that lasts so long, and 120 spans at least, is the new normal. Too low, and a fault is learnt away
         over a weekend; too high, and an alarm stands for ever after a set-point was changed.
+    false_alarm_rate : float or None
+        Share of healthy spells of twelve spans that may hold an alarm. Where the scores of a stream's own past say that
+        the limits above are exceeded more often than that, they are widened.
+    learn_until_us : int
+        Whatever has come and gone by this time is a habit of the machine: it was known to be well.
     """
 
     scope = Scope.STREAM
@@ -82,15 +97,20 @@ class Shift:
         scatter_limit: float = 5.0,
         learn_spans: int = 75,
         accept_s: float = 259_200.0,
+        false_alarm_rate: float | None = None,
+        learn_until_us: int = 0,
     ) -> None:
         self._limit = limit
         self._least_steps = least_steps
         self._scatter_limit = scatter_limit
         self._learn_spans = learn_spans
         self._accept_us = accept_s * 1e6
+        self._false_alarm_rate = false_alarm_rate
+        self._least_level = _usual_level(false_alarm_rate)
+        self._learn_until_us = learn_until_us
         self._points: dict[int, str] = {}
         self._memory = Memory(
-            "shift 1",
+            "shift 2",
             {
                 "time_us": np.int64(-1),
                 "gaps_us": rhythm.NO_GAPS,
@@ -111,10 +131,14 @@ class Shift:
                 "habit": np.zeros(2),
                 "habits": np.int64(0),
                 "departed_us": np.int64(-1),
+                **Peaks.COLUMNS,
+                "height": 0.0,
+                "level": self._least_level,
                 "score": np.nan,
                 "since_us": np.int64(-1),
             },
         )
+        self._peaks = Peaks(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])
@@ -194,11 +218,13 @@ class Shift:
         opinion = full & (seen >= self._learn_spans) & (memory["rough"][row] > 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             worst = np.minimum(np.fmax(move / margin[0], steps / margin[1]), _HUGE)
-        score = np.where(opinion, worst, np.nan)
+        score = np.where(opinion, worst / memory["level"][row], np.nan)
 
         self._adapt(row, np.abs(mean - before), move, departed)
         self._restart(row, level, seen, worst)
         self._turn(row, score, level, np.stack((move, steps), axis=1), now_us, departed)
+        if self._false_alarm_rate is not None:
+            self._calibrate(row, worst, departed, seen // _SPELL, self._false_alarm_rate)
         memory["score"][row] = score
         return score
 
@@ -220,20 +246,40 @@ class Shift:
         peak = np.where(began[:, None], size, np.fmax(memory["peak"][row], size))
         memory["peak"][row] = np.where((departed | began)[:, None], peak, 0.0)
         ended = departed & ~(score >= _RETURNED)
-        self._learn_habit(row[ended])
+        self._learn_habit(row[ended], now_us[ended] <= self._learn_until_us)
         memory["departed_us"][row[ended]] = -1
         lasted_us = now_us - memory["departed_us"][row]
         accepted = departed & ~ended & (lasted_us >= self._accept_us) & (memory["away"][row] >= _ACCEPT_SPANS)
         memory["away"][row] = np.where((departed | began) & ~ended & ~accepted, memory["away"][row] + 1, 0)
-        self._learn_habit(row[accepted])
+        self._learn_habit(row[accepted], np.zeros(int(accepted.sum()), bool))
         self._accept(row[accepted], level[accepted])
 
-    def _learn_habit(self, row: Rows) -> None:
-        """A departure is over: what comes again and again is the machine's way, an on-off pump, say."""
+    def _calibrate(
+        self, row: Rows, worst: Floats, departed: Mask, spell: npt.NDArray[np.int64], false_alarm_rate: float
+    ) -> None:
+        """Note how far the stream goes in health, a departure that has ended included, and widen its limit to that."""
         memory = self._memory
-        memory["habits"][row] += 1
-        n = np.minimum(memory["habits"][row], _HABIT_AFTER)
-        memory["habit"][row] += (memory["peak"][row] - memory["habit"][row]) / n[:, None]
+        away = memory["departed_us"][row] >= 0
+        memory["height"][row] = np.where(away, np.fmax(memory["height"][row], worst), memory["height"][row])
+        ended = departed & ~away
+        height = np.minimum(memory["height"][row], _STRETCH * memory["level"][row])
+        noted = ~away & (ended | (worst >= 0)) & (memory["move_n"][row] >= _LEARNT_ENOUGH)
+        changed = self._peaks.note(row[noted], np.where(ended, height, worst)[noted], spell[noted])
+        memory["height"][row] = np.where(away, memory["height"][row], 0.0)
+        if len(changed):
+            memory["level"][changed] = np.fmax(self._least_level, self._peaks.level(changed, false_alarm_rate))
+
+    def _learn_habit(self, row: Rows, in_health: Mask) -> None:
+        """A departure is over: what comes again and again is the machine's way, an on-off pump, say.
+
+        What came while the machine was known to be well needs no repetition.
+        """
+        memory = self._memory
+        memory["habits"][row] += np.where(in_health, _HABIT_AFTER, 1)
+        n = np.where(in_health, 1, np.minimum(memory["habits"][row], _HABIT_AFTER))
+        peak, habit = memory["peak"][row], memory["habit"][row]
+        mean = habit + (peak - habit) / n[:, None]
+        memory["habit"][row] = np.where(in_health[:, None], np.fmax(peak, habit), mean)
 
     def _settle(self, row: Rows, leaving: Floats, departed: Mask) -> None:
         """Let the baseline follow the span that leaves the fast window, no faster than the level normally moves."""
@@ -279,3 +325,10 @@ class Shift:
         memory["base"][row] = level
         memory["base_n"][row] = _FAST
         memory["departed_us"][row] = -1
+
+
+def _usual_level(false_alarm_rate: float | None) -> float:
+    """The score that a share of the spells of any stream exceeds, in the limits as they are; never below these."""
+    if false_alarm_rate is None:
+        return 1.0
+    return max(1.0, 1.0 + _USUAL_REACH * math.log(_USUAL_SHARE / false_alarm_rate))

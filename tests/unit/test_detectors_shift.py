@@ -137,3 +137,44 @@ def test_evidence_gives_level_baseline_and_beginning() -> None:
     assert evidence.expected == pytest.approx(100.0, abs=0.7)
     assert evidence.low < evidence.expected < evidence.high < evidence.observed
     assert 1000 < (evidence.since_us - START_US) / 1e6 < 1036
+
+
+def alarms(score: np.ndarray) -> int:
+    hot = score >= 1.0
+    return int(np.count_nonzero(hot & ~np.concatenate(([False], hot[:-1]))))
+
+
+def bursts(rows: int, seed: int) -> np.ndarray:
+    """Health with short bursts of very different height, such as peaks of vibration have them."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=rows)
+    for start in rng.integers(0, rows - 60, size=rows // 400):
+        values[start : start + 40] += rng.exponential(3.0)
+    return values
+
+
+def test_a_stream_of_bursts_is_allowed_no_more_alarms_than_others() -> None:
+    plain = sum(alarms(scored(Shift(), bursts(10_000, seed))) for seed in range(2))
+    calibrated = sum(alarms(scored(Shift(false_alarm_rate=0.0005), bursts(10_000, seed))) for seed in range(2))
+    assert plain > 5
+    assert calibrated <= plain / 3
+
+
+def test_a_calibrated_limit_still_sees_a_lasting_step_and_a_repaired_fault_again() -> None:
+    values = noise(9000)
+    values[3000:4000] += 8.0
+    values[8000:] += 8.0
+    score = scored(Shift(false_alarm_rate=0.0005), values)
+    assert (score[3100:3900] >= 1.0).all()
+    assert np.nanmax(score[4100:7900]) < 1.0
+    assert (score[8100:8900] >= 1.0).all()
+
+
+def test_what_came_while_the_machine_was_known_to_be_well_is_no_alarm_when_it_comes_again() -> None:
+    values = noise(8000)
+    values[1000:1400] += 20.0
+    values[5000:5400] += 20.0
+    once = scored(Shift(), values)
+    known = scored(Shift(learn_until_us=START_US + 2000 * 1_000_000), values)
+    assert np.nanmax(once[5000:5400]) >= 1.0
+    assert np.nanmax(known[2000:]) < 1.0
