@@ -197,3 +197,69 @@ def band_rms(signal: Sequence[float], rate_hz: float, low_hz: float, high_hz: fl
             s = sum((x - mean) * w * math.sin(a) for x, w, a in zip(signal, window, turns, strict=True))
             total += 2 * (c * c + s * s) / (n * power)
     return math.sqrt(total)
+
+
+class _Tail:
+    """Rarity in decades of each number among those before it: a level that one in fifty exceeds, and by how much."""
+
+    def __init__(self, learn_from: int, memory_n: int) -> None:
+        self.learn_from, self.memory_n = learn_from, memory_n
+        self.learnt: list[float] = []
+        self.n, self.level, self.excess, self.over = 0, 0.0, 0.0, 0.0
+
+    def decades(self, x: float) -> float:
+        if len(self.learnt) < self.learn_from:
+            self.learnt.append(x)
+            self.n, self.level, self.over = len(self.learnt), max(self.learnt), 1.0
+            self.excess = self.level - statistics.fmean(self.learnt)
+            return 0.0
+        rarity = math.log10(50) * x / self.level if x <= self.level else math.inf
+        if x > self.level and self.excess > 0:
+            rarity = math.log10(50) + (x - self.level) / self.excess / math.log(10)
+        self.n = min(self.n + 1, self.memory_n)
+        pace = 1 / (self.n * 0.02 + 1)
+        if x > self.level:
+            self.over = min(self.over + 1, self.memory_n * 0.02)
+            self.excess += (min(x - self.level, 20 * self.excess) - self.excess) / self.over
+            self.level *= math.exp(pace * 0.98)
+        else:
+            self.over = min(self.over, self.memory_n * 0.02)
+            self.level *= math.exp(-pace * 0.02)
+        return rarity
+
+
+def novelty_scores(means: Sequence[float], first_span: int) -> list[float]:
+    """Score after each five minutes without a gap, the first of which is that number of its day; the limit is 4."""
+    value, apart, shape = _Tail(50, 4000), _Tail(20, 1000), {width: _Tail(20, 1000) for width in (3, 6, 12)}
+    pages: dict[int, float] = {}
+    held: list[float] = []
+    said: list[tuple[int, float]] = []
+    scores = []
+    page = (first_span + 1) // 6
+    for span, mean in enumerate(means, start=first_span):
+        held.append(mean)
+        then = [pages[page - 48 * day] for day in range(1, 8) if page - 48 * day in pages]
+        total = min(value.decades(min(abs(mean - each) for each in then)), 4.0) if then else 0.0
+        if (span + 1) // 6 != page:
+            pages[page] = float(np.float32(statistics.fmean(held)))
+            total += 0.3 * min(apart.decades(max(held) - min(held)), 4.0)
+            rare = [_stretch_decades(pages, page, width, tail) for width, tail in shape.items()]
+            total += min(statistics.fmean(rare), 4.0)
+            held, page = [], page + 1
+        if total > max((each for at, each in said if span - at <= 200), default=0.0):
+            said = [(span, total)]
+        else:
+            total = 0.0
+        scores.append(total / 4 if len(value.learnt) == 50 else math.nan)
+    return scores
+
+
+def _stretch_decades(pages: dict[int, float], page: int, width: int, tail: _Tail) -> float:
+    """How rare the distance of the newest pages from the nearest earlier ones of the last seven days is."""
+
+    def stretch(last: int) -> list[float]:
+        return [pages.get(number, math.nan) for number in range(last - width + 1, last + 1)]
+
+    each = [math.dist(stretch(page), stretch(page - age)) for age in range(width, 336 - width + 1)]
+    whole = [distance for distance in each if not math.isnan(distance)]
+    return tail.decades(min(whole)) if len(whole) >= width else 0.0

@@ -1,0 +1,261 @@
+"""What a stream never did in the last week: a value unlike those at that time of day, or a shape unlike any before.
+
+A diary holds the means of the half hours of seven days. Each span of five minutes is measured by its distance from the
+nearest of the same half hour's means; each half hour by the distance of the last 1½, 3 and 6 hours from the nearest
+such stretch in the diary, and by how far its spans lie apart. How rare each distance is among those before it, in
+decades, adds up to the score: so the daily and the weekly rhythm are found without being looked for, and no unit, shape
+or scale has to be known.
+
+What is novel is said once: for sixteen hours only what is more novel still is said. It tells that something began,
+when, and how unheard-of it is; `shift` and `drift` tell how long it lasts. Silent for a stream's first 28 hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from detectors import rhythm, spans, tails
+from detectors.memory import Memory, Rows
+from detectors.rounds import departed_since, lengths
+from detectors.scores import Evidence, Scope, Scores, Snapshot
+from telemetry import Batch, Stream
+
+# Of the day: five minutes, over which readings of fast streams are averaged. One in ten thousand is then once in a
+# month, not once in three hours. A slower stream's span is its interval.
+_SPANS_A_DAY = 288
+# A page of the diary: half an hour, or two spans of a slow stream. A quarter of an hour needs twice the room and finds
+# no more; an hour finds less.
+_PAGES_A_DAY = 48
+_PAGE_SPANS = 2
+_DAYS = 7
+_PAGES = _PAGES_A_DAY * _DAYS
+# Lengths of the stretches compared, in pages.
+_STRETCHES = (3, 6, 12)
+# Kinds of distances: of a value, of the spans within a page from each other, of stretches.
+_VALUE, _APART, _SHAPE = 0, 1, 2
+# Distances before there is an opinion, and those after which an old one weighs no less than a new one.
+_LEARN_SPANS, _LEARN_PAGES = 50, 20
+_MEMORY_SPANS, _MEMORY_PAGES = 4000, 1000
+# No kind counts for more: a week tells little of what is rarer than one in ten thousand.
+_MOST_DECADES = 4.0
+# Spans that lie apart are seen in the value too; alone they are no alarm.
+_APART_WEIGHT = 0.3
+# What was said is not said again for so many spans. Half as many or twice as many find the same.
+_SAID_SPANS = 200
+# Squares of differences of these are finite, and they fit a diary of single precision.
+_HUGE = 1e37
+# Streams whose diaries are searched together: more need more room than a processor's cache has.
+_TOGETHER = 64
+
+Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+
+
+class Novelty:
+    """Score 1.0 = distances as rare, together, as one in `10 ** limit`, by what the stream did before.
+
+    Parameters
+    ----------
+    limit : float
+        In decades, all kinds together. Each kind counts for four at most: up to 4 a value alone is an alarm, beyond
+        it has to come with a shape. Lower sees more; the rows of a healthy stream of five minutes' interval come to 3
+        twice a week, to 4 once in three weeks.
+    day_s : float
+        Of what rhythm the diary holds seven rounds. A process of shifts repeats itself sooner than the day.
+    """
+
+    scope = Scope.STREAM
+
+    def __init__(self, limit: float = 4.0, day_s: float = 86_400.0) -> None:
+        self._limit = limit
+        self._day_us = int(day_s * 1e6)
+        self._points: dict[int, str] = {}
+        self._memory = Memory(
+            "novelty 1",
+            {
+                "time_us": np.int64(-1),
+                "gaps_us": rhythm.NO_GAPS,
+                "gaps_seen": np.int64(0),
+                **spans.COLUMNS,
+                "page": np.int64(-1),
+                "page_sum": 0.0,
+                "page_n": np.int64(0),
+                "page_low": np.inf,
+                "page_high": -np.inf,
+                "diary": np.full(_PAGES, np.nan, np.float32),
+                **tails.empty(_SHAPE + len(_STRETCHES)),
+                "observed": np.nan,
+                "nearest": np.nan,
+                "said": 0.0,
+                "said_us": np.int64(-1),
+                "score": np.nan,
+                "since_us": np.int64(-1),
+            },
+        )
+
+    def watch(self, streams: Sequence[Stream]) -> None:
+        self._memory.add([stream.id for stream in streams])
+        self._points.update((stream.id, stream.point) for stream in streams)
+
+    def score(self, batch: Batch, now_us: int) -> Scores:
+        if not len(batch):
+            return Scores(batch.time_us, batch.stream, batch.value)
+        memory, starts = self._memory, batch.starts()
+        counts = lengths(starts, len(batch))
+        rows = memory.rows(batch.stream[starts])
+        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
+        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
+        score = np.full(len(batch), np.nan)
+        if known.any():
+            self._step(batch, np.repeat(rows, counts), np.flatnonzero(known), score)
+        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
+        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        return Scores(batch.time_us, batch.stream, score)
+
+    def explain(self, subject: int) -> Evidence:
+        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        expected = float(memory["nearest"][row])
+        reach = tails.reach(memory, row, _VALUE, min(self._limit, _MOST_DECADES))
+        since_us = memory["since_us"][row]
+        return Evidence(
+            point=point,
+            observed=float(memory["observed"][row]),
+            expected=expected,
+            low=expected - reach,
+            high=expected + reach,
+            since_us=int(since_us if since_us >= 0 else memory["time_us"][row]),
+            contributions={point: 1.0},
+        )
+
+    def snapshot(self) -> Snapshot:
+        return self._memory.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._memory.restore(snapshot)
+
+    def _step(self, batch: Batch, row: Rows, item: Rows, score: Floats) -> None:
+        """Gather readings into spans and take each span that is over."""
+        memory, row, time_us = self._memory, row[item], batch.time_us[item]
+        value = np.clip(batch.value[item], -_HUGE, _HUGE)
+        gathered = spans.gather(memory, row, time_us, value, self._span_us(memory["gaps_us"][row]))
+        mean = gathered.total / gathered.count
+        after = np.full(len(gathered.row), np.nan)
+        after[gathered.leads] = memory["score"][gathered.row[gathered.leads]]
+        for taken, closed in gathered.turns():
+            opened = gathered.opened_by[closed]
+            after[opened] = self._take(taken, mean[closed], time_us[gathered.first_item[opened]])
+        score[item] = after[gathered.of_item]
+
+    def _take(self, row: Rows, mean: Floats, now_us: Numbers) -> Floats:
+        """One span of each of these streams: the new scores. `now_us` is when the next one began."""
+        memory = self._memory
+        span_us = self._span_us(memory["gaps_us"][row])
+        page_us = self._page_us(span_us)
+        next_page = now_us // page_us
+        page = np.where(memory["page"][row] >= 0, memory["page"][row], next_page)
+        total = self._value(row, mean, page, page_us)
+        self._write(row, mean)
+        over = next_page != page
+        if over.any():
+            total[over] += self._turn_page(row[over], page[over], next_page[over])
+        memory["page"][row] = next_page
+        score = self._say(row, total, now_us, span_us) / self._limit
+        memory["score"][row] = np.where(memory["tail_n"][row, _VALUE] >= _LEARN_SPANS, score, np.nan)
+        return memory["score"][row]
+
+    def _value(self, row: Rows, mean: Floats, page: Numbers, page_us: Numbers) -> Floats:
+        """How rare it is to be so far from each of the last days' means of this time of day."""
+        memory = self._memory
+        a_day = np.maximum(1, np.round(self._day_us / page_us)).astype(np.int64)
+        before = (page[:, None] - a_day[:, None] * np.arange(1, _DAYS + 1)) % _PAGES
+        then = memory["diary"][row[:, None], before].astype(np.float64)
+        away = np.abs(then - mean[:, None])
+        nearest = np.where(np.isnan(away), np.inf, away).argmin(axis=1)
+        each = np.arange(len(row))
+        memory["observed"][row], memory["nearest"][row] = mean, then[each, nearest]
+        rarity = tails.decades(memory, row, _VALUE, away[each, nearest], _LEARN_SPANS, _MEMORY_SPANS)
+        decades: Floats = np.minimum(rarity, _MOST_DECADES)
+        return decades
+
+    def _write(self, row: Rows, mean: Floats) -> None:
+        memory = self._memory
+        memory["page_sum"][row] += mean
+        memory["page_n"][row] += 1
+        memory["page_low"][row] = np.minimum(memory["page_low"][row], mean)
+        memory["page_high"][row] = np.maximum(memory["page_high"][row], mean)
+
+    def _turn_page(self, row: Rows, page: Numbers, next_page: Numbers) -> Floats:
+        """Enter a page that is full in the diary: how rare its shape and its unrest are."""
+        memory = self._memory
+        diary = memory["diary"]
+        diary[row, page % _PAGES] = memory["page_sum"][row] / memory["page_n"][row]
+        apart = memory["page_high"][row] - memory["page_low"][row]
+        rarity = tails.decades(memory, row, _APART, apart, _LEARN_PAGES, _MEMORY_PAGES)
+        total: Floats = _APART_WEIGHT * np.minimum(rarity, _MOST_DECADES)
+        kinds = np.repeat(np.arange(_SHAPE, _SHAPE + len(_STRETCHES)), len(row))
+        away, each = self._stretches(row, page).ravel(), np.tile(row, len(_STRETCHES))
+        shape = tails.decades(memory, each, kinds, away, _LEARN_PAGES, _MEMORY_PAGES).reshape(len(_STRETCHES), -1)
+        for skipped in np.flatnonzero(next_page > page + 1):
+            blank = np.arange(page[skipped] + 1, min(next_page[skipped], page[skipped] + 1 + _PAGES))
+            diary[row[skipped], blank % _PAGES] = np.nan
+        memory["page_sum"][row], memory["page_n"][row] = 0.0, 0
+        memory["page_low"][row], memory["page_high"][row] = np.inf, -np.inf
+        total += np.minimum(shape.mean(axis=0), _MOST_DECADES)
+        return total
+
+    def _stretches(self, row: Rows, page: Numbers) -> Floats:
+        """Distance of the stretches that end here from the nearest in the diary, float (3, n); NaN without one."""
+        found = np.full((len(_STRETCHES), len(row)), np.nan)
+        ages = np.arange(_PAGES)
+        for first in range(0, len(row), _TOGETHER):
+            part = slice(first, first + _TOGETHER)
+            before = (page[part, None] - ages) % _PAGES
+            found[:, part] = nearest_stretch(self._memory["diary"][row[part, None], before].astype(np.float64))
+        return found
+
+    def _say(self, row: Rows, total: Floats, now_us: Numbers, span_us: Numbers) -> Floats:
+        """Only what is more novel than anything said of late."""
+        memory = self._memory
+        recent = now_us - memory["said_us"][row] <= _SAID_SPANS * span_us
+        new = total > np.where(recent, memory["said"][row], 0.0)
+        memory["said"][row[new]], memory["said_us"][row[new]] = total[new], now_us[new]
+        return np.where(new, total, 0.0)
+
+    def _span_us(self, gaps_us: Numbers) -> Numbers:
+        return np.maximum(rhythm.interval_us(gaps_us), self._day_us // _SPANS_A_DAY)
+
+    def _page_us(self, span_us: Numbers) -> Numbers:
+        """A whole number of them a day, where there are more than one."""
+        wanted = np.maximum(self._day_us // _PAGES_A_DAY, _PAGE_SPANS * span_us)
+        a_day = np.maximum(1, np.round(self._day_us / wanted)).astype(np.int64)
+        return np.where(wanted < self._day_us, self._day_us // a_day, wanted)
+
+
+def nearest_stretch(pages: Floats) -> Floats:
+    """Distance (Euclidean) of each stretch that ends at the newest page from the nearest earlier one.
+
+    Parameters
+    ----------
+    pages : float64 (n, P)
+        Newest first; NaN where there is none.
+
+    Returns
+    -------
+    float64 (3, n)
+        A row for each of the three lengths; NaN where fewer earlier stretches are whole than one is long.
+    """
+    count = pages.shape[1]
+    apart = np.zeros_like(pages)
+    found = []
+    for lag in range(max(_STRETCHES)):
+        apart[:, : count - lag] += (pages[:, lag:] - pages[:, lag : lag + 1]) ** 2
+        apart[:, count - lag :] = np.nan
+        if lag + 1 in _STRETCHES:
+            earlier = apart[:, lag + 1 :]
+            whole = np.isfinite(earlier)
+            nearest = np.sqrt(np.min(earlier, axis=1, initial=np.inf, where=whole))
+            found.append(np.where(whole.sum(axis=1) > lag, nearest, np.nan))
+    return np.array(found)
