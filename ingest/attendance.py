@@ -28,7 +28,8 @@ from ingest.server_clock import ServerClock
 from ingest.sparkplug import Heard
 from store.connection import Session
 from store.presence import Said, Seen
-from store.telemetry import Reject, Status
+from store.rejects import Reject
+from store.telemetry import Status
 from telemetry import Batch, Quality
 
 # What waits at the broker for longer says nothing of a device's clock.

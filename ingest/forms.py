@@ -17,7 +17,8 @@ from ingest.mapping import Mappings, Route
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
 from ingest.sparkplug import Heard
-from store.telemetry import Reject, Status
+from store.rejects import Reject
+from store.telemetry import Status
 from telemetry import Batch, Quality, StreamKey, Topic
 from telemetry.waveform import Waveform
 

@@ -25,8 +25,8 @@ from ingest.sparkplug import Heard
 from store import ledger, rejects, waveforms
 from store.connection import Session
 from store.ledger import Entry
-from store.rejects import Outcome, Refusal, Replay, Room
-from store.telemetry import Fate, Reject
+from store.rejects import Outcome, Refusal, Reject, Replay, Room
+from store.telemetry import Fate
 from telemetry import Batch, Quality, Topic
 
 NEVER_US = 1 << 62
@@ -119,7 +119,7 @@ class Intake:
             kept.fate,
             self._ledger.sequences,
             machine_of,
-            lambda places: rows.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
+            lambda places: rejects.rejected_before(conn, [(place, decoded.rejected[place][1]) for place in places]),
             lambda index: messages[index].again,
         )
         entry, is_copy = entry_of(decoded, kept, machine_of, again, arrived_us)

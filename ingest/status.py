@@ -9,7 +9,8 @@ import orjson
 
 from ingest.messages import Message
 from ingest.reading import LATEST_MS, MAX_COUNT
-from store.telemetry import Reject, Status
+from store.rejects import Reject
+from store.telemetry import Status
 from telemetry import Topic
 
 _MAX_BYTES = 16_384

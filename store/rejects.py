@@ -15,10 +15,11 @@ from psycopg.types.json import Jsonb
 
 from store.connection import Session
 from store.queries import queries
-from store.telemetry import HEAD_BYTES, Reject, storable
 from store.transactions import Transaction
 from telemetry import instant, microseconds
 
+# By so much of its beginning a payload is known again.
+HEAD_BYTES = 256
 # A message that is kept whole can be played again. Too low: a gateway's cannot. Too high: a few devices fill the room.
 WHOLE_BYTES = 64 << 10
 # Enough to see what a longer one was.
@@ -31,6 +32,17 @@ _TYPES = (
     *("int8", "timestamptz", "text", "text", "text", "bytea", "int4", "text"),
     *("int8", "text", "timestamptz", "bool", "bool"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A message, or a part of one, that could not be stored; no `tenant` and `device` where the topic is not ours."""
+
+    topic: str
+    payload: bytes
+    reason: str
+    tenant: str | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +206,33 @@ def add(conn: Session, refusals: Sequence[Refusal], at_us: int, room: Room) -> N
                 at,
                 reject.tenant,
                 reject.device,
-                storable(reject.topic),
+                _storable(reject.topic),
                 payload,
                 len(reject.payload),
-                storable(reject.reason),
+                _storable(reject.reason),
                 None if keeper[0] == number else keeper[0],
-                storable(refusal.content_type),
+                _storable(refusal.content_type),
                 instant(refusal.moment_us),
                 keeper[1],
                 refusal.alone,
             ))  # fmt: skip
+
+
+def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set[int]:
+    """The numbers of those that were rejected before: messages that come again."""
+    if not rejects:
+        return set()
+    rows = conn.execute(
+        queries("rejects")["rejected_before"],
+        [
+            [_storable(reject.topic) for _, reject in rejects],
+            [len(reject.payload) for _, reject in rejects],
+            [reject.payload[:HEAD_BYTES] for _, reject in rejects],
+            [number for number, _ in rejects],
+            HEAD_BYTES,
+        ],
+    )
+    return {number for (number,) in rows}
 
 
 def due(conn: Session, limit: int) -> list[Replay]:
@@ -222,7 +251,7 @@ def played(conn: Session, outcomes: Sequence[Outcome]) -> None:
             "reject": one.replay.reject,
             "at": one.replay.at,
             "taken": one.taken,
-            "still": [storable(reason) for reason in one.still],
+            "still": [_storable(reason) for reason in one.still],
         }
         for one in outcomes
     ]
@@ -290,3 +319,8 @@ def _asked(which: Which) -> dict[str, object]:
         "start": which.start,
         "end": which.end,
     }
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds no NUL."""
+    return text.replace("\0", "\\0")

@@ -38,21 +38,8 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
 # PostgreSQL counts from 2000, we from 1970.
 _EPOCH_US = 946_684_800_000_000
-# By so much of its beginning a payload is known again.
-HEAD_BYTES = 256
 # Readings at once on the way back to the detectors after a crash.
 CATCH_UP_READINGS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A message, or a part of one, that could not be stored; no `tenant` and `device` where the topic is not ours."""
-
-    topic: str
-    payload: bytes
-    reason: str
-    tenant: str | None = None
-    device: str | None = None
 
 
 class Fate(IntEnum):
@@ -188,23 +175,6 @@ def encode(batch: Batch, *, ordinals: bool = False) -> memoryview:
     return memoryview(buffer)
 
 
-def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set[int]:
-    """The numbers of those that were rejected before: messages that come again."""
-    if not rejects:
-        return set()
-    rows = conn.execute(
-        queries("telemetry")["rejected_before"],
-        [
-            [storable(reject.topic) for _, reject in rejects],
-            [len(reject.payload) for _, reject in rejects],
-            [reject.payload[:HEAD_BYTES] for _, reject in rejects],
-            [number for number, _ in rejects],
-            HEAD_BYTES,
-        ],
-    )
-    return {number for (number,) in rows}
-
-
 def note_learnt(conn: Session, machines: Collection[int]) -> None:
     """The detectors know these machines' normal now."""
     conn.execute(queries("telemetry")["note_learnt"], [list(machines)])
@@ -319,8 +289,3 @@ def _measured(point: str, unit: str) -> tuple[str, str]:
         return known.quantity, known.unit
     named = quantity_of(point)
     return (named.name, named.unit) if not unit else ("unknown", unit[:MAX_UNIT_LENGTH])
-
-
-def storable(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
-    return text.replace("\0", "\\0")

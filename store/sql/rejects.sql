@@ -7,6 +7,15 @@ SELECT nextval('rejects_id') FROM generate_series(1, %s)
 COPY rejects (id, at, tenant, device, topic, payload, bytes, reason, message, content_type, moment, whole, alone)
 FROM STDIN (FORMAT binary)
 
+-- name: rejected_before
+-- Which of these have been rejected within a day: messages that come again are not rejected twice.
+SELECT sent.ordinal FROM unnest(%s::text[], %s::int[], %s::bytea[], %s::int[]) AS sent (topic, bytes, head, ordinal)
+WHERE EXISTS (
+    SELECT FROM rejects r
+    WHERE r.at > now() - INTERVAL '1 day' AND r.topic = sent.topic AND r.bytes = sent.bytes
+      AND substr(r.payload, 1, %s) = sent.head
+)
+
 -- name: due
 -- Messages to be played again, in the order in which they were asked for; what has been forgotten meanwhile is empty.
 SELECT p.reject, p.at, r.tenant, r.device, r.topic, r.payload, r.content_type, coalesce(r.moment, r.at) AS moment,

@@ -76,15 +76,6 @@ SELECT min(s.ordinal) FROM stage s JOIN kept USING (stream_id, time, value) GROU
 -- For the next delivery of the same transaction.
 DELETE FROM stage
 
--- name: rejected_before
--- Which of these have been rejected within a day: messages that come again are not rejected twice.
-SELECT sent.ordinal FROM unnest(%s::text[], %s::int[], %s::bytea[], %s::int[]) AS sent (topic, bytes, head, ordinal)
-WHERE EXISTS (
-    SELECT FROM rejects r
-    WHERE r.at > now() - INTERVAL '1 day' AND r.topic = sent.topic AND r.bytes = sent.bytes
-      AND substr(r.payload, 1, %s) = sent.head
-)
-
 -- name: devices_after
 -- Devices that came after one; all of them after 0.
 SELECT id, tenant, device FROM devices WHERE id > %s ORDER BY id

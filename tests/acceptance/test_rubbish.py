@@ -14,8 +14,7 @@ from ingesting import Device, IngestProcess
 from servers import Database, RunningBroker
 from waiting import until
 
-from store.rejects import ROOM_BYTES
-from store.telemetry import HEAD_BYTES
+from store.rejects import HEAD_BYTES, ROOM_BYTES
 
 RUBBISH = 100_000
 LARGE = 200  # of a megabyte each

@@ -27,8 +27,7 @@ from ingest.mqtt import IN_ORDER, OURS, MqttSource
 from ingest.replays import TOGETHER
 from store import ledger, rejects
 from store.connection import Session, act_for, connect
-from store.rejects import BEGINNING_BYTES, WHOLE_BYTES, Refusal, Room, Which
-from store.telemetry import HEAD_BYTES, Reject
+from store.rejects import BEGINNING_BYTES, HEAD_BYTES, WHOLE_BYTES, Refusal, Reject, Room, Which
 from telemetry import microseconds
 from tickets.roles import Role
 

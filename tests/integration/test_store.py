@@ -20,8 +20,8 @@ from store import ledger, presence, rejects
 from store.connection import Session, act_for
 from store.errors import Misconfigured
 from store.migrate import edition, migrate, migrations, pending
-from store.rejects import Refusal, Room
-from store.telemetry import Fate, Reject, Status
+from store.rejects import Refusal, Reject, Room
+from store.telemetry import Fate, Status
 from telemetry import Batch, Quality, Stream, StreamKey
 
 START_US = 1_782_907_200_000_000
