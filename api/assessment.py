@@ -56,7 +56,7 @@ class SignOut(Answered):
     point: str
     unit: str
     speaks: Literal["for", "against", "open"]
-    expected: str = Field(description="++, +, ?, -, --: how the mode moves it; empty: not at all")
+    expected: str = Field(description="++, +, +?, ?, -?, -, --: how the mode moves it; empty: not at all")
     z: float = Field(description="How far it has moved, in its own normal spread; below 0: down")
     before: float
     after: float

@@ -50,7 +50,7 @@ from api.service import service
 from dashboard import clocks, figures, words
 from dashboard.pages import STATIC
 from store import alarms as alarm_store
-from store import overview
+from store import assessment, overview
 from store import tickets as ticket_store
 from store.errors import NotFound
 from store.transactions import Transaction
@@ -405,6 +405,7 @@ def _machine(conn: Transaction, caller: Caller, device: str, now: datetime) -> d
     week = now - timedelta(days=7)
     past = [a for a in alarm_store.alarms(conn, limit=5, device=device, is_open=False) if a.raised_at > week]
     marks = overview.marks(conn, device, now - timedelta(seconds=SPANS_S[-1]), now, MARKS)
+    health_known, health = assessment.latest_health(conn, device)
     return {
         **head_of(conn, caller, "fleet"),
         "m": {**asdict(found[0]), "status": found[0].status(now)},
@@ -413,6 +414,9 @@ def _machine(conn: Transaction, caller: Caller, device: str, now: datetime) -> d
         "alarms": [*sorted(standing, key=lambda a: (a.state in SILENCED, -Severity(a.severity).rank)), *past],
         "tickets": ticket_store.tickets(conn, limit=6, device=device),
         "marks": _marks(marks),
+        "health_known": health_known,
+        "health": health,
+        "diagnosis": assessment.diagnosis_of_machine(conn, device),
         "path": f"/machines/{quote(device)}",
     }
 
@@ -488,6 +492,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "may_assign": may_assign,
         "may_comment": role in PEOPLE,
         "people": [p for p in overview.people(conn) if p.role in {"engineer", "manager", "administrator"}],
+        "diagnosis": assessment.diagnosis_of(conn, t.id),
         "alarms": ticket_store.alarms_of(conn, t.id),
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": _marks(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),

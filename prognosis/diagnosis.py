@@ -29,7 +29,9 @@ _LEAST_Z = 3.0
 _FRESH: Mapping[str, tuple[float, float, float]] = {
     "++": (0.70, 0.28, 0.02),
     "+": (0.20, 0.77, 0.03),
-    "?": (0.10, 0.80, 0.10),
+    "+?": (0.10, 0.87, 0.03),
+    "?": (0.08, 0.84, 0.08),
+    "-?": (0.03, 0.87, 0.10),
     "-": (0.03, 0.77, 0.20),
     "--": (0.02, 0.28, 0.70),
     "": (0.03, 0.94, 0.03),
@@ -38,9 +40,11 @@ _FRESH: Mapping[str, tuple[float, float, float]] = {
 }
 _GROWN: Mapping[str, tuple[float, float, float]] = {
     "++": (0.93, 0.05, 0.02),
-    "+": (0.65, 0.30, 0.05),
-    "?": (0.25, 0.50, 0.25),
-    "-": (0.05, 0.30, 0.65),
+    "+": (0.62, 0.34, 0.04),
+    "+?": (0.25, 0.71, 0.04),
+    "?": (0.20, 0.60, 0.20),
+    "-?": (0.04, 0.71, 0.25),
+    "-": (0.04, 0.34, 0.62),
     "--": (0.02, 0.05, 0.93),
     "": (0.06, 0.88, 0.06),
     "own": (0.475, 0.05, 0.475),
@@ -49,7 +53,10 @@ _GROWN: Mapping[str, tuple[float, float, float]] = {
 # The move of the point that moved farthest, at which a fault is fresh and at which it is grown.
 _FRESH_Z, _GROWN_Z = 5.0, 40.0
 # How well the point that moved farthest should be one that the mode names.
-_LEADS: Mapping[str, float] = {"++": 1.0, "+": 0.35, "?": 0.2, "-": 0.35, "--": 1.0, "": 0.05}
+_LEADS: Mapping[str, float] = {
+    **{"++": 1.0, "+": 0.35, "+?": 0.2, "?": 0.2, "": 0.05},
+    **{"--": 1.0, "-": 0.35, "-?": 0.2},
+}
 _LEADS_OTHER = 0.2
 _PRIOR_OTHER = 0.5
 # A stuck or rough point, where that is what the mode says, and where it is not.

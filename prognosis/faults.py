@@ -16,7 +16,7 @@ from typing import Any
 from prognosis.roles import ROLES
 
 BUILT_IN = Path(__file__).with_name("faults.toml")
-EXPECTATIONS = ("++", "+", "?", "-", "--")
+EXPECTATIONS = ("++", "+", "+?", "?", "-?", "-", "--")
 INSTRUMENT = ("", "moves", "still", "rough")
 
 

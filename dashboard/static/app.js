@@ -137,7 +137,7 @@ document.addEventListener("htmx:sendError", () => complain(LOST));
 const LOST = "Connection lost. What you see may be out of date; trying again.";
 const KINDS = [
   ...["raised", "escalated", "returned", "acknowledged", "shelved", "unshelved"].map((kind) => `alarm.${kind}`),
-  ...["opened", "alarm", "reopened", "raised_priority", "moved", "assigned", "comment", "clock_warned", "clock_breached"].map((kind) => `ticket.${kind}`),
+  ...["opened", "alarm", "reopened", "raised_priority", "moved", "assigned", "comment", "clock_warned", "clock_breached", "diagnosed"].map((kind) => `ticket.${kind}`),
 ];
 let lost = false;
 let waiting = null;

@@ -118,6 +118,21 @@ class View {
   }
 }
 
+/** Health in the shape of readings. Hours in which the machine was at rest are missing: the line breaks there. */
+function asReadings({ time, course, bucket_s }) {
+  const columns = { bucket_s, time: [], mean: [], min: [], max: [] };
+  const put = (at, value) => {
+    columns.time.push(at);
+    for (const name of ["mean", "min", "max"]) columns[name].push(value);
+  };
+  time.forEach((at, index) => {
+    const before = index ? Date.parse(time[index - 1]) : Infinity;
+    if (Date.parse(at) - before > 1500 * bucket_s) put(new Date(before + 1000 * bucket_s).toISOString(), null);
+    put(at, course[index]);
+  });
+  return columns;
+}
+
 /** One chart: one point of one machine. */
 class Trace {
   constructor(figure, view, device) {
@@ -131,6 +146,7 @@ class Trace {
     this.low = data.low === undefined ? null : Number(data.low);
     this.high = data.high === undefined ? null : Number(data.high);
     this.expected = data.expected === undefined ? null : Number(data.expected);
+    this.ofHealth = "health" in data;
     this.window = data.since ? [Date.parse(data.since) / 1000, data.until ? Date.parse(data.until) / 1000 : null] : null;
     this.data = [[], [], [], []];
     this.chart = new window.uPlot(this.options(), this.data, this.plot);
@@ -158,7 +174,7 @@ class Trace {
           stroke: (_, index) => (index === 3 ? colours.trace : "transparent"),
           fill: (_, index) => (index === 3 ? colours.surface : "transparent"),
         },
-        sync: { key: "bellwether", scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
+        ...(this.view.alone ? {} : { sync: { key: "bellwether", scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } } }),
         bind: {
           dblclick: () => () => this.view.back(),
           mousedown: (_, __, handler) => (event) => (event.shiftKey ? this.drag(event) : handler(event)),
@@ -188,6 +204,7 @@ class Trace {
   }
 
   valueRange(low, high) {
+    if (this.ofHealth) return [0, 104];
     const known = [low, high, this.low, this.high].filter((v) => v !== null && Number.isFinite(v));
     if (!known.length) return [0, 1];
     const [least, most] = [Math.min(...known), Math.max(...known)];
@@ -215,16 +232,17 @@ class Trace {
     const asked = (this.asked = new AbortController());
     const { from, to } = this.view;
     const points = Math.min(MOST_POINTS, Math.max(120, Math.round(this.plot.clientWidth / PIXELS_PER_POINT)));
-    const query = new URLSearchParams({
-      device: this.device, point: this.point, points,
-      from: new Date(from).toISOString(), to: new Date(to).toISOString(),
-    });
+    const span = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
+    const address = this.ofHealth
+      ? `/api/v1/devices/${encodeURIComponent(this.device)}/health?${new URLSearchParams(span)}`
+      : `/api/v1/readings?${new URLSearchParams({ device: this.device, point: this.point, points, ...span })}`;
     this.figure.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(`/api/v1/readings?${query}`, { signal: asked.signal, headers: { Accept: "application/json" } });
+      const answer = await fetch(address, { signal: asked.signal, headers: { Accept: "application/json" } });
       if (answer.status === 401) return location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
       if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
-      this.take(await answer.json());
+      const body = await answer.json();
+      this.take(this.ofHealth ? asReadings(body) : body);
       this.stale = false;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -535,7 +553,9 @@ function start(section) {
   const now = Date.now();
   const view = from ? new View(Date.parse(from), Date.parse(to), false) : new View(now - Number(span) * 1000, now, true);
   section.view = view;
-  const bar = document.querySelector("[data-chart-bar]");
+  // A chart with a span of its own: neither the bar nor the address speaks of it.
+  view.alone = "alone" in section.dataset;
+  const bar = view.alone ? null : document.querySelector("[data-chart-bar]");
   if (bar) new Bar(bar, view);
   view.traces = [...section.querySelectorAll(".trace")].map((figure) => new Trace(figure, view, device));
   const mark = () => {
@@ -548,7 +568,7 @@ function start(section) {
     readColours();
     for (const trace of view.traces) trace.chart.redraw(false);
   });
-  if (span) {
+  if (span && !view.alone) {
     view.listeners.push(() => {
       const query = view.follow
         ? { span: Math.round(view.span / 1000) }
@@ -562,7 +582,7 @@ function start(section) {
 
 /** While the span reaches to now, it moves along and asks for what is new: more often the shorter it is. */
 function follow(view) {
-  const wait = Math.min(15_000, Math.max(2_000, view.span / 300));
+  const wait = view.alone ? 60_000 : Math.min(15_000, Math.max(2_000, view.span / 300));
   setTimeout(() => {
     if (view.follow && document.visibilityState === "visible") {
       const now = Date.now();

@@ -20,6 +20,9 @@ from argon2 import PasswordHasher
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from notify.assessment import Assessment
+from prognosis.faults import library
+
 LOGIN = "ada@demo.example"
 PASSWORD = "correct horse battery staple"
 _NAMESPACE = UUID("1d0f3f0a-3f6c-4b8e-9b55-5f0c63f6f0aa")
@@ -318,11 +321,22 @@ def seed(
         devices = _machines(conn, tenant, now)
         streams = {(device, point): id_ for id_, device, point in _streams(conn, tenant)}
         _readings(conn, streams, now, days, dense_minutes)
+        conn.commit()
+        _assess(database_url, now - timedelta(days=3))  # before anything stands against a machine
         alarms = _alarms(conn, tenant, devices, streams, now)
         _tickets(conn, tenant, devices, alarms, now)
         _intake(conn, tenant, devices, now)
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("ANALYZE readings")
+    _assess(database_url, now)
+
+
+def _assess(database_url: str, now: datetime) -> None:
+    """Health and diagnoses as `notify` makes them."""
+    assessor = Assessment(database_url, library())
+    with psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC") as conn:
+        assessor.assess(conn, now)
+        assessor.diagnose(conn)
 
 
 def _intake(conn: Connection[TupleRow], tenant: str, devices: dict[str, int], now: datetime) -> None:

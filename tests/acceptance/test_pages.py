@@ -189,7 +189,7 @@ def test_charts_draw_what_was_read(visitor: Visitor) -> None:
             if mean is not None
         )
         # Every point of the machine has a chart with something on it, in the colour of the line.
-        expect(page.locator(".trace")).to_have_count(8)
+        expect(page.locator("section.traces .trace")).to_have_count(8)
         painted = page.evaluate(
             """() => {
                 const canvas = document.querySelector(".trace canvas");
@@ -328,7 +328,9 @@ def test_cursors_move_together_and_alarms_explain_themselves(visitor: Visitor) -
         drawn(page)
         box = plot_box(page)
         page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2)
-        left = page.evaluate("[...document.querySelectorAll('.trace')].map(t => t.trace.chart.cursor.left)")
+        left = page.evaluate(
+            "[...document.querySelectorAll('section.traces .trace')].map(t => t.trace.chart.cursor.left)"
+        )
         assert len(left) == 8
         assert max(left) - min(left) < 2
         page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 3)
@@ -439,6 +441,48 @@ def test_a_tickets_evidence_shows_what_when_and_who(visitor: Visitor, site: Site
         assert widths == pytest.approx([56, 27, 11, 4, 2])
         expect(page.locator(".trace.low")).to_have_count(4)
         expect(page.locator("#ticket-rest")).to_contain_text("Bearing temperature has risen")
+
+
+def test_a_ticket_says_what_is_probably_wrong_and_how_to_find_out(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("pump-102"))
+        panel = page.locator("#ticket-diagnosis")
+        expect(panel.locator(".items > li:has(h3)")).to_have_count(3)
+        expect(panel.locator("h3").first).to_have_text("Bearing wear")
+        expect(panel).to_contain_text("Envelope spectrum at the bearing housing")
+        expect(panel.locator("li").first).to_contain_text("Vibration velocity up from")
+        # News of a later diagnosis changes the page that is open.
+        with page.expect_response(re.compile("/tickets/")):
+            site.change(
+                "UPDATE diagnoses SET suspects = '[]', abstains = 'what moved has come back' FROM tickets t"
+                " WHERE t.id = ticket_id AND t.device = 'pump-102'"
+            )
+        expect(panel).to_contain_text("Nothing is named: what moved has come back.")
+
+
+def test_a_machine_shows_its_health_and_when_it_fell(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102")
+        panel = page.locator("#machine-health")
+        expect(panel).to_contain_text("Now")
+        expect(panel.locator("dd").first).to_have_text(re.compile(r"^[1-4]?\d$"))
+        expect(panel).to_contain_text("Vibration velocity")
+        figure = page.locator(".trace[data-health]")
+        figure.scroll_into_view_if_needed()
+        page.locator(".trace[data-health][data-bucket]:not([aria-busy])").wait_for()
+        course = page.evaluate("Array.from(document.querySelector('.trace[data-health]').trace.chart.data[3])")
+        known = values(course)
+        assert len(known) > 60
+        assert known[0] >= 80
+        assert known[-1] < 50
+        # Its span is its own: the bar above the readings moves them alone.
+        page.get_by_role("button", name="1 h", exact=True).click()
+        span = page.evaluate("document.querySelector('[data-alone]').view.span")
+        assert span == 2_592_000_000
+        page.goto(f"{page.url.split('/machines')[0]}/machines/gearmotor-201")
+        expect(page.locator("#machine-health dd").first).to_have_text(re.compile(r"^(100|[89]\d)$"))
 
 
 def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
