@@ -54,8 +54,14 @@ _GROWN: Mapping[str, tuple[float, float, float]] = {
 _FRESH_Z, _GROWN_Z = 5.0, 40.0
 # How well the point that moved farthest should be one that the mode names.
 _LEADS: Mapping[str, float] = {
-    **{"++": 1.0, "+": 0.35, "+?": 0.2, "?": 0.2, "": 0.05},
-    **{"--": 1.0, "-": 0.35, "-?": 0.2},
+    "++": 1.0,
+    "+": 0.35,
+    "+?": 0.2,
+    "?": 0.2,
+    "": 0.05,
+    "--": 1.0,
+    "-": 0.35,
+    "-?": 0.2,
 }
 _LEADS_OTHER = 0.2
 _PRIOR_OTHER = 0.5
