@@ -1,0 +1,157 @@
+"""What the lines of a block mean: a verdict on the bearing, on the gear, on the shaft, each with its evidence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.bearing_faults import LEAST_DEPTH, Suspect, suspect
+from detectors.bearings import Bearing
+from detectors.envelopes import Heard, listen, without_tones
+from detectors.orders import Floats, OrderSpectrum, find_comb, of_the_shaft, owned
+from detectors.shaft_faults import Pattern, gear, pattern, velocity_lines
+
+# Of a bearing that is not known, the fastest frequency that is looked for, as orders.
+UNKNOWN_FASTEST = 6.0
+_UNKNOWN_CHANCE = -7.0
+# An envelope of this kurtosis is of something that strikes, however regularly: steady tones that beat stay below zero.
+_STRIKES = 0.5
+# So many lines of evidence, of those that noise shows once in a hundred.
+_SHOWN, _WORTH_SHOWING = 8, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """A shaft's speed as it was told, and the order at which the shaft's own lines are: 1 where that was right."""
+
+    told_hz: float
+    order: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line that was found.
+
+    Attributes
+    ----------
+    line : str
+        What it is called: `BPFI - shaft`, `2x`, `mesh + shaft`.
+    spectrum : str
+        Where it stands: `envelope`, `velocity` or `acceleration`.
+    order, expected_hz, found_hz : float
+        In multiples of the shaft's speed as told; where it should be, and where it is.
+    height : float
+        Its power over that of the noise around it.
+    rms : float
+        In mm/s or g; of an envelope, of the band's power over its mean.
+    """
+
+    line: str
+    spectrum: str
+    order: float
+    expected_hz: float
+    found_hz: float
+    height: float
+    rms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fault, the sentence that says why, and the lines."""
+
+    fault: str
+    reason: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+def fastest(bearing: Bearing | None) -> float:
+    """The highest order that anything in a bearing has by itself."""
+    known = [] if bearing is None else [order for order in (bearing.inner, bearing.outer) if order is not None]
+    if bearing is not None and bearing.spin is not None:
+        known.append(2.0 * bearing.spin)
+    return max(known, default=UNKNOWN_FASTEST)
+
+
+def of_bearing(signal: Floats, rate_hz: float, heard: Heard, band: int, bearing: Bearing, speed: Speed) -> Verdict:
+    """The damaged part of a bearing, by the envelope of one of the bands heard."""
+    envelope, spectrum = heard.envelopes[band], heard.spectra[band]
+    seen = suspect(spectrum, bearing, speed.order, len(heard.spectra))
+    if seen is None:
+        return Verdict("none", "no line of the bearing stands out in the envelope of any band")
+    if envelope.kurtosis < _STRIKES and not _without_tones_too(signal, rate_hz, bearing, speed):
+        return Verdict("none", "what looks like lines of the bearing is the beat of steady tones: gone without these")
+    reason = (
+        f"from {envelope.low_hz:.0f} to {envelope.high_hz:.0f} Hz the vibration swells and ebbs at the lines of this "
+        f"part more than at those of any other, which noise does once in 10^{-seen.chance:.0f} blocks"
+    )
+    return Verdict(seen.fault, reason, _lines_of(seen, spectrum, speed))
+
+
+def _without_tones_too(signal: Floats, rate_hz: float, bearing: Bearing, speed: Speed) -> bool:
+    """Whether some part is still suspected when the signal's tones are cut down."""
+    heard = listen(without_tones(signal, rate_hz), rate_hz, speed.told_hz, fastest(bearing))
+    band = heard.liveliest(speed.order)
+    return band is not None and suspect(heard.spectra[band], bearing, speed.order, len(heard.spectra)) is not None
+
+
+def _lines_of(seen: Suspect, spectrum: OrderSpectrum, speed: Speed) -> tuple[Evidence, ...]:
+    """The lines of a part that stand out, the strongest first."""
+    lines = []
+    for line in seen.lines:
+        expected, rms = line.order / (1.0 + seen.slip), math.sqrt(spectrum.excess(np.array([line.order]))[0])
+        lines.append(_evidence(line.name, "envelope", spectrum, expected, line.order, rms, speed))
+    shown = [line for line in lines if line.height >= _WORTH_SHOWING]
+    return tuple(sorted(shown, key=lambda line: -line.rms)[:_SHOWN])
+
+
+def of_unknown_bearing(spectrum: OrderSpectrum, speed: Speed) -> Verdict:
+    """No part can be named, but what strikes in a rhythm that is not the shaft's can be told."""
+    owners = of_the_shaft(spectrum, speed.order)
+    peaks = spectrum.peaks(0.3, spectrum.highest / 3.0, 1e-3)
+    peaks = peaks[~owned(peaks, owners, spectrum.resolution)]
+    for order in peaks[np.argsort(-spectrum.excess(peaks))][:_SHOWN]:
+        power = float(spectrum.excess(np.array([order]))[0])
+        comb = find_comb(spectrum, float(order), np.arange(1.0, 4.0), 1e-3, owners)
+        if comb.chance < _UNKNOWN_CHANCE and power >= LEAST_DEPTH:
+            line = _evidence("impacts", "envelope", spectrum, order, order, math.sqrt(power), speed)
+            said = f"impacts at {line.found_hz:.1f} Hz ({order:.3f} orders) that no order of the shaft explains"
+            return Verdict("none", f"{said}; the bearing's geometry would tell which part it is", (line,))
+    return Verdict("none", "no impacts in a rhythm that the shaft does not explain; the bearing is not known")
+
+
+def of_gear(spectrum: OrderSpectrum, kind: str, teeth: int, speed: Speed) -> Verdict:
+    """A gear by the signal's own spectrum, which is of the `kind` acceleration or velocity."""
+    found = gear(spectrum, teeth, speed.order)
+    if found is None:
+        return Verdict("none", "the mesh has no sidebands in pairs at shaft speed that would be worth a look")
+    return _verdict(found, kind, spectrum, speed)
+
+
+def of_shaft(
+    velocity: OrderSpectrum, velocity_mm_s: float, allowed_mm_s: float, speed: Speed, skipped: list[float]
+) -> Verdict:
+    """Imbalance, misalignment, looseness, where the velocity is worth a repair. `skipped`: see `velocity_lines`."""
+    found = pattern(velocity_lines(velocity, speed.order, skipped), velocity_mm_s)
+    if found is None or velocity_mm_s <= allowed_mm_s:
+        shape = "" if found is None else f", of the shape of {found.fault}"
+        return Verdict("none", f"velocity {velocity_mm_s:.2g} mm/s where {allowed_mm_s:g} is allowed{shape}")
+    verdict = _verdict(found, "velocity", velocity, speed)
+    said = f"{found.reason}; velocity {velocity_mm_s:.2g} mm/s where {allowed_mm_s:g} is allowed"
+    return Verdict(verdict.fault, said, verdict.evidence)
+
+
+def _verdict(found: Pattern, kind: str, spectrum: OrderSpectrum, speed: Speed) -> Verdict:
+    lines = [
+        _evidence(line.name, kind, spectrum, line.order / speed.order, line.order, line.rms, speed)
+        for line in found.lines
+    ]
+    return Verdict(found.fault, found.reason, tuple(lines))
+
+
+def _evidence(
+    name: str, kind: str, spectrum: OrderSpectrum, expected: float, found: float, rms: float, speed: Speed
+) -> Evidence:
+    height = float(spectrum.heights(np.array([found]))[0])
+    return Evidence(name, kind, float(expected), expected * speed.told_hz, found * speed.told_hz, height, rms)
