@@ -30,6 +30,7 @@ from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
 from ingest.intake import Intake
 from ingest.ledger import Ledger, acknowledgements
+from ingest.lessons import Lessons
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
@@ -103,6 +104,7 @@ class Ingest:
         self._transact = self._database.transact
         self._ledger = Ledger()
         self._replays = Replays()
+        self._lessons = Lessons()
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
@@ -345,6 +347,8 @@ class Ingest:
         afresh = watch.restore(snapshots) if snapshots else []
         if afresh:
             log.warning("detectors begin afresh: their memory is of another layout", extra={"detectors": afresh})
+        self._lessons.again()
+        self._lessons.turn(self._transact, watch, streams, self._clock_us())
         return afresh
 
     def _catch_up(self) -> None:
@@ -376,6 +380,7 @@ class Ingest:
         watch = self._scoring.watch
         self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
+        self._lessons.turn(self._transact, watch, self._directory.streams, self._clock_us())
         learnt = watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
