@@ -23,6 +23,12 @@ LONGEST_SPAN = timedelta(days=3653)
 router = APIRouter(prefix=ROOT, tags=["readings"])
 
 
+Device = Annotated[DeviceName, Query(examples=["pump-01"])]
+Point = Annotated[PointName, Query(examples=["flow"])]
+Beginning = Annotated[Instant | None, Query(alias="from", description="Its beginning; a day before `to` if not given")]
+End = Annotated[Instant | None, Query(alias="to", description="Its end; now if not given")]
+
+
 class ReadingsOut(Answered):
     """A span of one stream, in columns of one length. Where `n` is 0 the line breaks: nothing was read there."""
 
@@ -70,12 +76,10 @@ class ContestedOut(Answered):
 @router.get("/readings", summary="Readings for a chart")
 def get_readings(
     caller: Anyone,
-    device: Annotated[DeviceName, Query(examples=["pump-01"])],
-    point: Annotated[PointName, Query(examples=["flow"])],
-    start: Annotated[
-        Instant | None, Query(alias="from", description="Its beginning; a day before `to` if not given")
-    ] = None,
-    end: Annotated[Instant | None, Query(alias="to", description="Its end; now if not given")] = None,
+    device: Device,
+    point: Point,
+    start: Beginning = None,
+    end: End = None,
     points: Annotated[int, Query(ge=1, le=MOST_POINTS, description="How many a chart can show")] = 500,
 ) -> ReadingsOut:
     """The readings themselves where there are no more than `points`, else buckets with least, greatest and mean.
@@ -104,12 +108,10 @@ def get_readings(
 @router.get("/readings/contested", summary="Values that contradict what is stored")
 def list_contested(
     caller: Anyone,
-    device: Annotated[DeviceName, Query(examples=["pump-01"])],
-    point: Annotated[PointName, Query(examples=["flow"])],
-    start: Annotated[
-        Instant | None, Query(alias="from", description="Its beginning; a day before `to` if not given")
-    ] = None,
-    end: Annotated[Instant | None, Query(alias="to", description="Its end; now if not given")] = None,
+    device: Device,
+    point: Point,
+    start: Beginning = None,
+    end: End = None,
     limit: Limit = 50,
 ) -> list[ContestedOut]:
     """Of one point, the oldest first: a device that says two things of one moment, or two that share a name."""

@@ -171,26 +171,13 @@ def note_clocks(conn: Session, found: Sequence[ClockFinding]) -> None:
         return
     conn.execute(
         _SQL["note_clocks"],
-        {
-            "tenants": [f.tenant for f in found],
-            "devices": [f.device for f in found],
-            "at": [instant(f.at_us) for f in found],
-            "offsets": [f.offset_s for f in found],
-            "drifts": [f.drift_ppm for f in found],
-        },
+        _clocks(found) | {"drifts": [f.drift_ppm for f in found]},
     )
     changed = [f for f in found if f.cause]
     if changed:
         conn.execute(
             _SQL["note_clock_changes"],
-            {
-                "tenants": [f.tenant for f in changed],
-                "devices": [f.device for f in changed],
-                "at": [instant(f.at_us) for f in changed],
-                "offsets": [f.offset_s for f in changed],
-                "befores": [f.before_s for f in changed],
-                "causes": [f.cause for f in changed],
-            },
+            _clocks(changed) | {"befores": [f.before_s for f in changed], "causes": [f.cause for f in changed]},
         )
 
 
@@ -217,8 +204,7 @@ def save_pieces(conn: Session, pieces: Sequence[KeptPiece]) -> None:
     conn.execute(
         _SQL["save_pieces"],
         {
-            "tenants": [p.tenant for p in pieces],
-            "devices": [p.device for p in pieces],
+            **_named([(p.tenant, p.device) for p in pieces]),
             "boots": [p.boot for p in pieces],
             "froms": [p.from_us for p in pieces],
             "useds": [p.used_us for p in pieces],
@@ -290,6 +276,13 @@ def wrong_clocks(conn: Session) -> tuple[int, int, str, float]:
     return (row[0], row[1], row[2] or "", row[3] or 0.0) if row else (0, 0, "", 0.0)
 
 
+def _clocks(found: Sequence[ClockFinding]) -> dict[str, Sequence[object]]:
+    when: dict[str, Sequence[object]] = {
+        "at": [instant(f.at_us) for f in found],
+        "offsets": [f.offset_s for f in found],
+    }
+    return when | _named([(f.tenant, f.device) for f in found])
+
+
 def _named(devices: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    ordered = sorted(devices)
-    return {"tenants": [tenant for tenant, _ in ordered], "devices": [device for _, device in ordered]}
+    return {"tenants": [tenant for tenant, _ in devices], "devices": [device for _, device in devices]}

@@ -99,7 +99,13 @@ def ingesting(
 ) -> Iterator[RunningIngest]:
     """Ingest until the block ends, subscribed when it begins; `settings` are those of `Ingest`."""
     source = MqttSource(broker.of("bellwether"), client_id)
-    ingest = Ingest(source, database.url("ingest"), **settings)
+    with running(source, Ingest(source, database.url("ingest"), **settings)) as ingest:
+        yield ingest
+
+
+@contextmanager
+def running(source: MqttSource, ingest: Ingest) -> Iterator[RunningIngest]:
+    """The same of an ingest that was put together elsewhere."""
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -109,13 +115,13 @@ def ingesting(
             failures.append(failure)
 
     thread = threading.Thread(target=run, name="ingest")
-    running = RunningIngest(source, ingest, thread, failures)
+    started = RunningIngest(source, ingest, thread, failures)
     thread.start()
     try:
         until(lambda: source.connected or failures)
-        yield running
+        yield started
     finally:
-        running.stop()
+        started.stop()
 
 
 class IngestProcess:

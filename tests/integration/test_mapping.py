@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ingesting import Device, until_settled, until_stored
+from ingesting import Device, running, until_settled, until_stored
 from servers import Database, RunningBroker
 from waiting import until
 
@@ -59,24 +58,8 @@ def mapped(database: Database, broker: RunningBroker) -> Iterator[MqttSource]:
     ingest = Ingest(
         source, database.url("ingest"), mappings=mappings_of(settings), renewed=renewed, unhear=source.hear_no_more_of
     )
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            ingest.run()
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=run, name="ingest")
-    thread.start()
-    try:
-        until(lambda: source.connected or failures)
+    with running(source, ingest):
         yield source
-    finally:
-        source.close()
-        ingest.stop()
-        thread.join(30)
-    assert not failures
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ingesting import Device, now_ms, until_settled, until_stored
+from ingesting import Device, now_ms, running, until_settled, until_stored
 from servers import Database, RunningBroker
 from serving import ok, refused, served
 from waiting import until
@@ -47,24 +46,8 @@ def ingesting(
     known = Mappings.from_settings(mappings or [])
     source = MqttSource(broker.of("bellwether"), "bellwether-ingest", [*OURS, *known.filters()], IN_ORDER)
     ingest = Ingest(source, database.url("ingest"), mappings=known)
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            ingest.run()
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=run, name="ingest")
-    thread.start()
-    try:
-        until(lambda: source.connected or failures)
+    with running(source, ingest):
         yield ingest
-    finally:
-        source.close()
-        ingest.stop()
-        thread.join(30)
-    assert not failures, failures
 
 
 @pytest.fixture(autouse=True)
@@ -197,9 +180,9 @@ def test_playing_is_stopped_and_goes_on(
         return result
 
     monkeypatch.setattr(Intake, "append_played", dying)
-    with pytest.raises(AssertionError, match="before the commit"), ingesting(database, broker, RIGHT) as running:  # noqa: PT012
+    with pytest.raises(Killed, match="before the commit"), ingesting(database, broker, RIGHT) as ingest:  # noqa: PT012
         until(lambda: count >= 3)
-        until(lambda: running._database._conn is None)
+        until(lambda: ingest._database._conn is None)
     assert rejects.waiting(owner) == 300 - 2 * TOGETHER
     with ingesting(database, broker, RIGHT):
         assert {outcome for _, outcome in played(owner)} == {"stored"}
