@@ -26,11 +26,12 @@ _FEWEST_FAILED = 5
 _FOLDS = 5
 _MEMBERS = 4
 # Rows to train on at most: neighbouring rows of a trajectory say much the same.
-_TRAINING_ROWS = 20_000
+_TRAINING_ROWS = 12_000
 # Wear shows late: before, a life of 1 and one of 2 look alike. Up to this part of a typical life errors count in full.
 _CAP = 0.6
-# What is left is told apart up to this part of a typical life at all.
-_FARTHEST = 1.5
+# What is left is told apart up to this part of a typical life at all, and at least so much farther than the cap.
+_FARTHEST = 1.0
+_BEYOND_CAP = 1.2
 # A row counts by how near its end is, since that is when it matters; never less than this.
 _LEAST_WEIGHT = 0.05
 # From this part of the cap on the estimate goes over from the one that knows no more than the cap.
@@ -111,7 +112,7 @@ def fit(
     features = wear.features(trajectories)
     target = _target(trajectories, lives)
     weight = np.maximum(1.0 - target / span, _LEAST_WEIGHT)
-    unit = np.array([cap, max(_FARTHEST * span, 1.2 * cap)])
+    unit = np.array([cap, max(_FARTHEST * span, _BEYOND_CAP * cap)])
 
     def learn(units: Mask, part: int) -> Network:
         rows = np.flatnonzero(units[trajectories.unit])
@@ -179,7 +180,7 @@ def _estimate(network: Network, features: Floats, cap: float) -> Floats:
     """What is left, (N,): by the output that knows no more than the cap, and near the cap by the one that does."""
     near, far = network.predict(features).T
     over = np.clip((near / cap - _GOES_OVER) / (1.0 - _GOES_OVER), 0.0, 1.0)
-    return np.asarray(np.maximum(near + over * (np.maximum(far, near) - near), 0.0))
+    return np.asarray(np.maximum(near + over * (far - near), 0.0))
 
 
 def _figures(
