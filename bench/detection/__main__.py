@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import changepoints, cmapss, hydraulic, ims, nab, pronostia, simulated, skab, xep
+from bench.detection import changepoints, cmapss, hydraulic, ims, nab, pronostia, simulated, skab, wear, xep
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
@@ -26,6 +26,7 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "pronostia": pronostia.rows,
     "ims": ims.rows,
     "xep": xep.rows,
+    "wear": wear.rows,
     "simulated": simulated.rows,
 }
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from naive import drift_scores, spans
 
 from detectors import Drift
+from firmware_sim.faults import Fault, FaultKind
+from firmware_sim.machine import Machine, MachineSpec
 from telemetry import Batch, Stream
 
 START_US = 1_763_740_800_000_000
@@ -119,3 +121,12 @@ def test_its_evidence_is_the_level_and_the_band() -> None:
     assert evidence.expected == pytest.approx(50, abs=0.5)
     assert score[-1] == pytest.approx((evidence.observed - evidence.expected) / (evidence.high - evidence.expected))
     assert evidence.since_us >= START_US + 20 * DAY_S * 1_000_000
+
+
+def test_wear_of_a_simulated_pump_over_weeks_is_found_in_its_first_third() -> None:
+    wear = Fault("pump-1", FaultKind.BEARING_WEAR, 15.0 * DAY_S, 25.0 * DAY_S, 0.5)
+    time_s = START_US // 1_000_000 + np.arange(25 * 144, dtype=np.int64) * 600
+    machine = Machine(MachineSpec("pump-1", "pump", "", "site"), 1, [wear], START_US / 1e6)
+    score = scored(Drift(), machine.run(time_s * 1000)["vibration_velocity"])
+    found = np.flatnonzero(score >= 1)[0] / 144
+    assert 15 < found < 15 + 25 / 3
