@@ -15,8 +15,8 @@ def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
             return f"nothing heard; {point} is overdue" if point else "nothing heard"
         case "site":
             return f"{point} lost: nothing heard from {evidence.observed:.0f} of {evidence.high:.0f} devices"
-        case "flatline":
-            return f"{point} is stuck at {observed}"
+        case "flatline" | "sensors":
+            return f"{point} {evidence.sign}: {observed}" if evidence.sign else f"{point} is stuck at {observed}"
         case "drift":
             return f"{point} has drifted to {observed}{_band(evidence, unit)}"
         case "multivariate":

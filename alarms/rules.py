@@ -82,6 +82,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         "limits", "limits", "condition", ((1.0, Severity.HIGH), (2.0, Severity.CRITICAL)), on_delay_s=0, off_delay_s=30
     ),
     Rule("flatline", "flatline", "instrument", ((1.0, Severity.MEDIUM),), on_delay_s=60, off_delay_s=60),
+    Rule("sensors", "sensors", "instrument", ((1.0, Severity.MEDIUM),), deadband=0.3, on_delay_s=30, off_delay_s=60),
     # A device that comes and goes is one alarm until it has been there for a minute.
     Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
     # A score of drift holds for hours: there is no passing disturbance to wait for.

@@ -35,6 +35,8 @@ _PRESENT_US = 120_000_000
 # The detector whose first opinion of a machine says that its normal is known.
 _LEARNER = "multivariate"
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
+# Detectors that say of a sensor itself that it is not to be believed. What others say because of it is its fault too.
+_OF_SENSORS = ("sensors", "flatline")
 # Detectors whose times are those of the clock, not of telemetry.
 _BY_THE_CLOCK = frozenset({"silence", SITE})
 _LAYOUT = 2
@@ -53,6 +55,7 @@ class Condition:
     peak: float
     below_since_us: int | None = None
     raised: Severity | None = None
+    fault: str = ""  # from the raise on
     patience: Patience = NO_PATIENCE
 
 
@@ -89,6 +92,7 @@ class Watch:
         self._rules = rules
         self._streams: dict[int, Stream] = {}
         self._units: dict[tuple[int, str], str] = {}
+        self._ids: dict[tuple[int, str], int] = {}
         self._machines: dict[int, Stream] = {}  # any of its streams
         self._sites: dict[int, Stream] = {}  # what stands for it
         # By detector and subject; None: not watched.
@@ -103,6 +107,7 @@ class Watch:
         self._streams.update((stream.id, stream) for stream in streams)
         self._machines.update((stream.machine, stream) for stream in streams)
         self._units.update(((stream.machine, stream.point), stream.unit) for stream in streams)
+        self._ids.update(((stream.machine, stream.point), stream.id) for stream in streams)
         top = max(self._streams, default=-1) + 1
         if top > len(self._last_us):
             grown = np.full(max(top, 2 * len(self._last_us)), _NEVER, np.int64)
@@ -291,6 +296,8 @@ class Watch:
         point = stream.point if scope is Scope.STREAM else evidence.point
         unit = self._units.get((stream.machine, point), "")
         occurrence = occurrence_id(stream.tenant, rule.id, scope, subject, edge.condition.since_us)
+        if edge.kind is Kind.RAISED:
+            edge.condition.fault = self._fault(detector, stream.machine, point, rule)
         return AlarmEvent(
             event_id=event_id(occurrence, edge.kind, edge.severity),
             occurrence_id=occurrence,
@@ -304,7 +311,7 @@ class Watch:
             device=stream.device,
             point=point,
             unit=unit,
-            fault=rule.fault,
+            fault=edge.condition.fault or rule.fault,
             severity=edge.severity,
             since_us=edge.condition.since_us,
             at_us=edge.at_us,
@@ -314,6 +321,14 @@ class Watch:
             opens_ticket=rule.opens_ticket,
             evidence=evidence,
         )
+
+    def _fault(self, detector: str, machine: int, point: str, rule: Rule) -> str:
+        """A rule's fault, or that of the alarm that stands for the leading sensor: one ticket, and no machine's."""
+        if detector in _BY_THE_CLOCK or detector in _OF_SENSORS:
+            return rule.fault
+        stream = self._ids.get((machine, point), -1)
+        of_sensor = (self._conditions.get(name, {}).get(stream) for name in _OF_SENSORS)
+        return next((c.rule.fault for c in of_sensor if c is not None and c.raised is not None), rule.fault)
 
     # Memory ---------------------------------------------------------------------------------------------------------
 
@@ -341,6 +356,7 @@ class Watch:
                 [_NEVER if c.below_since_us is None else c.below_since_us for _, _, c in open_ones], np.int64
             ),
             "raised": np.array([c.raised or "" for _, _, c in open_ones], "U16"),
+            "fault": np.array([c.fault for _, _, c in open_ones], "U128"),
         }
 
     def _own_restore(self, snapshot: Snapshot) -> bool:
@@ -350,8 +366,9 @@ class Watch:
         known = np.isin(snapshot["last_stream"], list(self._streams))
         self._last_us[snapshot["last_stream"][known]] = snapshot["last_us"][known]
         columns = ("since_us", "seen_us", "noticed_us", "score", "peak", "below_since_us", "raised")
-        for name, subject, rule_id, since, seen, noticed, score, peak, below, raised in zip(
-            *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), strict=True
+        faults = snapshot["fault"].tolist() if "fault" in snapshot else [""] * len(snapshot["subject"])
+        for name, subject, rule_id, since, seen, noticed, score, peak, below, raised, fault in zip(
+            *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), faults, strict=True
         ):
             if subject not in self._governing.get(name, {}):
                 continue
@@ -368,6 +385,7 @@ class Watch:
                 peak=peak,
                 below_since_us=None if below == _NEVER else below,
                 raised=Severity(raised) if raised else None,
+                fault=fault,
             )
         return True
 

@@ -5,12 +5,14 @@ from detectors.flatline import Flatline
 from detectors.limits import Limit, Limits
 from detectors.multivariate import Multivariate
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from detectors.sensors import Sensors
 from detectors.shift import Shift
 from detectors.silence import Silence
 
 DETECTORS: dict[str, type] = {
     "limits": Limits,
     "flatline": Flatline,
+    "sensors": Sensors,
     "shift": Shift,
     "drift": Drift,
     "multivariate": Multivariate,
@@ -28,6 +30,7 @@ __all__ = [
     "Multivariate",
     "Scope",
     "Scores",
+    "Sensors",
     "Shift",
     "Silence",
     "Snapshot",

@@ -55,7 +55,8 @@ class Evidence:
 
     `point` leads: `observed` and `expected` are its values in its own unit, with the band `low` to `high` inside which
     it would be normal (NaN where there is none). `contributions` are the shares of the score by point name: not
-    negative, they add up to 1. `since_us` is when the present departure began.
+    negative, they add up to 1. `since_us` is when the present departure began. `sign` says in words what it looks like,
+    to follow the point's name; "" where the numbers say it all.
     """
 
     point: str
@@ -65,6 +66,7 @@ class Evidence:
     high: float
     since_us: int
     contributions: Mapping[str, float]
+    sign: str = ""
 
 
 class Detector(Protocol):

@@ -17,6 +17,8 @@ from alarms.events import Severity
 # Points with less of the score than this did not make the alarm.
 _NAMED_SHARE = 0.2
 _NAMED_POINTS = 2
+# Detectors whose message says it better than a number.
+_SPOKEN = frozenset({"silence", "flatline", "sensors"})
 # A zero that somebody chose: 20 degC is not twice 10 degC.
 _INTERVAL_UNITS = frozenset({"degC", "degF", "%"})
 
@@ -65,7 +67,8 @@ def _departure(report: Report) -> str:
     finding = report.finding
     point = finding.point.replace("_", " ")
     normal = _nearest_normal(finding)
-    if report.detector in {"silence", "flatline"} or not point or not math.isfinite(finding.observed - normal):
+    spoken = report.detector in _SPOKEN or not point
+    if spoken or not math.isfinite(finding.observed - normal):
         return report.message
     difference = finding.observed - normal
     side = "above" if difference > 0 else "below"

@@ -12,7 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import DETECTORS, Detector, Drift, Flatline, Limit, Limits, Multivariate, Scope, Scores, Shift, Silence
+from detectors import (
+    DETECTORS,
+    Detector,
+    Drift,
+    Flatline,
+    Limit,
+    Limits,
+    Multivariate,
+    Scope,
+    Scores,
+    Sensors,
+    Shift,
+    Silence,
+)
 from telemetry import Batch, Stream
 
 START_US = 1_763_740_800_000_000
@@ -23,7 +36,8 @@ POINTS = 3
 MAKERS: dict[str, Callable[[], Detector]] = {
     "limits": lambda: Limits(lambda stream: Limit(hihi=6.0, hi=4.0, lo=-4.0, lolo=-6.0, rate_per_min=8.0)),
     "flatline": lambda: Flatline(min_changes=20, floor_s=5.0, floor_intervals=5.0),
-    "shift": lambda: Shift(learn_spans=20),
+    "sensors": lambda: Sensors(learn_spans=8),
+    "shift": lambda: Shift(learn_spans=20, false_alarm_rate=0.01),
     "drift": lambda: Drift(learn_s=60.0),
     "multivariate": lambda: Multivariate(learn_rows=60, learn_s=0.0),
     "silence": lambda: Silence(floor_s=3.0, min_arrivals=4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,11 @@ def evidence(
         ("shift", evidence(expected=50.0), "bearing 71.23 °C, expected 50 °C"),
         ("shift", evidence(observed=NAN), "bearing unknown"),
         ("flatline", evidence(), "bearing is stuck at 71.23 °C"),
+        (
+            "sensors",
+            replace(evidence(low=20.0, high=22.0), sign="reads °F instead of °C"),
+            "bearing reads °F instead of °C: 71.23 °C",
+        ),
         ("silence", evidence(observed=NAN), "nothing heard; bearing is overdue"),
         ("site", evidence(observed=28, high=30), "bearing lost: nothing heard from 28 of 30 devices"),
         (

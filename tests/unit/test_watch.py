@@ -270,6 +270,26 @@ def test_however_readings_are_cut_into_batches(values: list[float], cuts: list[i
     assert [event.event_id for event in got] == [event.event_id for event in wanted]
 
 
+def test_what_a_sensor_that_lies_makes_others_say_is_its_own_fault() -> None:
+    """Until its occurrence ends, also over a restart; a sensor that is believed speaks for its machine."""
+
+    def one() -> Watch:
+        rules = {"demo": [RULE, Rule("sensors", "sensors", "instrument", ((1.0, Severity.LOW),))]}
+        watch = Watch({"sensors": Opinions(), "limits": detectors_for(rules)["limits"]}, rules)
+        watch.watch(STREAMS)
+        return watch
+
+    before, after = one(), one()
+    both = feed(before, {0: 5.0, 1: 12.0})
+    assert [(event.detector, event.fault) for event in both] == [("sensors", "instrument"), ("limits", "instrument")]
+    assert after.restore(before.snapshot()) == []
+    assert {event.fault for event in feed(after, {2: 25.0, 3: 0.5, 4: 0.0})} == {"instrument"}
+    feed(before, {2: 12.0})
+    events = feed(before, {3: 12.0}, PUMP_PRESSURE)
+    assert {(event.detector, event.fault) for event in events} == {("sensors", "instrument"), ("limits", "instrument")}
+    assert [event.fault for event in feed(a_watch(RULE), {1: 12.0}, PUMP_PRESSURE)] == ["condition"]
+
+
 def test_a_long_backlog_shows_the_evidence_of_its_moment() -> None:
     """Scored slice by slice: the evidence is of at most so many readings after the edge, not of the end."""
     values = [5.0] * 100 + [12.0] * 20 + [5.0] * 1000
