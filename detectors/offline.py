@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from detectors import rhythm
 from detectors.drift import Drift
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
+from detectors.novelty import Novelty
 from detectors.recordings import Floats, Recording, Times, in_order, parse_times, read
-from detectors.scores import Detector, Scope
+from detectors.scores import Detector
 from detectors.shift import Shift
 from telemetry import Batch, Stream
 
@@ -77,8 +79,13 @@ COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
     "drift": _drift,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,
+    "novelty": lambda _: Novelty(),
 }
-"""Who has a say in a recording. Those that learn a normal share the false alarms allowed among them."""
+"""Who can have a say in a recording. Those that learn a normal share the false alarms allowed among them."""
+# A single slow channel is no machine but has the rhythm of its days, each turn of which is a shift of the level.
+_OF_ONE_SLOW_CHANNEL = ("novelty",)
+_OF_A_MACHINE = ("shift", "drift", "flatline", "multivariate")
+_SLOW_US = 60_000_000
 _SHARING = ("shift", "multivariate")
 
 
@@ -97,7 +104,7 @@ def detect(
     train_rows: int | None = None,
     train_until_us: int | None = None,
     false_alarm_rate: float = 0.01,
-    only: Collection[str] = tuple(COMPOSED),
+    only: Collection[str] | None = None,
 ) -> Detection:
     """Score every row.
 
@@ -112,9 +119,11 @@ def detect(
     false_alarm_rate : float
         Share of healthy rows that may be in alarm.
     only
-        Names of `COMPOSED`: these detectors alone.
+        Names of `COMPOSED`: these detectors alone. Without: `novelty` for one channel with a minute or more between
+        readings, the others for anything else.
     """
     time_us = in_order(recording.time_us)
+    only = _having_a_say(recording, time_us) if only is None else only
     trained = training_rows(time_us, train_rows, train_until_us)
     known_us = time_us[:trained][time_us[:trained] >= 0]
     share = false_alarm_rate / max(1, len(set(_SHARING) & set(only)))
@@ -126,8 +135,10 @@ def detect(
     for name, make in COMPOSED.items():
         if name in only:
             detector = make(Training(known_us, share))
-            score_all = _score_machine if detector.scope is Scope.MACHINE else _score_streams
-            said.append(score_all(detector, streams, recording, time_us))
+            if isinstance(detector, Multivariate):
+                said.append(_score_machine(detector, streams, recording, time_us))
+            else:
+                said.append(_score_streams(detector, streams, recording, time_us))
     scores = np.stack([_by_limit(score, trained, share) for score, _ in said])
     leads = np.stack([lead for _, lead in said])
     worst = scores.argmax(axis=0)
@@ -186,6 +197,12 @@ def run(
     return summary
 
 
+def _having_a_say(recording: Recording, time_us: Times) -> Sequence[str]:
+    first_us = np.diff(time_us[time_us >= 0][: rhythm.GAPS + 1])
+    slow = len(first_us) > 0 and np.median(first_us) >= _SLOW_US
+    return _OF_ONE_SLOW_CHANNEL if slow and len(recording.channels) == 1 else _OF_A_MACHINE
+
+
 def training_rows(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:
     """How many rows are training rows; 0 where no training is given."""
     if train_until_us is not None:
@@ -220,27 +237,20 @@ def _score_streams(
 
 
 def _score_machine(
-    model: Detector, streams: Sequence[Stream], recording: Recording, time_us: Times
+    model: Multivariate, streams: Sequence[Stream], recording: Recording, time_us: Times
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The model's score as it is known at each row, and the channel that leads.
 
-    Row by row: a row with a reading missing is scored when the next one shows that it is over, and not before.
+    A score stands at the row of the last reading it rests on, and until the next one.
     """
     model.watch(streams)
-    number = {stream.point: stream.id for stream in streams}
-    score, lead = np.zeros(len(recording)), np.zeros(len(recording), np.intp)
-    now, leads = 0.0, 0
-    for row in range(len(recording)):
-        channel = np.flatnonzero(~np.isnan(recording.values[row])).astype(np.int32)
-        if time_us[row] >= 0 and len(channel):
-            quality = np.zeros(len(channel), np.uint8)
-            times = np.full(len(channel), time_us[row])
-            said = model.score(Batch(times, channel, recording.values[row, channel], quality), 0).score
-            if len(said):
-                now = float(np.nan_to_num(said[-1]))
-                leads = number[model.explain(_MACHINE).point] if now > 0 else 0
-        score[row], lead[row] = now, leads
-    return score, lead
+    usable = (time_us >= 0)[:, None] & ~np.isnan(recording.values)
+    channel, row = np.nonzero(usable.T)
+    said, leads = model.trace(Batch.of(time_us[row], channel, recording.values[row, channel]))
+    known = np.where(time_us >= 0, time_us, -1)
+    at = np.searchsorted(said.time_us, np.maximum.accumulate(known), side="right") - 1
+    score = np.nan_to_num(np.concatenate((said.score, [0.0])))[at]
+    return score, np.where(score > 0, np.concatenate((leads, [0]))[at], 0)
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

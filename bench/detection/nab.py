@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.detection.table import Row
-from detectors.offline import COMPOSED, detect
+from detectors.offline import detect
 from detectors.recordings import read
 
 # The first rows of a file are not scored: a share of them, and no more than so many.
@@ -183,7 +183,7 @@ def scored(data: Path, score_of: Callable[[Path, int], Floats]) -> tuple[list[Fl
 def as_offline(path: Path, probation: int, only: Sequence[str] | None = None) -> Floats:
     """What `bellwether detect --train-rows` says, the rows not scored being the training rows."""
     recording = read(path, time_column="timestamp")
-    return detect(recording, train_rows=probation, only=tuple(COMPOSED) if only is None else only).score
+    return detect(recording, train_rows=probation, only=only).score
 
 
 def rows(data: Path) -> list[Row]:

@@ -13,6 +13,8 @@ from naive import novelty_scores
 from detectors import tails
 from detectors.memory import Memory
 from detectors.novelty import Novelty, nearest_stretch
+from detectors.offline import detect
+from detectors.recordings import Recording
 from telemetry import Batch, Stream
 
 START_US = 1_763_683_200_000_000
@@ -151,3 +153,16 @@ def test_rarities_are_decades() -> None:
     level = tails.reach(memory, 0, 1, 3.0)
     assert level == pytest.approx(np.log(1000), rel=0.25)
     assert (memory["tail_n"][0, 0], tails.decades(memory, row, 0, np.array([np.nan]), 50, 4000)[0]) == (0, 0)
+
+
+def test_a_recording_of_one_slow_channel_is_a_matter_of_novelty_alone() -> None:
+    values = days(12)
+    values[10 * A_DAY + 30 :][:6] = 60.0
+    time_us = START_US + np.arange(len(values)) * 300_000_000
+    alone = Recording(time_us, tuple(map(str, time_us)), ("load",), values[:, None])
+    said = detect(alone, train_rows=4 * A_DAY)
+    np.testing.assert_array_equal(said.score, np.nan_to_num(scored(values)))
+    assert said.alarm[10 * A_DAY + 30 :][:3].any()
+    twice = Recording(time_us, alone.time_text, ("load", "heat"), np.column_stack((values, values)))
+    others = detect(twice, train_rows=4 * A_DAY, only=("shift", "drift", "flatline", "multivariate"))
+    np.testing.assert_array_equal(detect(twice, train_rows=4 * A_DAY).score, others.score)
