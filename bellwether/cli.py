@@ -25,6 +25,7 @@ from bellwether.life import life
 from bellwether.logs import log_to_stderr
 from bellwether.stack.errors import StackError
 from bellwether.stack.folder import default_path
+from bellwether.vibration import vibration
 from firmware_sim.encoding import Form
 from store.errors import Misconfigured, Unavailable
 
@@ -58,6 +59,7 @@ app.add_typer(rejects, name="rejects")
 app.add_typer(life, name="life")
 app.command()(analyses.detect)
 app.command()(analyses.changepoints)
+app.command()(vibration)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
 HttpPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the dashboard; a free one otherwise.")]

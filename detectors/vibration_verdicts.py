@@ -20,6 +20,8 @@ _UNKNOWN_CHANCE = -7.0
 _STRIKES = 0.5
 # So many lines of evidence, of those that noise shows once in a hundred.
 _SHOWN, _WORTH_SHOWING = 8, 5.0
+# Powers of ten: noise that is no noise of a textbook's makes more of them idle.
+_SUREST = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def of_bearing(signal: Floats, rate_hz: float, heard: Heard, band: int, bearing:
         return Verdict("none", "what looks like lines of the bearing is the beat of steady tones: gone without these")
     reason = (
         f"from {envelope.low_hz:.0f} to {envelope.high_hz:.0f} Hz the vibration swells and ebbs at the lines of this "
-        f"part more than at those of any other, which noise does once in 10^{-seen.chance:.0f} blocks"
+        f"part more than at any other's; noise does it once in 10^{min(-seen.chance, _SUREST):.0f} blocks or less"
     )
     return Verdict(seen.fault, reason, _lines_of(seen, spectrum, speed))
 
