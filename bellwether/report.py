@@ -101,6 +101,8 @@ def svg(figure: Figure) -> str:
 
     written = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "bellwether"}):
-        figure.savefig(written, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(
+            written, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     text = written.getvalue()
     return text[text.index("<svg") :].replace(INK, "currentColor")
