@@ -97,3 +97,37 @@ def changepoints(
         print_json(summary)
     else:
         say(f"done: {out}")
+
+
+def peers(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet, one a machine.")],
+    time: Annotated[str, typer.Option(help="The column of time.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
+    train_until: Annotated[str, typer.Option(help="All of them were well until this time.")],
+    bucket: Annotated[float, typer.Option(min=1.0, help="Seconds whose mean is compared.")] = 3600.0,
+    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy buckets.")] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Compare machines of one model under like load, five or more, each with the others.
+
+    Example: bellwether peers pump-*.csv --time datetime --train-until 2026-03-01 --out compared
+    """
+    from detectors.peers import run
+
+    try:
+        summary = run(
+            files,
+            time_column=time,
+            out=out,
+            train_until=train_until,
+            bucket_s=bucket,
+            ignore=names(ignore),
+            false_alarm_rate=false_alarm_rate,
+        )
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    if as_json:
+        print_json(summary)
+    else:
+        say(f"done: {out}")

@@ -59,6 +59,7 @@ app.add_typer(rejects, name="rejects")
 app.add_typer(life, name="life")
 app.command()(analyses.detect)
 app.command()(analyses.changepoints)
+app.command()(analyses.peers)
 app.command()(vibration)
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="The folder of the stack.", show_default=False)]
