@@ -22,7 +22,7 @@ from telemetry import Stream
 _LATE = 4.0
 # Faults that nobody has seen yet on a subject: so many, their heights and durations spread evenly over the orders of
 # magnitude up to `_HIGHEST` and `_LONGEST_S`. They keep patience from coming with one verdict, or growing without need.
-_UNSEEN = 1.0
+_UNSEEN = 0.6
 _HIGHEST = 10.0
 _SHORTEST_S, _LONGEST_S = 60.0, 30 * 86_400.0
 # Patience must spare more than so many visits: a single verdict, which may be wrong, teaches nothing.
@@ -35,7 +35,7 @@ _LEVELS = np.geomspace(1.5, 6.0, 8)
 _LASTING_S = np.geomspace(600.0, 86_400.0, 8)
 # What was found on another machine of the tenant, of the same point by the same detector, counts so much: a machine
 # begins with what its like have taught.
-_OF_LIKE = 0.2
+_OF_LIKE = 0.7
 # Machines, sensors and seasons change: a verdict counts for half after so long.
 _HALF_LIFE_S = 180 * 86_400.0
 

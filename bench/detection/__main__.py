@@ -14,7 +14,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.detection import changepoints, cmapss, hydraulic, ims, nab, pronostia, simulated, skab, wear, xep
+from bench.detection import (
+    changepoints,
+    cmapss,
+    cwru,
+    gearbox,
+    hydraulic,
+    ims,
+    nab,
+    pronostia,
+    simulated,
+    skab,
+    verdicts,
+    wear,
+    xep,
+)
 from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
@@ -28,6 +42,9 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "xep": xep.rows,
     "wear": wear.rows,
     "simulated": simulated.rows,
+    "verdicts": verdicts.rows,
+    "cwru": cwru.rows,
+    "gearbox": gearbox.rows,
 }
 
 

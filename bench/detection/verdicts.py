@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alarms.events import Kind
-from alarms.lessons import Lesson, taught
+from alarms.lessons import Judged, Lesson, by_subject
 from alarms.rules import DEFAULT_RULES
 from alarms.watch import Watch
 from bench.detection.table import Row
+from detectors.drift import Drift
 from detectors.shift import Shift
 from telemetry import Batch, Stream
 
@@ -70,21 +71,20 @@ def month(given: Fleet, seed: int, *, teaching: bool) -> Month:
     machines = len(given.values)
     streams = [Stream(i, i, "demo", f"pump-{i}", "flow", "flow", "m3/h") for i in range(machines)]
     rules = {"demo": list(DEFAULT_RULES)}
-    watch = Watch({"shift": Shift()}, rules)
+    watch = Watch({"shift": Shift(), "drift": Drift()}, rules)
     watch.watch(streams)
     rng = np.random.default_rng(seed + 1)
-    lessons: dict[int, list[Lesson]] = {machine: [] for machine in range(machines)}
-    due: list[tuple[int, int, Lesson]] = []
+    judged: list[Judged] = []
+    due: list[tuple[int, Judged]] = []
     result = Month(faults=int((given.fault[:, 0] >= 0).sum()))
     found: set[int] = set()
     for minute, batch in _hours(given.values):
         if teaching:
             closed = [each for each in due if each[0] <= minute]
-            for at, machine, lesson in closed:
-                due.remove((at, machine, lesson))
-                lessons[machine].append(lesson)
             if closed:
-                watch.teach({("shift", machine): each for machine, each in taught(lessons).items()})
+                due = [each for each in due if each[0] > minute]
+                judged += [each for _, each in closed]
+                watch.teach(by_subject(judged, streams))
         for event in watch.step(batch, _START_US + minute * MINUTE_US):
             at = (event.at_us - _START_US) // MINUTE_US
             if at < DAYS_BEFORE * DAY or event.kind is Kind.ESCALATED:
@@ -98,7 +98,8 @@ def month(given: Fleet, seed: int, *, teaching: bool) -> Month:
                 since = (event.since_us - _START_US) // MINUTE_US
                 verdict = begins <= since <= ends and begins >= 0
                 lesson = Lesson(event.peak, (at - since) * 60.0, bool(verdict ^ (rng.random() < WRONG)), 0.0)
-                due.append((at + VERDICT_AFTER_MIN, event.machine, lesson))
+                about = Judged("demo", event.detector, event.machine, event.subject, "flow", lesson)
+                due.append((at + VERDICT_AFTER_MIN, about))
     result.found = len(found)
     return result
 

@@ -59,7 +59,7 @@ def test_what_was_learnt_long_ago_fades() -> None:
 
 
 def test_a_machine_begins_with_what_its_like_have_taught() -> None:
-    found = taught({"pump-1": [IN_VAIN] * 8, "pump-2": [], "pump-3": [FAULT] * 4})
+    found = taught({"pump-1": [IN_VAIN] * 8, "pump-2": [], "pump-3": [FAULT] * 2})
     assert waits_for(found["pump-1"], IN_VAIN)
     assert found["pump-3"] == NO_PATIENCE
     assert taught({"pump-1": [IN_VAIN] * 16, "pump-2": []})["pump-2"] != NO_PATIENCE
