@@ -42,6 +42,9 @@ def vibration(
     column: Annotated[
         str, typer.Option("--column", "--channel", help="Name or number of the channel, where there are several.")
     ] = "",
+    baseline: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="A block of the same sensor and load while it was healthy.")
+    ] = None,
     as_json: AsJson = False,
     report: Annotated[Path | None, typer.Option(dir_okay=False, help="Also a page with pictures: FILE.html.")] = None,
 ) -> None:
@@ -63,10 +66,11 @@ def vibration(
         rate_hz = _checked_rate(rate if rate is not None else wave.rate_hz)
         fitted = _bearing(bearing, (bpfo, bpfi, bsf, ftf), (balls, ball_mm, pitch_mm, contact_deg), rpm)
         machine = _checked(Machine(rpm, fitted, teeth, blades, group, support), len(wave.values))
+        values = known.convert(wave.values)
+        healthy = None if baseline is None else known.convert(read_wave(baseline, column).values)
+        found = diagnose(values, rate_hz, known.quantity, machine, healthy)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-    values = known.convert(wave.values)
-    found = diagnose(values, rate_hz, known.quantity, machine)
     if report is not None:
         from bellwether.vibration_report import write
 
@@ -91,6 +95,7 @@ def document(found: Diagnosis, machine: Machine, rate_hz: float, samples: int, f
         "crest_factor": figure.get("crest_factor"),
         "kurtosis": figure.get("kurtosis"),
         "envelope": {"band_hz": found.band_hz, "lines": bearing_lines(found, machine)},
+        "change": None if found.change is None else asdict(found.change) | {"is_lasting": found.change.is_lasting},
         "figures": {name: {"value": value, "unit": unit} for name, (value, unit) in found.figures.items()},
         "machine": asdict(machine),
         "shaft_hz": found.shaft_hz,

@@ -17,6 +17,7 @@ from detectors.envelopes import listen
 from detectors.iso20816 import Zone, zone
 from detectors.orders import Floats, OrderSpectrum, find_comb, order_spectrum
 from detectors.shaft_faults import WORTH_A_REPAIR_MM_S
+from detectors.spectral_change import Change, change
 from detectors.vibration import FEWEST_SAMPLES, G_MM_S2, SAMPLES_PER_PERIOD, VELOCITY_BAND_HZ, features
 from detectors.vibration_verdicts import (
     Evidence,
@@ -24,6 +25,7 @@ from detectors.vibration_verdicts import (
     Verdict,
     fastest,
     of_bearing,
+    of_change,
     of_gear,
     of_shaft,
     of_unknown_bearing,
@@ -90,6 +92,8 @@ class Diagnosis:
         Whose envelope was looked at.
     envelope, velocity : OrderSpectrum or None
         For pictures.
+    change : Change or None
+        Against the baseline, where there is one.
     """
 
     fault: str
@@ -102,15 +106,20 @@ class Diagnosis:
     band_hz: tuple[float, float] | None = None
     envelope: OrderSpectrum | None = field(default=None, compare=False)
     velocity: OrderSpectrum | None = field(default=None, compare=False)
+    change: Change | None = None
 
 
-def diagnose(signal: Floats, rate_hz: float, quantity: str, machine: Machine) -> Diagnosis:
+def diagnose(
+    signal: Floats, rate_hz: float, quantity: str, machine: Machine, baseline: Floats | None = None
+) -> Diagnosis:
     """The fault of a machine by a block of its vibration.
 
     Parameters
     ----------
     signal : float64 (n,)
         In g for `vibration_acceleration`, in mm/s for `vibration_velocity`; finite.
+    baseline : float64 (m,), optional
+        A block of the same sensor, rate and load from when the machine was healthy.
 
     Notes
     -----
@@ -142,6 +151,9 @@ def diagnose(signal: Floats, rate_hz: float, quantity: str, machine: Machine) ->
     allowed_mm_s = WORTH_A_REPAIR_MM_S if of_zone is None else of_zone.limits_mm_s[1]
     not_its_own = [float(count) for count in (machine.blades, machine.teeth) if count is not None]
     verdicts.append(of_shaft(velocity, whole_mm_s, allowed_mm_s, speed, not_its_own))
+    moved = None if baseline is None else change(signal, baseline)
+    if moved is not None:
+        verdicts.append(of_change(moved, machine.teeth is not None and machine.bearing is None))
     named = [verdict for verdict in verdicts if verdict.fault != "none"]
     return Diagnosis(
         named[0].fault if named else "none",
@@ -154,6 +166,7 @@ def diagnose(signal: Floats, rate_hz: float, quantity: str, machine: Machine) ->
         None if band is None else (heard.envelopes[band].low_hz, heard.envelopes[band].high_hz),
         None if band is None else heard.spectra[band],
         velocity,
+        moved,
     )
 
 

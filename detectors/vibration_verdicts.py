@@ -12,6 +12,7 @@ from detectors.bearings import Bearing
 from detectors.envelopes import Heard, listen, without_tones
 from detectors.orders import Floats, OrderSpectrum, find_comb, of_the_shaft, owned
 from detectors.shaft_faults import Pattern, gear, pattern, velocity_lines
+from detectors.spectral_change import Change
 
 # Of a bearing that is not known, the fastest frequency that is looked for, as orders.
 UNKNOWN_FASTEST = 6.0
@@ -129,6 +130,12 @@ def of_gear(spectrum: OrderSpectrum, kind: str, teeth: int, speed: Speed) -> Ver
     if found is None:
         return Verdict("none", "the mesh has no sidebands in pairs at shaft speed that would be worth a look")
     return _verdict(found, kind, spectrum, speed)
+
+
+def of_change(moved: Change, gear_alone: bool) -> Verdict:
+    """A spectrum that left its baseline: the gear's, on a machine of which nothing but a gear is known."""
+    said = f"{moved.distance_db:.1f} dB from the baseline, whose own stretches are up to {moved.own_db:.1f} dB from it"
+    return Verdict("gear" if moved.is_lasting and gear_alone else "none", f"the spectrum is {said}")
 
 
 def of_shaft(
