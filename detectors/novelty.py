@@ -47,6 +47,8 @@ _APART_WEIGHT = 0.3
 _SAID_SPANS = 200
 # Squares of differences of these are finite, and they fit a diary of single precision.
 _HUGE = 1e37
+# A diary of single precision can't tell less, as a share of the value.
+_ROUNDING = 1e-6
 # Streams whose diaries are searched together: more need more room than a processor's cache has.
 _TOGETHER = 64
 
@@ -172,7 +174,7 @@ class Novelty:
         a_day = np.maximum(1, np.round(self._day_us / page_us)).astype(np.int64)
         before = (page[:, None] - a_day[:, None] * np.arange(1, _DAYS + 1)) % _PAGES
         then = memory["diary"][row[:, None], before].astype(np.float64)
-        away = np.abs(then - mean[:, None])
+        away = _distance(then, mean[:, None])
         nearest = np.where(np.isnan(away), np.inf, away).argmin(axis=1)
         each = np.arange(len(row))
         memory["observed"][row], memory["nearest"][row] = mean, then[each, nearest]
@@ -192,7 +194,7 @@ class Novelty:
         memory = self._memory
         diary = memory["diary"]
         diary[row, page % _PAGES] = memory["page_sum"][row] / memory["page_n"][row]
-        apart = memory["page_high"][row] - memory["page_low"][row]
+        apart = _distance(memory["page_low"][row], memory["page_high"][row])
         rarity = tails.decades(memory, row, _APART, apart, _LEARN_PAGES, _MEMORY_PAGES)
         total: Floats = _APART_WEIGHT * np.minimum(rarity, _MOST_DECADES)
         kinds = np.repeat(np.arange(_SHAPE, _SHAPE + len(_STRETCHES)), len(row))
@@ -251,7 +253,7 @@ def nearest_stretch(pages: Floats) -> Floats:
     apart = np.zeros_like(pages)
     found = []
     for lag in range(max(_STRETCHES)):
-        apart[:, : count - lag] += (pages[:, lag:] - pages[:, lag : lag + 1]) ** 2
+        apart[:, : count - lag] += _distance(pages[:, lag:], pages[:, lag : lag + 1]) ** 2
         apart[:, count - lag :] = np.nan
         if lag + 1 in _STRETCHES:
             earlier = apart[:, lag + 1 :]
@@ -259,3 +261,9 @@ def nearest_stretch(pages: Floats) -> Floats:
             nearest = np.sqrt(np.min(earlier, axis=1, initial=np.inf, where=whole))
             found.append(np.where(whole.sum(axis=1) > lag, nearest, np.nan))
     return np.array(found)
+
+
+def _distance(one: Floats, other: Floats) -> Floats:
+    away = np.abs(one - other)
+    told: Floats = np.where(away <= _ROUNDING * np.abs(other), 0.0, away)
+    return told
