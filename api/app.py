@@ -23,6 +23,7 @@ from api import (
     metrics,
     pages,
     presence,
+    quality,
     readings,
     rejects,
     retention,
@@ -48,7 +49,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, lessons, assessment, events),
+    *(retention, presence, quality, lessons, assessment, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

@@ -1,4 +1,5 @@
-"""Storage care by the clock: what is over is removed, and the chunks to come are as wide as the rate asks for.
+"""Storage care by the clock: what is over is removed, the chunks to come are as wide as the rate asks for, and hours
+that have ended are counted for the grades of streams.
 
 On a thread and a connection of its own: removing a year of readings takes hours, and no ticket waits for it. Each step
 is short, and is followed by a rest as long as itself, so that at most half of the database's time goes into it.
@@ -10,8 +11,9 @@ import logging
 import random
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
-from store import retention
+from store import quality, retention
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
 
@@ -26,6 +28,9 @@ STEP_S = 2.0
 _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
 _BLOCKS = 200  # of some 10 to 100 KiB each
 _AWAY_S = 30.0
+# Readings of an hour may be on their way for so long after it.
+_SETTLED = timedelta(minutes=5)
+_MACHINES_AT_ONCE = 200
 
 
 class StorageCare:
@@ -59,6 +64,7 @@ class StorageCare:
     def round(self, conn: Session) -> None:
         """Everything that is due now. The connection is in autocommit: each step is a transaction."""
         self._fit_chunks(conn)
+        self.count(conn, datetime.now(UTC))
         if time.monotonic() - self._looked_afresh_at > AFRESH_EVERY_S:
             self._looked_afresh_at = time.monotonic()
             retention.expire_afresh(conn)
@@ -81,6 +87,21 @@ class StorageCare:
         if removed or chunks or blocks:
             extra = {"readings": removed, "chunks": chunks, "blocks": blocks}
             log.info("removed: its time was over", extra=extra)
+
+    def count(self, conn: Session, now: datetime) -> int:
+        """Count the hours that are over, machine by machine; returns of how many."""
+        end = (now - _SETTLED).replace(minute=0, second=0, microsecond=0)
+        counted = after = 0
+        while machines := quality.due(conn, after, end, _MACHINES_AT_ONCE):
+            for machine in machines:
+                if self._stopping.is_set():
+                    return counted
+                began_s = time.monotonic()
+                quality.count(conn, machine, end)
+                self._stopping.wait(time.monotonic() - began_s)
+                counted += 1
+            after = machines[-1].machine
+        return counted
 
     def _fit_chunks(self, conn: Session) -> None:
         now = retention.measured(conn)

@@ -67,6 +67,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/waveforms/{waveform_id}/samples": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/spectrum": ANYONE,
     "GET /api/v1/devices/{device}/health": ANYONE,
+    "GET /api/v1/devices/{device}/quality": ANYONE,
     "GET /api/v1/tickets/{ticket_id}/diagnosis": ANYONE,
     "GET /api/v1/alarms": ANYONE,
     "GET /api/v1/alarms/{alarm_id}": ANYONE,

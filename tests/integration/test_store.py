@@ -392,7 +392,7 @@ FORBIDDEN = {
         "SELECT drop_chunks('readings', now())",
     ),
     "notify": (
-        "SELECT * FROM readings",
+        "DELETE FROM readings",
         "SELECT * FROM users",
         "INSERT INTO tickets DEFAULT VALUES",
         "UPDATE tickets SET state = 'closed'",
