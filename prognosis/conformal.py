@@ -19,6 +19,9 @@ _GRID = 64
 # Neighbours by the standard deviation of their rank. Wider, and an estimate borrows from others that are surer;
 # narrower, and a few units decide.
 _NEAR = 0.03
+# However few there are, so many neighbours count, at least so much.
+_FEWEST = 10
+_LEAST_LIKE = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +64,12 @@ def calibrate(estimate: Floats, left: Floats, failed: Mask, weight: Floats) -> C
     rank = (np.cumsum(weight) - weight / 2) / weight.sum()
     places = (np.arange(_GRID) + 0.5) / _GRID
     at = np.interp(places, rank, estimate)
+    few = min(_FEWEST, len(rank)) - 1
     curves = np.empty((_GRID, len(LEVELS)))
     for row, place in enumerate(places):
-        near = np.abs(rank - place) < 3 * _NEAR
-        likeness = weight[near] * np.exp(-0.5 * ((rank[near] - place) / _NEAR) ** 2)
+        away = np.abs(rank - place)
+        near = away <= max(3 * _NEAR, float(np.partition(away, few)[few]))
+        likeness = weight[near] * np.maximum(np.exp(-0.5 * (away[near] / _NEAR) ** 2), _LEAST_LIKE)
         value, exceeding = product_limit(error[near], failed[near], likeness)
         reached = np.searchsorted(1.0 - exceeding, LEVELS, side="left")
         curves[row] = at[row] + value[np.minimum(reached, len(value) - 1)]

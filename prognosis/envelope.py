@@ -62,7 +62,8 @@ def _means(wear: Wear, trajectories: Trajectories) -> tuple[Floats, Floats]:
     """Trailing means, (N, C), and the share of the window at settings never seen, (N,)."""
     value, label = wear.standard(trajectories)
     windows = Windows(trajectories)
-    strange = windows.mean((label < 0).astype(np.float64)[:, None], _WINDOW * wear.span)[:, 0]
+    told = np.isfinite(trajectories.values[:, wear.regimes.columns]).all(axis=1)
+    strange = windows.mean((told & (label < 0)).astype(np.float64)[:, None], _WINDOW * wear.span)[:, 0]
     return windows.mean(value, _WINDOW * wear.span), strange
 
 

@@ -17,8 +17,8 @@ from prognosis.regimes import Labels, Regimes, find_regimes
 from prognosis.trajectories import Floats, Rows, Trajectories
 
 # Windows in parts of a typical life. Shorter than the first is noise, longer than the last is another state of wear.
-_MEANS = (0.015, 0.025, 0.05, 0.1, 0.2, 0.4)
-_SLOPES = (0.05, 0.1, 0.2, 0.4)
+MEANS = (0.015, 0.025, 0.05, 0.1, 0.2, 0.4)
+SLOPES = (0.05, 0.1, 0.2, 0.4)
 # Means over this tell slow from fast.
 _SLOW = 0.075
 # A mixture is slow if the variance of its means is so much of that around them: noise alone has about 1 / rows in the
@@ -63,8 +63,8 @@ class Wear:
         """(N, F): means and slopes of the slow mixtures, and the age in typical lives."""
         slow = self.standard(trajectories)[0] @ self.mixtures
         windows = Windows(trajectories)
-        means = [windows.mean(slow, part * self.span) for part in _MEANS]
-        slopes = [windows.slope(slow, part * self.span) * part * self.span for part in _SLOPES]
+        means = [windows.mean(slow, part * self.span) for part in MEANS]
+        slopes = [windows.slope(slow, part * self.span) * part * self.span for part in SLOPES]
         return np.hstack([*means, *slopes, trajectories.cycle[:, None] / self.span])
 
 

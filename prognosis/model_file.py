@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from prognosis.accuracy import Accuracy
-from prognosis.conformal import Calibration
+from prognosis.conformal import LEVELS, Calibration
 from prognosis.envelope import Envelope
-from prognosis.features import Wear
+from prognosis.features import MEANS, SLOPES, Wear
 from prognosis.life import Model
 from prognosis.network import Network
 from prognosis.regimes import Regimes
@@ -34,7 +33,7 @@ _CODE = (
     "accuracy", "conformal", "envelope", "features", "life", "network", "regimes", "survival", "trajectories"
 )  # fmt: skip
 
-Arrays = dict[str, npt.NDArray[Any]]
+Arrays = dict[str, Any]
 
 
 def save(path: Path, model: Model, origin: Mapping[str, Any]) -> None:
@@ -109,19 +108,44 @@ def _read(path: Path) -> tuple[Model, dict[str, Any]]:
     if head["format"] != FORMAT:
         raise _OtherFormat(head["format"])
     layers = range(head["layers"])
-    weights = {"weights": tuple(arrays[f"weight{layer}"] for layer in layers)}
-    biases = {"biases": tuple(arrays[f"bias{layer}"] for layer in layers)}
+    weights = tuple(arrays[f"weight{layer}"] for layer in layers)
+    biases = tuple(arrays[f"bias{layer}"] for layer in layers)
     model = Model(
         channels=tuple(head["channels"]),
         cap=head["cap"],
         wear=Wear(regimes=Regimes(**_of("regimes", Regimes, arrays)), span=head["span"], **_of("wear", Wear, arrays)),
         envelope=Envelope(limit=head["limit"], **_of("envelope", Envelope, arrays)),
-        network=Network(**_of("network", Network, arrays), **weights, **biases),
+        network=Network(weights=weights, biases=biases, **_of("network", Network, arrays)),
         calibration=Calibration(**_of("calibration", Calibration, arrays)),
         lives=Weibull(*head["weibull"]),
         accuracy=Accuracy(**head["accuracy"]),
     )
+    if not _fits_together(model):
+        raise ValueError("parts of different models")
     return model, head["origin"]
+
+
+def _fits_together(model: Model) -> bool:
+    """Whether all shapes are those that the parts promise one another, and all numbers are."""
+    wear, network, kept = model.wear, model.network, len(model.wear.kept)
+    features = wear.mixtures.shape[1] * (len(MEANS) + len(SLOPES)) + 1
+    members, widths = len(network.weights[0]), [features, *(bias.shape[1] for bias in network.biases)]
+    shapes = [
+        (wear.mean, (len(wear.regimes.codes), kept)),
+        (wear.spread, (len(wear.regimes.codes), kept)),
+        (wear.mixtures, (kept, wear.mixtures.shape[1])),
+        (model.envelope.low, (kept,)),
+        (model.envelope.high, (kept,)),
+        (network.centre, (features,)),
+        (network.spread, (features,)),
+        (network.unit, (2,)),
+        (model.calibration.left, (len(model.calibration.estimate), len(LEVELS))),
+        *((weight, (members, *widths[at : at + 2])) for at, weight in enumerate(network.weights)),
+        *((bias, (members, widths[at + 1])) for at, bias in enumerate(network.biases)),
+    ]
+    places = np.concatenate((wear.kept, wear.regimes.columns))
+    in_place = ((places >= 0) & (places < len(model.channels))).all() and widths[-1] == 2
+    return bool(in_place) and all(part.shape == shape and np.isfinite(part).all() for part, shape in shapes)
 
 
 def _parts(model: Model) -> dict[str, object]:

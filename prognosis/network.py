@@ -19,7 +19,7 @@ _LEARNING_RATE = 3e-3
 _BATCH = 128
 # Passes over the rows: more where these are few, for so many steps are needed to get anywhere.
 _PASSES = 30
-_LEAST_STEPS = 1500
+_LEAST_STEPS = 700
 _MOST_PASSES = 300
 # A feature farther out than this, in training's spread, counts as this far: nothing was learnt beyond.
 _FARTHEST = 5.0

@@ -24,6 +24,8 @@ _LEAST_SHARE = 0.005
 # Groups explain so much of the variance of the other columns, and a further column of settings so much more.
 _EXPLAINS = 0.3
 _EXPLAINS_MORE = 0.02
+# Columns that explain so much of what the best one does are equals: each leaves itself out of the sum.
+_ALIKE = 0.9
 # And so little of the variance of the life that is left.
 _EXPLAINS_LIFE = 0.05
 _MOST_COLUMNS = 3
@@ -71,11 +73,14 @@ def find_regimes(values: Floats, left: Floats) -> Regimes:
     explained = 0.0
     while len(found.columns) < _MOST_COLUMNS:
         split = {column: _with(found, column, *edges, values) for column, edges in candidates.items()}
-        tried = [(_judge(regimes, values[::step], left[::step]), column) for column, regimes in split.items()]
-        best, column = max(tried, default=(0.0, -1))
+        more = {column: regimes for column, regimes in split.items() if len(regimes.codes) > len(found.codes)}
+        tried = {column: _judge(regimes, values[::step], left[::step]) for column, regimes in more.items()}
+        best = max(tried.values(), default=0.0)
         if best < max(_EXPLAINS, explained + _EXPLAINS_MORE):
             break
-        found, explained = split[column], best
+        alike = [column for column, share in tried.items() if share > _ALIKE * best]
+        column = min(alike, key=lambda each: _looseness(*candidates[each]))
+        found, explained = split[column], tried[column]
         del candidates[column]
     return found
 
@@ -89,6 +94,11 @@ def _groups(column: Floats) -> tuple[Floats, Floats] | None:
     if not 1 <= len(wide) < _MOST_GROUPS:
         return None
     return value[np.concatenate(([0], wide + 1))], value[np.concatenate((wide, [len(value) - 1]))]
+
+
+def _looseness(lows: Floats, highs: Floats) -> float:
+    """The widest group in narrowest gaps: a setting keeps to its values, a reading that follows it strays."""
+    return float((highs - lows).max() / (lows[1:] - highs[:-1]).min())
 
 
 def _group(column: Floats, lows: Floats, highs: Floats) -> tuple[Labels, npt.NDArray[np.bool_]]:
@@ -121,7 +131,7 @@ def _judge(regimes: Regimes, values: Floats, left: Floats) -> float:
     """The share of the other columns' variance that the regimes explain; 0 if they tell of the life that is left."""
     label = regimes.label(values)
     rows = label >= 0
-    if len(regimes.codes) < 2 or rows.mean() < 0.9 or _explained(left[rows], label[rows]) > _EXPLAINS_LIFE:
+    if rows.mean() < 0.9 or _explained(left[rows], label[rows]) > _EXPLAINS_LIFE:
         return 0.0
     others = [c for c in range(values.shape[1]) if c not in regimes.columns]
     shares = [_explained(values[rows, c], label[rows]) for c in others]

@@ -143,35 +143,29 @@ def _learnt(scale: float, n: int, seen: float) -> tuple[float, int]:
     return scale + (seen - scale) / n, n
 
 
-def machine_distances(rows: np.ndarray, fit_rows: int, refit: float = 1.25) -> list[float]:
-    """Distance of each row (N, C) of a healthy machine on a regular grid while it learns, NaN before the first fit.
+def machine_reach(rows: np.ndarray, smooth: int, memory: int, blocks: int, room: float, t: float) -> float:
+    """Limit of a machine's distance, from rows (N, C) in health that all of its channels moved in.
 
-    The first row only makes its channels known.
+    `t` is Student's quantile for as many rows as tell something of their own.
     """
-    channels = rows.shape[1]
-    fast, base = rows[1].copy(), rows[1].copy()
-    products = [np.zeros((channels, channels))]
-    inverse = spread = None
-    fitted = 0
-    distances = []
-    for number, row in enumerate(rows[1:], start=1):
-        fast = row.copy() if number == 1 else fast + (row - fast) / min(number, 6)
-        away = fast - base if number > 6 else np.zeros(channels)
-        if inverse is None or spread is None:
-            distances.append(math.nan)
-        else:
-            z = away / spread
-            distances.append(math.sqrt(z @ inverse @ z))
-        base = base + (fast - base) / min(number, 150)
-        products.append(np.outer(away, away))
-        if len(products) >= max(fit_rows, refit * fitted):
-            covariance = np.mean(products, axis=0)
-            shrinkage = min(max(5 * channels / len(products), 0.05), 0.1)
-            spread = np.sqrt(np.diag(covariance))
-            correlation = (1 - shrinkage) * covariance / np.outer(spread, spread)
-            np.fill_diagonal(correlation, 1.0)
-            inverse, fitted = np.linalg.inv(correlation), len(products)
-    return distances
+    fast, base = rows[0].copy(), rows[0].copy()
+    away = []
+    for number, row in enumerate(rows, start=1):
+        fast = row.copy() if number == 1 else fast + (row - fast) / min(number, smooth)
+        away.append(fast - base)
+        base = fast.copy() if number == 1 else base + (fast - base) / min(number, memory)
+    parts = np.array_split(np.array(away[20:]), blocks)
+    logs = []
+    for left_out, part in enumerate(parts):
+        others = np.concatenate([other for number, other in enumerate(parts) if number != left_out])
+        covariance = others.T @ others / len(others)
+        spread = np.sqrt(np.diag(covariance))
+        correlation = 0.95 * covariance / np.outer(spread, spread)
+        np.fill_diagonal(correlation, 1.0)
+        logs += [math.log(math.sqrt(z @ np.linalg.solve(correlation, z))) for z in part / spread]
+    middle, upper = np.quantile(logs, [0.5, 0.95])
+    n = len(logs) / (2 * smooth)
+    return room * math.exp(middle + t * (upper - middle) / 1.6448536 * math.sqrt(1 + 1 / n))
 
 
 def velocity_rms_of_tones(tones: Sequence[tuple[float, float, float]], rate_hz: float, n: int) -> float:
@@ -263,3 +257,14 @@ def _stretch_decades(pages: dict[int, float], page: int, width: int, tail: _Tail
     each = [math.dist(stretch(page), stretch(page - age)) for age in range(width, 336 - width + 1)]
     whole = [distance for distance in each if not math.isnan(distance)]
     return tail.decades(min(whole)) if len(whole) >= width else 0.0
+
+
+def window_mean(
+    unit: Sequence[int], cycle: Sequence[float], values: Sequence[Sequence[float]], width: float
+) -> list[list[float]]:
+    """`prognosis.features.Windows.mean`: of each row and its unit's earlier ones of less than `width` cycles before."""
+    found = []
+    for row in range(len(unit)):
+        near = [each for each in range(row + 1) if unit[each] == unit[row] and cycle[row] - cycle[each] < width]
+        found.append([statistics.fmean(column) for column in zip(*(values[each] for each in near), strict=True)])
+    return found
