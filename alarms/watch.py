@@ -25,6 +25,7 @@ from alarms.presence import Place, Presence, Site
 from alarms.rules import Rule, governing
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.silence import Heard, Silence
+from detectors.traits import BY_THE_CLOCK, LEARNERS, OF_SENSORS
 from telemetry import Batch, Quality, Stream
 
 # Readings of one stream that are scored at once. An alarm's evidence is taken at the end of such a slice: too high, and
@@ -32,13 +33,8 @@ from telemetry import Batch, Quality, Stream
 SLICE_READINGS = 32
 # A delay ends by the clock, without a further reading, only where the stream lives in the present.
 _PRESENT_US = 120_000_000
-# The detector whose first opinion of a machine says that its normal is known.
-_LEARNER = "multivariate"
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
-# Detectors that say of a sensor itself that it is not to be believed. What others say because of it is its fault too.
-_OF_SENSORS = ("sensors", "flatline")
-# Detectors whose times are those of the clock, not of telemetry.
-_BY_THE_CLOCK = frozenset({"silence", SITE})
+_BY_THE_CLOCK = BY_THE_CLOCK | {SITE}  # a lost site is made of silences
 _LAYOUT = 2
 _NEVER = np.iinfo(np.int64).min
 
@@ -196,7 +192,7 @@ class Watch:
                     scores, sites = self._weigh(name, detector, scores, now_us)
                     events += self._edges(SITE, self.presence, sites, now_us)
                 events += self._edges(name, detector, scores, now_us)
-                if name == _LEARNER:
+                if name in LEARNERS:
                     self._learnt.update(np.unique(scores.subject[~np.isnan(scores.score)]).tolist())
             starts = part.starts()
             if len(starts):
@@ -324,10 +320,10 @@ class Watch:
 
     def _fault(self, detector: str, machine: int, point: str, rule: Rule) -> str:
         """A rule's fault, or that of the alarm that stands for the leading sensor: one ticket, and no machine's."""
-        if detector in _BY_THE_CLOCK or detector in _OF_SENSORS:
+        if detector in _BY_THE_CLOCK or detector in OF_SENSORS:
             return rule.fault
         stream = self._ids.get((machine, point), -1)
-        of_sensor = (self._conditions.get(name, {}).get(stream) for name in _OF_SENSORS)
+        of_sensor = (self._conditions.get(name, {}).get(stream) for name in OF_SENSORS)
         return next((c.rule.fault for c in of_sensor if c is not None and c.raised is not None), rule.fault)
 
     # Memory ---------------------------------------------------------------------------------------------------------

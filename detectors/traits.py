@@ -1,0 +1,9 @@
+"""What the watch must know of a detector beside its scores, by the name in `DETECTORS`. Most are in none of these."""
+
+# Their first opinion of a machine says that its normal is known.
+LEARNERS = frozenset({"multivariate"})
+# They say of a sensor itself that it is not to be believed: what others say because of it is its fault too. The first
+# of them that stands against a sensor has the ticket.
+OF_SENSORS = ("sensors", "flatline")
+# Their times are those of the clock, not of telemetry: time in which nobody could be heard does not count.
+BY_THE_CLOCK = frozenset({"silence"})
