@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.detection import (
+    azure,
     changepoints,
     cmapss,
     cwru,
@@ -37,6 +38,7 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "cmapss": cmapss.rows,
     "nab": nab.rows,
     "hydraulic": hydraulic.rows,
+    "azure": azure.rows,
     "pronostia": pronostia.rows,
     "ims": ims.rows,
     "xep": xep.rows,
