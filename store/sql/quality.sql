@@ -52,7 +52,7 @@ SELECT id FROM devices WHERE device = %(device)s
 SELECT s.point, s.quantity, s.unit, l.until,
        CASE WHEN l.until IS NULL THEN 0 ELSE
            greatest(0, extract(epoch FROM l.until - greatest(l.until - %(span)s::interval, l.began,
-                                                             date_trunc('hour', s.created_at))) / 3600)
+                                                             least(date_trunc('hour', s.created_at), q.first))) / 3600)
        END::integer AS hours,
        coalesce(q.heard, 0) AS heard, coalesce(q.usual, 0) AS usual, coalesce(q.kept_up, 0) AS kept_up,
        coalesce(q.readings, 0) AS readings, coalesce(q.late, 0) AS late, coalesce(q.mistimed, 0) AS mistimed,
@@ -62,7 +62,7 @@ FROM streams s
 JOIN devices d ON d.id = s.device_id
 LEFT JOIN quality_looks l ON l.device_id = d.id
 LEFT JOIN LATERAL (
-    SELECT count(*) AS heard, min(u.usual) AS usual, sum(least(h.readings, u.usual)) AS kept_up,
+    SELECT count(*) AS heard, min(h.hour) AS first, min(u.usual) AS usual, sum(least(h.readings, u.usual)) AS kept_up,
            sum(h.readings) AS readings, sum(h.late) AS late, sum(h.mistimed) AS mistimed,
            sum(h.impossible) AS impossible, sum(h.contested) AS contested,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY h.distinct_values) AS values_an_hour

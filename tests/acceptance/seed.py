@@ -21,6 +21,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from notify.assessment import Assessment
+from notify.storage import StorageCare
 from prognosis.faults import library
 
 LOGIN = "ada@demo.example"
@@ -328,6 +329,7 @@ def seed(
         _intake(conn, tenant, devices, now)
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("ANALYZE readings")
+        StorageCare(database_url).count(conn, now)
     _assess(database_url, now)
 
 

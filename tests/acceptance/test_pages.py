@@ -485,6 +485,25 @@ def test_a_machine_shows_its_health_and_when_it_fell(visitor: Visitor) -> None:
         expect(page.locator("#machine-health dd").first).to_have_text(re.compile(r"^(100|[89]\d)$"))
 
 
+def test_a_machine_says_which_of_its_sensors_can_be_trusted(visitor: Visitor, site: Site) -> None:
+    """The line to its site was down for two hours and a half; one of its points says what cannot be."""
+    site.change(
+        "UPDATE quality_hours SET impossible = readings / 20 FROM streams s"
+        " WHERE s.id = stream_id AND s.device = 'gearmotor-201' AND s.point = 'gearbox_oil_temperature'"
+    )
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/gearmotor-201")
+        rows = page.get_by_role("region", name="Data").get_by_role("row")
+        bad = rows.filter(has_text="Oil temperature").get_by_role("cell")
+        expect(bad.nth(1)).to_have_text("D")
+        expect(bad.nth(2)).to_have_text(
+            re.compile("^5 % physically impossible; 1[0-3] % missing, [12] hours? without any$")
+        )
+        grades = [row.get_by_role("cell").nth(1).inner_text() for row in rows.all()[1:]]
+        assert sorted(grades) == ["C"] * (len(grades) - 1) + ["D"]
+
+
 def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
     with visitor() as visit:
         visit.sign_in("ben@demo.example")
