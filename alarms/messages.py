@@ -17,8 +17,9 @@ def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
             return f"{point} lost: nothing heard from {evidence.observed:.0f} of {evidence.high:.0f} devices"
         case "flatline" | "sensors":
             return f"{point} {evidence.sign}: {observed}" if evidence.sign else f"{point} is stuck at {observed}"
-        case "drift":
-            return f"{point} has drifted to {observed}{_band(evidence, unit)}"
+        case "drift" | "novelty":
+            how = "has drifted to" if detector == "drift" else "is as it never was in its last week:"
+            return f"{point} {how} {observed}{_band(evidence, unit)}"
         case "multivariate":
             share = evidence.contributions.get(point, math.nan)
             return f"unlike its normal, most of all {point}{_share(share)}: {observed}{_band(evidence, unit)}"

@@ -87,6 +87,8 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
     # A score of drift holds for hours: there is no passing disturbance to wait for.
     Rule("drift", "drift", "condition", ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)), deadband=0.3),
+    # It is said once, in one reading: it shows for an hour, and sends nobody.
+    Rule("novelty", "novelty", "condition", ((1.0, Severity.LOW),), off_delay_s=3600, opens_ticket=False),
     # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
     Rule("site_lost", "site", "site", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
     # Sequence numbers that never came: one alarm until nothing more was lost for an hour.

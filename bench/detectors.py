@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from detectors import Detector, Drift, Flatline, Limit, Limits, Multivariate, Shift, Silence
+from detectors import Detector, Drift, Flatline, Limit, Limits, Multivariate, Novelty, Shift, Silence
 from telemetry import Batch, Stream
 
 POINTS = 8
@@ -50,6 +50,7 @@ def _detectors() -> dict[str, Detector]:
         "shift": Shift(),
         # A day goes by in the time that others need to warm up.
         "drift": Drift(learn_s=WARM_UP_S / 2),
+        "novelty": Novelty(),
         "multivariate": Multivariate(),
         "silence": Silence(),
     }

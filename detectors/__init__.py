@@ -4,6 +4,7 @@ from detectors.drift import Drift
 from detectors.flatline import Flatline
 from detectors.limits import Limit, Limits
 from detectors.multivariate import Multivariate
+from detectors.novelty import Novelty
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.sensors import Sensors
 from detectors.shift import Shift
@@ -15,6 +16,7 @@ DETECTORS: dict[str, type] = {
     "sensors": Sensors,
     "shift": Shift,
     "drift": Drift,
+    "novelty": Novelty,
     "multivariate": Multivariate,
     "silence": Silence,
 }
@@ -28,6 +30,7 @@ __all__ = [
     "Limit",
     "Limits",
     "Multivariate",
+    "Novelty",
     "Scope",
     "Scores",
     "Sensors",

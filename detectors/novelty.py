@@ -63,24 +63,29 @@ class Novelty:
     ----------
     limit : float
         In decades, all kinds together. Each kind counts for four at most: up to 4 a value alone is an alarm, beyond
-        it has to come with a shape. Lower sees more; the rows of a healthy stream of five minutes' interval come to 3
-        twice a week, to 4 once in three weeks.
+        it has to come with a shape. Healthy streams of simulated machines, drifting with weather and load, come to 4
+        once a week, to 5 once in two months, to 6 once in two years.
     day_s : float
         Of what rhythm the diary holds seven rounds. A process of shifts repeats itself sooner than the day.
+    from_interval_s : float
+        Streams that report more often have no diary and no opinion: 1.6 KB is much for each of thousands, and what
+        is sudden in them `shift` sees. 0 gives one to all.
     """
 
     scope = Scope.STREAM
 
-    def __init__(self, limit: float = 4.0, day_s: float = 86_400.0) -> None:
+    def __init__(self, limit: float = 6.0, day_s: float = 86_400.0, from_interval_s: float = 60.0) -> None:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
+        self._from_us = int(from_interval_s * 1e6)
         self._points: dict[int, str] = {}
+        self._rhythm = Memory(
+            "novelty rhythm 1", {"time_us": np.int64(-1), "gaps_us": rhythm.NO_GAPS, "gaps_seen": np.int64(0)}
+        )
         self._memory = Memory(
             "novelty 1",
             {
-                "time_us": np.int64(-1),
-                "gaps_us": rhythm.NO_GAPS,
-                "gaps_seen": np.int64(0),
+                "interval_us": np.int64(rhythm.UNKNOWN_US),
                 **spans.COLUMNS,
                 "page": np.int64(-1),
                 "page_sum": 0.0,
@@ -99,62 +104,85 @@ class Novelty:
         )
 
     def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
+        self._rhythm.add([stream.id for stream in streams])
         self._points.update((stream.id, stream.point) for stream in streams)
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if not len(batch):
             return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
+        starts = batch.starts()
         counts = lengths(starts, len(batch))
-        rows = memory.rows(batch.stream[starts])
-        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
-        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
+        taken = self._known(batch, starts, counts)
         score = np.full(len(batch), np.nan)
-        if known.any():
-            self._step(batch, np.repeat(rows, counts), np.flatnonzero(known), score)
-        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
-        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        if taken.any():
+            score[taken] = self._step(batch.where(taken))
         return Scores(batch.time_us, batch.stream, score)
 
     def explain(self, subject: int) -> Evidence:
-        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        point, time_us = self._points[subject], int(self._rhythm["time_us"][self._rhythm.row(subject)])
+        if subject not in self._memory:
+            unknown = float("nan")
+            return Evidence(point, unknown, unknown, unknown, unknown, time_us, {point: 1.0})
+        memory, row = self._memory, self._memory.row(subject)
         expected = float(memory["nearest"][row])
         reach = tails.reach(memory, row, _VALUE, min(self._limit, _MOST_DECADES))
-        since_us = memory["since_us"][row]
+        since_us = int(memory["since_us"][row])
         return Evidence(
             point=point,
             observed=float(memory["observed"][row]),
             expected=expected,
             low=expected - reach,
             high=expected + reach,
-            since_us=int(since_us if since_us >= 0 else memory["time_us"][row]),
+            since_us=since_us if since_us >= 0 else time_us,
             contributions={point: 1.0},
         )
 
     def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
+        diaries = {f"diary_{name}": column for name, column in self._memory.snapshot().items()}
+        return {**self._rhythm.snapshot(), **diaries}
 
     def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
+        self._rhythm.restore(snapshot)
+        diaries = {name.removeprefix("diary_"): each for name, each in snapshot.items() if name.startswith("diary_")}
+        self._memory.add([int(each) for each in diaries.get("subject", ()) if int(each) in self._rhythm])
+        self._memory.restore(diaries)
 
-    def _step(self, batch: Batch, row: Rows, item: Rows, score: Floats) -> None:
-        """Gather readings into spans and take each span that is over."""
-        memory, row, time_us = self._memory, row[item], batch.time_us[item]
-        value = np.clip(batch.value[item], -_HUGE, _HUGE)
-        gathered = spans.gather(memory, row, time_us, value, self._span_us(memory["gaps_us"][row]))
+    def _known(self, batch: Batch, starts: Rows, counts: Rows) -> npt.NDArray[np.bool_]:
+        """Which readings to take: those of slow streams whose interval is known. Their first one begins a diary."""
+        memory, ids = self._rhythm, batch.stream[starts]
+        rows = memory.rows(ids)
+        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
+        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
+        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
+        interval_us = rhythm.interval_us(memory["gaps_us"][rows])
+        slow = (interval_us >= self._from_us) & (interval_us > 0)
+        if slow.any():
+            fresh = [int(each) for each in ids[slow] if int(each) not in self._memory]
+            self._memory.add(fresh)
+            self._memory["interval_us"][self._memory.rows(ids[slow])] = interval_us[slow]
+        return known & np.repeat(slow, counts)
+
+    def _step(self, batch: Batch) -> Floats:
+        """Gather readings into spans, take each span that is over: a score for each reading."""
+        memory, starts = self._memory, batch.starts()
+        rows = memory.rows(batch.stream[starts])
+        row = np.repeat(rows, lengths(starts, len(batch)))
+        value = np.clip(batch.value, -_HUGE, _HUGE)
+        gathered = spans.gather(memory, row, batch.time_us, value, self._span_us(row))
         mean = gathered.total / gathered.count
         after = np.full(len(gathered.row), np.nan)
         after[gathered.leads] = memory["score"][gathered.row[gathered.leads]]
         for taken, closed in gathered.turns():
             opened = gathered.opened_by[closed]
-            after[opened] = self._take(taken, mean[closed], time_us[gathered.first_item[opened]])
-        score[item] = after[gathered.of_item]
+            after[opened] = self._take(taken, mean[closed], batch.time_us[gathered.first_item[opened]])
+        score: Floats = after[gathered.of_item]
+        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        return score
 
     def _take(self, row: Rows, mean: Floats, now_us: Numbers) -> Floats:
         """One span of each of these streams: the new scores. `now_us` is when the next one began."""
         memory = self._memory
-        span_us = self._span_us(memory["gaps_us"][row])
+        span_us = self._span_us(row)
         page_us = self._page_us(span_us)
         next_page = now_us // page_us
         page = np.where(memory["page"][row] >= 0, memory["page"][row], next_page)
@@ -226,8 +254,9 @@ class Novelty:
         memory["said"][row[new]], memory["said_us"][row[new]] = total[new], now_us[new]
         return np.where(new, total, 0.0)
 
-    def _span_us(self, gaps_us: Numbers) -> Numbers:
-        return np.maximum(rhythm.interval_us(gaps_us), self._day_us // _SPANS_A_DAY)
+    def _span_us(self, row: Rows) -> Numbers:
+        span_us: Numbers = np.maximum(self._memory["interval_us"][row], self._day_us // _SPANS_A_DAY)
+        return span_us
 
     def _page_us(self, span_us: Numbers) -> Numbers:
         """A whole number of them a day, where there are more than one."""

@@ -79,13 +79,15 @@ COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
     "drift": _drift,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,
-    "novelty": lambda _: Novelty(),
+    "novelty": lambda _: Novelty(limit=_DECADES, from_interval_s=0.0),
 }
 """Who can have a say in a recording. Those that learn a normal share the false alarms allowed among them."""
 # A single slow channel is no machine but has the rhythm of its days, each turn of which is a shift of the level.
 _OF_ONE_SLOW_CHANNEL = ("novelty",)
 _OF_A_MACHINE = ("shift", "drift", "flatline", "multivariate")
 _SLOW_US = 60_000_000
+# Of novelty in a recording, for a hundredth of its rows in alarm; live a month has no more than one.
+_DECADES = 4.0
 _SHARING = ("shift", "multivariate")
 
 
@@ -241,14 +243,13 @@ def _score_machine(
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The model's score as it is known at each row, and the channel that leads.
 
-    A score stands at the row of the last reading it rests on, and until the next one.
+    A row with a reading missing is scored when the next one shows that it is over, and not before.
     """
     model.watch(streams)
     usable = (time_us >= 0)[:, None] & ~np.isnan(recording.values)
     channel, row = np.nonzero(usable.T)
-    said, leads = model.trace(Batch.of(time_us[row], channel, recording.values[row, channel]))
-    known = np.where(time_us >= 0, time_us, -1)
-    at = np.searchsorted(said.time_us, np.maximum.accumulate(known), side="right") - 1
+    said, leads, known_us = model.trace(Batch.of(time_us[row], channel, recording.values[row, channel]))
+    at = np.searchsorted(known_us, np.maximum.accumulate(time_us), side="right") - 1
     score = np.nan_to_num(np.concatenate((said.score, [0.0])))[at]
     return score, np.where(score > 0, np.concatenate((leads, [0]))[at], 0)
 

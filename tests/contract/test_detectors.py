@@ -20,6 +20,7 @@ from detectors import (
     Limit,
     Limits,
     Multivariate,
+    Novelty,
     Scope,
     Scores,
     Sensors,
@@ -39,6 +40,7 @@ MAKERS: dict[str, Callable[[], Detector]] = {
     "sensors": lambda: Sensors(learn_spans=8),
     "shift": lambda: Shift(learn_spans=20, false_alarm_rate=0.01),
     "drift": lambda: Drift(learn_s=60.0),
+    "novelty": lambda: Novelty(limit=1.0, day_s=40.0, from_interval_s=0.0),
     "multivariate": lambda: Multivariate(learn_rows=60, learn_s=0.0),
     "silence": lambda: Silence(floor_s=3.0, min_arrivals=4),
 }

@@ -27,6 +27,11 @@ def evidence(
         ("limits", evidence(low=80.0), "bearing 71.23 °C, limit 80 °C"),
         ("shift", evidence(low=40.0, high=60.5), "bearing 71.23 °C, normal 40 to 60.5 °C"),
         ("drift", evidence(low=40.0, high=60.5), "bearing has drifted to 71.23 °C, normal 40 to 60.5 °C"),
+        (
+            "novelty",
+            evidence(low=40.0, high=60.5),
+            "bearing is as it never was in its last week: 71.23 °C, normal 40 to 60.5 °C",
+        ),
         ("shift", evidence(expected=50.0), "bearing 71.23 °C, expected 50 °C"),
         ("shift", evidence(observed=NAN), "bearing unknown"),
         ("flatline", evidence(), "bearing is stuck at 71.23 °C"),

@@ -23,7 +23,7 @@ A_DAY = 288
 
 
 def scored(values: np.ndarray, minutes: float = 5.0, missing: slice | None = None) -> np.ndarray:
-    detector = Novelty()
+    detector = Novelty(limit=4.0)
     detector.watch([STREAM])
     times = START_US + np.round(np.arange(len(values)) * minutes * 60e6).astype(np.int64)
     keep = np.ones(len(values), bool)
@@ -116,7 +116,7 @@ def test_fast_streams_are_averaged_and_slow_ones_taken_as_they_are() -> None:
 
 
 def test_the_evidence_is_yesterdays_value_and_its_band() -> None:
-    detector = Novelty()
+    detector = Novelty(limit=4.0)
     detector.watch([STREAM])
     values = days(10)
     values[-2:] = 60.0
