@@ -109,8 +109,12 @@ class Shift:
         self._least_level = _usual_level(false_alarm_rate)
         self._learn_until_us = learn_until_us
         self._points: dict[int, str] = {}
+        # Live memory is dear: a third less without.
+        calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
+        if false_alarm_rate is None:
+            calibration = {}
         self._memory = Memory(
-            "shift 2",
+            "shift 1" if false_alarm_rate is None else "shift 1, calibrated",
             {
                 "time_us": np.int64(-1),
                 "gaps_us": rhythm.NO_GAPS,
@@ -131,9 +135,7 @@ class Shift:
                 "habit": np.zeros(2),
                 "habits": np.int64(0),
                 "departed_us": np.int64(-1),
-                **Peaks.COLUMNS,
-                "height": 0.0,
-                "level": self._least_level,
+                **calibration,
                 "score": np.nan,
                 "since_us": np.int64(-1),
             },
@@ -218,7 +220,8 @@ class Shift:
         opinion = full & (seen >= self._learn_spans) & (memory["rough"][row] > 0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             worst = np.minimum(np.fmax(move / margin[0], steps / margin[1]), _HUGE)
-        score = np.where(opinion, worst / memory["level"][row], np.nan)
+        limit = 1.0 if self._false_alarm_rate is None else memory["level"][row]
+        score = np.where(opinion, worst / limit, np.nan)
 
         self._adapt(row, np.abs(mean - before), move, departed)
         self._restart(row, level, seen, worst)
