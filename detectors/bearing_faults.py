@@ -97,17 +97,21 @@ def _leading(parts: Sequence[Suspect]) -> Suspect | None:
     return max(striking or parts, key=lambda part: part.depth, default=None)
 
 
+def first_lines(bearing: Bearing) -> dict[str, float]:
+    """The order of each part's first line, of those parts that are known."""
+    orders = {
+        "outer_race": bearing.outer,
+        "inner_race": bearing.inner,
+        "ball": None if bearing.spin is None else 2.0 * bearing.spin,
+        "cage": bearing.cage,
+    }
+    return {fault: order for fault, order in orders.items() if order is not None}
+
+
 def _parts(spectrum: OrderSpectrum, bearing: Bearing, shaft: float, owners: Floats) -> list[Suspect]:
     """Each part by its own frequency and its harmonics."""
     found = []
-    for fault, expected in (
-        ("outer_race", bearing.outer),
-        ("inner_race", bearing.inner),
-        ("ball", None if bearing.spin is None else 2.0 * bearing.spin),
-        ("cage", bearing.cage),
-    ):
-        if expected is None:
-            continue
+    for fault, expected in first_lines(bearing).items():
         comb = find_comb(spectrum, expected * shaft, np.arange(1.0, 4.0), SLIP, owners)
         lines = _lines(fault, comb.order, shaft, bearing.cage)
         depth = _depth(spectrum, [line.order for line in lines], owners)

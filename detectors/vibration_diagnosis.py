@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.bearing_faults import first_lines
 from detectors.bearings import Bearing
 from detectors.envelopes import listen
 from detectors.iso20816 import Zone, zone
@@ -39,7 +40,8 @@ FEWEST_TURNS = 15.0
 # The speed told may be wrong by this, if the shaft's own lines say so.
 _SPEED_OFF = 0.016
 _SPEED_CHANCE = -4.0
-_SHAFT_HARMONICS = np.arange(1.0, 9.0)
+_SHAFT_HARMONICS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+_AMBIGUOUS = 0.035
 # Of the velocity's lines, those that patterns are made of.
 _SHAFT_ORDERS = 10.5
 
@@ -138,7 +140,7 @@ def diagnose(
     raw = order_spectrum(signal, rate_hz, told_hz, _highest_order(machine, rate_hz, told_hz))
     velocity = _as_velocity(raw, told_hz) if quantity == "vibration_acceleration" else raw
     heard = listen(signal, rate_hz, told_hz, fastest(machine.bearing))
-    speed = Speed(told_hz, _shaft_order([raw, *heard.spectra[:1]]))
+    speed = Speed(told_hz, _shaft_order([raw, *heard.spectra[:1]], machine.bearing))
     band = heard.liveliest(speed.order)
     verdicts: list[Verdict] = []
     if band is not None and machine.bearing is not None:
@@ -204,12 +206,13 @@ def _as_velocity(acceleration: OrderSpectrum, shaft_hz: float) -> OrderSpectrum:
     return OrderSpectrum(acceleration.step, acceleration.resolution, power, floor)
 
 
-def _shaft_order(spectra: list[OrderSpectrum]) -> float:
-    """At which order the shaft's own lines are: 1 where the speed told is right, or no lines say otherwise."""
-    combs = [find_comb(spectrum, 1.0, _SHAFT_HARMONICS[:3], _SPEED_OFF, np.empty(0)) for spectrum in spectra]
-    surest = min(range(len(combs)), key=lambda k: combs[k].chance)
-    if combs[surest].chance >= _SPEED_CHANCE:
-        return 1.0
-    # Higher ones would find it more closely, but a bearing's lines near them mislead whoever begins there.
-    nearly = spectra[surest].resolution / float(_SHAFT_HARMONICS[2])
-    return find_comb(spectra[surest], combs[surest].order, _SHAFT_HARMONICS, nearly / 2.0, np.empty(0)).order
+def _shaft_order(spectra: list[OrderSpectrum], bearing: Bearing | None) -> float:
+    """At which order the shaft's own lines are: 1 where the speed told is right, or no lines say otherwise.
+
+    Harmonics near which the bearing has lines would mislead: 6203 has its BPFO at 3.05.
+    """
+    ambiguous = [] if bearing is None else [k * order for order in first_lines(bearing).values() for k in (1, 2)]
+    own = [k for k in _SHAFT_HARMONICS if all(abs(k - order) > _AMBIGUOUS * k for order in ambiguous)]
+    combs = [find_comb(spectrum, 1.0, np.array(own), _SPEED_OFF, np.empty(0)) for spectrum in spectra]
+    surest = min(combs, key=lambda comb: comb.chance)
+    return surest.order if surest.chance < _SPEED_CHANCE else 1.0

@@ -10,6 +10,10 @@ import pytest
 
 from detectors.bearings import Bearing, named, of_orders
 from detectors.vibration_diagnosis import FAULTS, Diagnosis, Machine, diagnose
+from firmware_sim.device import WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES
+from firmware_sim.faults import FaultKind
+from firmware_sim.pump import Pump
+from firmware_sim.vibration import acceleration_g
 from tests.shaking import Shaft, faulty, healthy, meshing, tones
 
 BEARING = named("SKF 6205")
@@ -41,6 +45,31 @@ def test_a_speed_that_is_told_wrong_by_a_hundredth_is_put_right(fault: str, told
     found = seen(faulty(fault, shaft, BEARING), shaft, rpm=1480.0 * told)
     assert found.fault == fault
     assert found.shaft_hz == pytest.approx(shaft.hz, rel=2e-3)
+
+
+@pytest.mark.parametrize("fault", ["outer_race", "inner_race"])
+def test_a_bearing_whose_lines_lie_beside_the_shafts_is_judged_where_the_block_is_long_enough(fault: str) -> None:
+    """6203 has its BPFO at 3.05 and its BPFI at 4.95."""
+    bearing = named("6203")
+    shaft = Shaft(1480.0, 12_800.0, 3.0)
+    assert seen(faulty(fault, shaft, bearing), shaft, bearing).fault == fault
+    assert seen(faulty("none", shaft, bearing), shaft, bearing).fault == "none"
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [(FaultKind.BEARING_WEAR, "outer_race"), (FaultKind.IMBALANCE, "imbalance")]
+)
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_the_simulators_pump_is_diagnosed_as_it_was_damaged(kind: FaultKind, fault: str, level: float) -> None:
+    (mount,) = Pump.mounts
+    added_mm_s = {FaultKind.BEARING_WEAR: 4.8, FaultKind.IMBALANCE: 5.2}[kind] * level
+    block = acceleration_g(
+        mount, 7, 1000, rpm=1485.0, velocity_mm_s=float(np.hypot(1.2, added_mm_s)),
+        damages={kind: level} if level else {}, rate_hz=WAVEFORM_RATE_HZ, samples=WAVEFORM_SAMPLES,
+    )  # fmt: skip
+    machine = Machine(1485.0, named("6203"), blades=6, group=2, support="rigid")
+    found = diagnose(block, WAVEFORM_RATE_HZ, "vibration_acceleration", machine)
+    assert found.fault == (fault if level else "none")
 
 
 def test_healthy_machines_have_no_fault() -> None:
