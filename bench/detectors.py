@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from detectors import Detector, Drift, Flatline, Limit, Limits, Multivariate, Novelty, Shift, Silence
+from detectors import Detector, Drift, Flatline, Limit, Limits, Multivariate, Novelty, Sensors, Shift, Silence
 from telemetry import Batch, Stream
 
 POINTS = 8
@@ -47,6 +47,7 @@ def _detectors() -> dict[str, Detector]:
     return {
         "limits": Limits(lambda stream: limit),
         "flatline": Flatline(),
+        "sensors": Sensors(),
         "shift": Shift(),
         # A day goes by in the time that others need to warm up.
         "drift": Drift(learn_s=WARM_UP_S / 2),

@@ -10,13 +10,13 @@ fault or a machine's: that is for the diagnosis, which sees all points together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors import spans
-from detectors.conversions import CONVERSIONS, exchanged, match, serving
+from detectors.conversions import CONVERSIONS
+from detectors.jumps import COLUMNS, OF_JUMPS, Jumps, Sign
 from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
@@ -28,23 +28,12 @@ _SPAN_READINGS = 10
 _FEWEST_READINGS = 4
 # Gaps from which a stream's interval is known.
 _PACED = 15
-# Memory of a level; of how far it moves and of the scatter; of what is counted in shares; in spans.
-_LEVEL_SPANS = 30.0
-_SCALE_SPANS = 120.0
+# Memory of what is counted in shares, and of the scale that spikes are measured by, in spans.
 _SHARE_SPANS = 8.0
 _SPIKE_SPANS = 12.0
-# A jump goes beyond the range of a normal span, and so many times as far as the level normally moves.
-_JUMP = 6.0
+_SCALE_SPANS = 120.0
 # A surprise counts for at most so many times its own scale when the scale is learnt.
 _SURPRISE = 3.0
-# Spans of a new level before it is judged. The first may hold readings of both.
-_JUDGED_AFTER = 4
-# What still moves by so much of the jump has not jumped, it goes somewhere.
-_STEADY = 0.1
-# Spans of a new level within which it is asked what other points of the machine have done.
-_COMPARED_UNTIL = 8
-# A scatter that has changed by so much is a jump too.
-_SCATTER_JUMP = 4.0
 # Shares of repeated readings, and of spans with a spike, below which nothing is amiss; and how far beyond what the
 # stream showed while it was learnt.
 _LEAST_CLIPPED = 0.12
@@ -58,8 +47,6 @@ _COARSE = 3.0
 _SPIKE = 6.0
 # and how far in mean steps of its span: two spikes in ten readings still are, and not where all of them scatter more.
 _ALONE = 2.0
-# No departure is accepted as the new normal before so many spans.
-_ACCEPT_SPANS = 30
 # A signature is there or not: its score says that it is.
 _CERTAIN = 2.0
 _FULL = 100.0
@@ -68,16 +55,6 @@ _HUGE = 1e300
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-
-
-class Sign(IntEnum):
-    """What is wrong with a sensor."""
-
-    NONE = 0
-    SCALED = 1
-    SWAPPED = 2
-    SATURATED = 3
-    SPIKING = 4
 
 
 class Sensors:
@@ -96,10 +73,7 @@ class Sensors:
 
     def __init__(self, learn_spans: int = 40, accept_s: float = 259_200.0) -> None:
         self._learn_spans = learn_spans
-        self._accept_us = accept_s * 1e6
         self._streams: dict[int, Stream] = {}
-        self._stream_of: dict[int, Stream] = {}  # by the memory's row
-        self._of_machine: dict[int, list[int]] = {}
         self._memory = Memory(
             "sensors 1",
             {
@@ -109,42 +83,32 @@ class Sensors:
                 "before": np.full(2, np.nan),
                 **spans.COLUMNS,
                 **spans.EXTREMES,
+                **COLUMNS,
                 "repeats": np.int32(0),
                 "repeated": np.inf,
                 "spike": 0.0,
-                "spans": np.int32(0),
-                "level": np.nan,
-                "move": 0.0,
-                "range": 0.0,
                 "step": np.inf,
                 "travel": 0.0,
                 "steps": np.inf,
                 "farthest": 0.0,
+                "percent": np.bool_(False),
                 "clipped": np.float32(0),
                 "clipped_most": np.float32(0),
                 "spikes": 0.0,
                 "spiking": np.float32(0),
                 "spiking_most": np.float32(0),
-                "away": np.int32(0),
-                "away_us": np.int64(-1),
-                "judged_us": np.int64(-1),
-                "now": np.nan,
-                "range_now": 0.0,
-                "fits": np.int16(-1),
-                "sign": np.int16(0),
-                "with": np.int32(-1),
                 "score": np.nan,
                 "since_us": np.int64(-1),
             },
         )
+        self._jumps = Jumps(self._memory, accept_s * 1e6)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])
+        self._streams.update((stream.id, stream) for stream in streams)
         for stream in streams:
-            if stream.id not in self._streams:
-                self._of_machine.setdefault(stream.machine, []).append(stream.id)
-            self._streams[stream.id] = stream
-            self._stream_of[self._memory.row(stream.id)] = stream
+            self._jumps.join(stream)
+            self._memory["percent"][self._memory.row(stream.id)] = stream.unit == "%"
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if not len(batch):
@@ -166,9 +130,9 @@ class Sensors:
     def explain(self, subject: int) -> Evidence:
         memory, row = self._memory, self._memory.row(subject)
         point = self._streams[subject].point
-        level, margin = float(memory["level"][row]), float(self._margin(np.array([row]))[0])
+        level, margin = float(memory["level"][row]), float(self._jumps.margin(np.array([row]))[0])
         sign = Sign(int(memory["sign"][row]))
-        jumped = sign in (Sign.SCALED, Sign.SWAPPED)
+        jumped = sign in OF_JUMPS
         since_us = memory["away_us"][row] if jumped else memory["since_us"][row]
         return Evidence(
             point=point,
@@ -261,7 +225,7 @@ class Sensors:
     def _take(self, row: Rows, closed: spans.Spans, close: Rows, begun_us: Times, width_us: Times) -> Floats:
         """One span of each of these streams: the new scores."""
         memory = self._memory
-        self._compare(row, begun_us, width_us)
+        self._jumps.compare(row, begun_us, width_us)
         enough = closed.count[close] >= _FEWEST_READINGS
         self._judge(row[enough], closed, close[enough], begun_us[enough])
         score: Floats = memory["score"][row]
@@ -278,9 +242,9 @@ class Sensors:
         spiking = self._spiking(
             row, closed.others["spike"][close], closed.others["travel"][close] / closed.count[close], ready
         )
-        self._jump(row, mean, high - low, ready, begun_us)
+        self._jumps.follow(row, mean, high - low, ready, begun_us)
         sign = memory["sign"][row]
-        told = np.isin(sign, (Sign.SCALED, Sign.SWAPPED))
+        told = np.isin(sign, OF_JUMPS)
         worst = np.maximum(clipped, spiking)
         counted = np.where(worst < 1.0, Sign.NONE, np.where(clipped >= spiking, Sign.SATURATED, Sign.SPIKING))
         memory["sign"][row] = np.where(told, sign, counted)
@@ -292,20 +256,15 @@ class Sensors:
         low, high = closed.low[close], closed.high[close]
         # The end away from zero: the other one is where a machine at rest leaves its sensors.
         end, held = np.maximum(high, -low), closed.others["repeated"][close]
-        at_end = (held == end) & (held >= memory["farthest"][row]) & ~self._wide_open(row, held)
+        at_end = (held == end) & (held >= memory["farthest"][row])
+        # A valve that is wide open.
+        at_end &= ~(memory["percent"][row] & (held == _FULL))
         share = np.where(at_end, closed.others["repeats"][close] / closed.count[close], 0.0)
         share[memory["range"][row] < _FINE * memory["steps"][row]] = 0.0
         memory["farthest"][row] = np.maximum(memory["farthest"][row], end)
         # Of a span that holds one value nothing is known: `flatline` is there for it.
         share = np.where(low == high, memory["clipped"][row], share)
         return self._share(row, "clipped", share, _SHARE_SPANS, _LEAST_CLIPPED, ready)
-
-    def _wide_open(self, row: Rows, value: Floats) -> Mask:
-        """Who reads a hundred per cent: a valve that is open, not an instrument at its end."""
-        full = np.flatnonzero(value == _FULL)
-        percent = np.zeros(len(row), bool)
-        percent[full] = [self._stream_of[int(at)].unit == "%" for at in row[full]]
-        return percent
 
     def _spiking(self, row: Rows, spike: Floats, pace: Floats, ready: Mask) -> Floats:
         """In how many spans a single reading jumps out, by how many there may be."""
@@ -327,104 +286,6 @@ class Sensors:
         memory[name + "_most"][row] = np.where(ready, most, np.maximum(most, share))
         beside: Floats = share / np.maximum(least, _BEYOND_LEARNT * most)
         return beside
-
-    # Jumps ----------------------------------------------------------------------------------------------------------
-
-    def _margin(self, row: Rows) -> Floats:
-        margin: Floats = np.maximum(_JUMP * self._memory["move"][row], self._memory["range"][row])
-        return margin
-
-    def _jump(self, row: Rows, mean: Floats, width: Floats, ready: Mask, begun_us: Times) -> None:
-        """Follow the level, or where it has gone, and judge a new one when it is known."""
-        memory = self._memory
-        usual = memory["range"][row]
-        rougher = (width > _SCATTER_JUMP * usual) | (width < usual / _SCATTER_JUMP)
-        gone = ready & (rougher | (np.abs(mean - memory["level"][row]) > self._margin(row)))
-        self._follow(row[~gone], mean[~gone], width[~gone])
-        row, mean, width, begun_us = row[gone], mean[gone], width[gone], begun_us[gone]
-        away = memory["away"][row] + 1
-        memory["away"][row] = away
-        first = row[away == 1]
-        memory["away_us"][first] = begun_us[away == 1]
-        memory["judged_us"][first] = -1
-        memory["now"][first], memory["range_now"][first] = 0.0, 0.0
-        settling = (away > 1) & (away <= _JUDGED_AFTER)
-        at, n = row[settling], away[settling] - 1
-        now = memory["now"][at] + (mean[settling] - memory["now"][at]) / n
-        # A level that is still on its way when it is judged is not judged.
-        jump = np.abs(now - memory["level"][at]) + memory["range_now"][at]
-        astray = np.abs(mean[settling] - now) > _STEADY * jump
-        memory["now"][at] = np.where(astray, np.nan, now)
-        memory["range_now"][at] += (width[settling] - memory["range_now"][at]) / n
-        judged = row[away == _JUDGED_AFTER]
-        memory["judged_us"][judged] = begun_us[away == _JUDGED_AFTER]
-        self._scaled(judged)
-        self._accept(row, mean, away, begun_us)
-
-    def _follow(self, row: Rows, mean: Floats, width: Floats) -> None:
-        memory = self._memory
-        n = memory["spans"][row]
-        level, move = memory["level"][row], memory["move"][row]
-        change = np.where(np.isnan(level), 0.0, mean - level)
-        reach = np.where((n > _LEVEL_SPANS) & (move > 0), _SURPRISE * move, np.inf)
-        heeded = np.clip(change, -reach, reach)
-        memory["level"][row] = np.where(np.isnan(level), mean, level + heeded / np.minimum(n, _LEVEL_SPANS))
-        pace = 1.0 / np.minimum(n, _SCALE_SPANS)
-        memory["move"][row] = move + (np.abs(heeded) - move) * pace
-        memory["range"][row] += (width - memory["range"][row]) * pace
-        memory["away"][row], memory["away_us"][row], memory["judged_us"][row] = 0, -1, -1
-        jumped = row[np.isin(memory["sign"][row], (Sign.SCALED, Sign.SWAPPED))]
-        memory["sign"][jumped] = Sign.NONE
-
-    def _scaled(self, row: Rows) -> None:
-        memory = self._memory
-        if not len(row):
-            return
-        may = np.array([serving(self._stream_of[at].quantity) for at in row.tolist()])
-        level, move, scatter = (memory[name][row] for name in ("level", "move", "range"))
-        memory["fits"][row] = match(level, move, scatter, memory["now"][row], memory["range_now"][row], may)
-
-    def _compare(self, row: Rows, begun_us: Times, width_us: Times) -> None:
-        """Say what a jump was, by what was known of it and of the machine's other points before this span began.
-
-        A conversion is one sensor's alone, or that of all that jumped together: a machine that changes its state moves
-        several points, and one of them may land anywhere.
-        """
-        memory = self._memory
-        open_ones = (memory["away"][row] >= _JUDGED_AFTER) & (memory["away"][row] <= _COMPARED_UNTIL)
-        for at in np.flatnonzero(open_ones & (memory["sign"][row] == Sign.NONE)):
-            mine = int(row[at])
-            together = self._jumped_with(mine, int(begun_us[at]), int(width_us[at]))
-            partner = next((theirs for theirs in together if self._exchanged(mine, theirs)), None)
-            if partner is not None:
-                memory["sign"][mine], memory["with"][mine] = Sign.SWAPPED, self._stream_of[partner].id
-            elif memory["fits"][mine] >= 0 and all(memory["fits"][theirs] >= 0 for theirs in together):
-                memory["sign"][mine], memory["with"][mine] = Sign.SCALED, memory["fits"][mine]
-
-    def _jumped_with(self, mine: int, before_us: int, width_us: int) -> list[int]:
-        """The machine's other points that jumped at the same time, by their rows."""
-        memory = self._memory
-        siblings = [memory.row(stream) for stream in self._of_machine[self._stream_of[mine].machine]]
-        return [
-            theirs
-            for theirs in siblings
-            if theirs != mine
-            and 0 <= memory["judged_us"][theirs] < before_us
-            and abs(memory["away_us"][theirs] - memory["away_us"][mine]) <= width_us
-        ]
-
-    def _exchanged(self, one: int, other: int) -> bool:
-        both = [self._memory[name][[one, other]].tolist() for name in ("level", "move", "range", "now", "range_now")]
-        return exchanged(*both)
-
-    def _accept(self, row: Rows, mean: Floats, away: npt.NDArray[np.int32], begun_us: Times) -> None:
-        """What has lasted for so long is how the stream is now."""
-        memory = self._memory
-        lasted_us = begun_us - memory["away_us"][row]
-        at = row[(lasted_us >= self._accept_us) & (away >= _ACCEPT_SPANS)]
-        memory["level"][at] = mean[(lasted_us >= self._accept_us) & (away >= _ACCEPT_SPANS)]
-        memory["spans"][at] = 1
-        memory["away"][at], memory["away_us"][at], memory["sign"][at] = 0, -1, Sign.NONE
 
 
 def _signs(value: Floats, starts: Rows, before: Floats) -> tuple[Mask, Floats, Floats]:

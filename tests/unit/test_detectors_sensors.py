@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alarms.events import AlarmEvent
+from alarms.rules import DEFAULT_RULES
+from alarms.watch import Watch
 from detectors.conversions import CONVERSIONS, serving
 from detectors.recordings import read
 from detectors.sensors import Sensors
+from ingest.detectors import detectors_for
 from telemetry import Batch, Stream
 from telemetry.quantities import quantity_of
 
@@ -167,6 +171,31 @@ def test_little_is_remembered_of_a_stream() -> None:
     detector = Sensors()
     detector.watch([Stream(n, n // 8, "demo", "pump", "point", "unknown", "") for n in range(1000)])
     assert sum(column.nbytes for column in detector.snapshot().values()) < 260 * 1000
+
+
+def alarms_of(machine: Machine) -> list[AlarmEvent]:
+    """What is raised by all that runs live, with the rules that everybody gets."""
+    rules = {"demo": DEFAULT_RULES}
+    watch = Watch(detectors_for(rules), rules)
+    watch.watch(machine.STREAMS)
+    events = []
+    for first in range(0, ROWS, 10):
+        part = slice(first, first + 10)
+        batch = Batch.of(np.tile(machine.time_us[part], 4), np.repeat(np.arange(4), 10), machine.values[part].T.ravel())
+        events += watch.step(batch, int(machine.time_us[part][-1]))
+    return events
+
+
+def test_a_sensor_in_another_unit_has_one_ticket_whoever_sees_it_and_a_hot_machine_its_own() -> None:
+    lying, hot = Machine(0), Machine(0)
+    lying.values[FAULT:, 1] = lying.values[FAULT:, 1] * 1.8 + 32.0
+    hot.values[FAULT:, 1] += 20.0
+    events = alarms_of(lying)
+    assert events[0].detector == "sensors"
+    assert events[0].message.startswith("bearing_temperature reads °F instead of °C: 145")
+    assert {event.detector for event in events} >= {"sensors", "shift", "multivariate"}
+    assert {event.fault for event in events} == {"instrument"}
+    assert {event.fault for event in alarms_of(hot)} == {"condition"}
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recordings are not here")
