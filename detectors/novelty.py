@@ -69,12 +69,12 @@ class Novelty:
         Of what rhythm the diary holds seven rounds. A process of shifts repeats itself sooner than the day.
     from_interval_s : float
         Streams that report more often have no diary and no opinion: 1.6 KB is much for each of thousands, and what
-        is sudden in them `shift` sees. 0 gives one to all.
+        is sudden in them `shift` sees. A minute's jitter is allowed for. 0 gives one to all.
     """
 
     scope = Scope.STREAM
 
-    def __init__(self, limit: float = 6.0, day_s: float = 86_400.0, from_interval_s: float = 60.0) -> None:
+    def __init__(self, limit: float = 6.0, day_s: float = 86_400.0, from_interval_s: float = 50.0) -> None:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
         self._from_us = int(from_interval_s * 1e6)

@@ -85,7 +85,8 @@ COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
 # A single slow channel is no machine but has the rhythm of its days, each turn of which is a shift of the level.
 _OF_ONE_SLOW_CHANNEL = ("novelty",)
 _OF_A_MACHINE = ("shift", "drift", "flatline", "multivariate")
-_SLOW_US = 60_000_000
+# A minute, and its jitter.
+_SLOW_US = 50_000_000
 # Of novelty in a recording, for a hundredth of its rows in alarm; live a month has no more than one.
 _DECADES = 4.0
 _SHARING = ("shift", "multivariate")
