@@ -97,7 +97,7 @@ def fit(
     Raises
     ------
     ValueError
-        If fewer than five units failed, or no channel varies.
+        If fewer than five units failed. Where no channel varies, the age alone tells.
     """
     trajectories = _in_own_order(given)
     life = trajectories.cycle[trajectories.ends]

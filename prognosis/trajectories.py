@@ -77,7 +77,7 @@ class Trajectories:
         place = {name: at for at, name in enumerate(self.channels)}
         missing = [name for name in channels if name not in place]
         if missing:
-            raise ValueError(f"no column {', '.join(missing)}: the model was trained with it")
+            raise ValueError(f"no readings of {', '.join(missing)}: the model was trained with it")
         values = self.values[:, [place[name] for name in channels]]
         return Trajectories(self.units, self.failed, self.unit, self.cycle, tuple(channels), values)
 
