@@ -71,7 +71,7 @@ def fit(
         f"that of always saying how often it happens {figures.brier_base:.4f}"
     )
     for said, happened, share in figures.reliability:
-        say(f"  said {100 * said:3.0f} %, happened {100 * happened:3.0f} %, in {100 * share:.0f} % of the rows")
+        say(f"  said {100 * said:3.0f} %, happened {100 * happened:3.0f} %, in {100 * share:.1f} % of the rows")
     good = ", ".join(f"{100 * share:.0f} % at {100 * part:.0f} % of life" for part, share in figures.alpha_lambda)
     say(f"within 20 % of what was left: {good}; prognostic horizon {figures.horizon:.0f}")
     say(f"done: {out}")
