@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.detection import nab
 
+RECORDED = Path(os.environ.get("BELLWETHER_DATA", "../shared/data"))
 STANDARD = nab.Profile(missed=1.0, false=0.11)
 LABELS = nab.Labels(1000, ((300, 349), (600, 699)))
 
@@ -59,3 +62,17 @@ def test_the_threshold_is_chosen_on_other_files() -> None:
     assert stands.held_out == pytest.approx(1000 / 11)
     alike = nab.standing([scores() + 0.5] * 10, [LABELS] * 10, STANDARD)
     assert (alike.in_sample, alike.held_out) == (0.0, 0.0)
+
+
+def test_short_recordings_stand_above_the_windowed_gaussian() -> None:
+    """The rest takes half a minute: `python -m bench.detection nab`."""
+    if not (RECORDED / "NAB").is_dir():
+        pytest.skip(f"the recordings are not in {RECORDED}")
+    profile = nab.profiles(RECORDED)["standard"]
+    files = {path: labels for path, labels in nab.labelled(RECORDED).items() if labels.rows < 2600}
+    assert len(files) == 9
+    total = sum(
+        float(nab.totals(nab.as_offline(path, labels.probation), labels, profile, np.ones(1))[0])
+        for path, labels in files.items()
+    )
+    assert nab.normalised(total, sum(labels.scored_windows for labels in files.values()), profile) > 43.4
