@@ -24,6 +24,7 @@ from bench.detection import (
     ims,
     nab,
     pronostia,
+    sensors,
     simulated,
     skab,
     verdicts,
@@ -35,6 +36,7 @@ from bench.detection.table import Row
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "skab": skab.rows,
     "changepoints": changepoints.rows,
+    "sensors": sensors.rows,
     "cmapss": cmapss.rows,
     "nab": nab.rows,
     "hydraulic": hydraulic.rows,
