@@ -143,10 +143,10 @@ def _learnt(scale: float, n: int, seen: float) -> tuple[float, int]:
     return scale + (seen - scale) / n, n
 
 
-def machine_reach(rows: np.ndarray, smooth: int, memory: int, blocks: int, room: float, t: float) -> float:
+def machine_reach(rows: np.ndarray, smooth: int, memory: int, blocks: int, t: float) -> float:
     """Limit of a machine's distance, from rows (N, C) in health that all of its channels moved in.
 
-    `t` is Student's quantile for as many rows as tell something of their own.
+    `t` is Student's quantile for so many blocks.
     """
     fast, base = rows[0].copy(), rows[0].copy()
     away = []
@@ -164,8 +164,7 @@ def machine_reach(rows: np.ndarray, smooth: int, memory: int, blocks: int, room:
         np.fill_diagonal(correlation, 1.0)
         logs += [math.log(math.sqrt(z @ np.linalg.solve(correlation, z))) for z in part / spread]
     middle, upper = np.quantile(logs, [0.5, 0.95])
-    n = len(logs) / (2 * smooth)
-    return room * math.exp(middle + t * (upper - middle) / 1.6448536 * math.sqrt(1 + 1 / n))
+    return math.exp(middle + t * (upper - middle) / 1.6448536 * math.sqrt(1 + 1 / blocks))
 
 
 def velocity_rms_of_tones(tones: Sequence[tuple[float, float, float]], rate_hz: float, n: int) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from naive import machine_distances
+from naive import machine_reach
 
 from detectors import Multivariate, Scores
-from detectors.multivariate import _t_quantile
+from detectors.machine_normal import learn, t_quantile
 from telemetry import Batch, Stream
 
 START_US = 1_763_740_800_000_000
@@ -39,16 +39,89 @@ def second(scores: Scores) -> np.ndarray:
     return (scores.time_us - START_US) / 1e6
 
 
-def test_distances_are_those_of_the_slow_version() -> None:
-    values = machine(318)
-    detector = Multivariate(learn_rows=300)
-    scored(detector, values)
-    logs = np.log([d for d in machine_distances(values[18:], 150) if d > 0])
-    memory = detector.snapshot()
-    assert memory["4/rows"][0] == 300
-    assert memory["4/log_n"][0] == len(logs)
-    assert memory["4/log_mean"][0] == pytest.approx(logs.mean(), rel=1e-6)
-    assert memory["4/log_variance"][0] == pytest.approx(logs.var(), rel=1e-6)
+def test_the_limit_is_that_of_the_slow_version() -> None:
+    values = machine(600)
+    normal = learn(values, np.ones(POINTS, bool), 0.01)
+    assert normal
+    assert normal.steady
+    smooth = int(normal.smooth_rows)
+    assert normal.reach == pytest.approx(machine_reach(values, smooth, 4000, 12, t_quantile(2.3263479, 11.0)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("own", "smooth"), [(0.01, 3), (5.0, 12)])
+def test_channels_that_are_tied_need_less_smoothing_than_noise(own: float, smooth: int) -> None:
+    rng = np.random.default_rng(0)
+    tied = rng.normal(size=(600, 2)) @ rng.normal(size=(2, 12)) + rng.normal(size=(600, 12)) * own
+    normal = learn(tied, np.ones(12, bool), 0.01)
+    assert normal
+    assert normal.smooth_rows == smooth
+
+
+def test_a_machine_that_wanders_while_it_is_learnt_is_followed() -> None:
+    rng = np.random.default_rng(3)
+    wandering = machine(400) + np.cumsum(rng.normal(size=(400, POINTS)), axis=0) * 0.3
+    normal = learn(wandering, np.ones(POINTS, bool), 0.01)
+    assert normal
+    assert not normal.steady
+
+
+def test_a_temperature_that_has_not_shown_its_range_is_judged_by_how_it_moves() -> None:
+    values = machine(3000)
+    drift_s = np.arange(3000) / 400
+    values[:, 3] = 50.0 + 5.0 * np.sin(drift_s) + np.random.default_rng(1).normal(size=3000) * 0.02
+    normal = learn(values[:380], np.ones(POINTS, bool), 0.01)
+    assert normal
+    assert normal.slow.tolist() == [False, False, False, True]
+    scores = scored(Multivariate(false_alarm_rate=0.01), values)
+    assert np.nanmean(scores.score[second(scores) > 400] >= 1.0) < 0.1
+
+
+def test_too_few_rows_tell_nothing() -> None:
+    assert learn(machine(19), np.ones(POINTS, bool), 0.01) is None
+    assert learn(np.ones((400, POINTS)), np.ones(POINTS, bool), 0.01) is None
+
+
+def test_a_machine_that_stood_still_at_first_is_learnt_when_it_runs() -> None:
+    values = machine(2400)
+    values[:700] = 7.0
+    scores = scored(Multivariate(), values)
+    assert np.isnan(scores.score[second(scores) < 1000]).all()
+    assert not np.isnan(scores.score[second(scores) > 1250]).any()
+    assert not (scores.score >= 1.0).any()
+
+
+def test_a_fault_that_ends_by_a_step_back_ends_though_the_level_is_another() -> None:
+    """A valve is opened again, and the flow is not quite what it was."""
+    rng = np.random.default_rng(5)
+    values = machine(1600) + np.cumsum(rng.normal(size=(1600, POINTS)), axis=0) * 0.05
+    values[800:1100, 2] += 30.0
+    values[1100:, 2] += 3.0
+    scores = scored(Multivariate(false_alarm_rate=0.01), values)
+    fault = (second(scores) >= 810) & (second(scores) < 1100)
+    assert (scores.score[fault] >= 1.0).all()
+    assert np.isnan(scores.score[(second(scores) > 1120) & (second(scores) < 1150)]).all()
+    assert np.mean(scores.score[second(scores) > 1200] >= 1.0) < 0.1
+
+
+def test_what_it_says_by_the_row_is_what_it_explains() -> None:
+    values = machine(900)
+    values[600:, 1] += 6.0
+    batch = batch_of(values)
+    whole, each = Multivariate(), Multivariate()
+    whole.watch(STREAMS)
+    each.watch(STREAMS)
+    scores, leads, known_us = whole.trace(batch)
+    said, points = [], []
+    for at_us in np.unique(batch.time_us):
+        said += each.score(batch.where(batch.time_us == at_us), 0).score.tolist()
+        evidence = each.explain(1)
+        points += [evidence.point] * (len(said) - len(points))
+        assert sum(evidence.contributions.values()) == pytest.approx(1.0)
+    np.testing.assert_array_equal(said, scores.score)
+    alarming = scores.score >= 1.0
+    assert alarming.sum() > 250
+    assert np.array(points)[alarming].tolist() == [f"point-{lead}" for lead in leads[alarming]]
+    assert (known_us >= scores.time_us).all()
 
 
 def test_health_is_within_the_rate_asked_for() -> None:
@@ -186,9 +259,19 @@ def test_memory_stays_small() -> None:
     assert sum(column.nbytes for column in detector.snapshot().values()) < 8_000
 
 
+def test_memory_is_bounded_while_rows_are_gathered() -> None:
+    detector = Multivariate()
+    detector.watch([Stream(i, 1, "acme", "pump", f"point-{i}", "unknown", "") for i in range(8)])
+    rng = np.random.default_rng(0)
+    detector.score(batch_of(rng.normal(size=(390, 8))), 0)
+    kept = detector.snapshot()
+    assert kept["kept/1"].nbytes > 10_000
+    assert sum(column.nbytes for column in kept.values()) < 20_000
+
+
 @pytest.mark.parametrize(
     ("freedom", "quantile"), [(3.0, 4.541), (5.0, 3.365), (10.0, 2.764), (30.0, 2.457), (1000.0, 2.330)]
 )
 def test_students_t_at_99_percent(freedom: float, quantile: float) -> None:
     """The table's values."""
-    assert _t_quantile(2.3263, np.array([freedom]))[0] == pytest.approx(quantile, rel=0.04)
+    assert t_quantile(2.3263, np.array([freedom]))[0] == pytest.approx(quantile, rel=0.04)
