@@ -16,8 +16,9 @@ from prognosis.trajectories import Floats, Rows, Trajectories
 # Trailing means over this part of a typical life.
 _WINDOW = 0.05
 _TIMES_FARTHEST = 2.0
-# A limit at least of so much of a channel's range. Lower, and one machine in a hundred of the same kind is refused.
-_LEAST_LIMIT = 1.0
+# A limit at least of so many ranges. Lower, and a sound machine of the same kind is refused for a channel that hardly
+# ever moves (one of 709 of C-MAPSS's is two ranges out); higher, and a machine of another kind gets an estimate.
+_LEAST_LIMIT = 3.0
 # A machine that spent more than this part of the window at settings never seen has no estimate.
 _STRANGE = 0.5
 
