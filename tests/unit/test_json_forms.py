@@ -59,6 +59,7 @@ def test_streams_known_keep_their_numbers_and_new_ones_count_down() -> None:
     result = decoded('{"flow": 1, "speed": 2}', '{"speed": 3, "flow": 4, "level": 5}', numbers=numbers)
     assert result.batch.stream.tolist() == [7, -1, -1, 7, -2]
     assert result.unknown == [StreamKey("demo", "pump-1", "speed"), StreamKey("demo", "pump-1", "level")]
+    assert numbers == {("demo", "pump-1"): {"flow": 7}}, "decoded again, it is the same again"
 
 
 def test_readings_without_a_time_that_come_together_stay_apart() -> None:
@@ -70,9 +71,9 @@ def test_readings_without_a_time_that_come_together_stay_apart() -> None:
     ]
 
 
-def test_who_sends_nothing_but_rubbish_is_not_remembered() -> None:
+def test_who_sends_nothing_but_rubbish_makes_no_stream() -> None:
     numbers: Numbers = {}
-    decoded("rubbish", "[]", '{"flow": "text"}', numbers=numbers)
+    assert not decoded("rubbish", "[]", '{"flow": "text"}', numbers=numbers).unknown
     assert numbers == {}
 
 
