@@ -16,6 +16,7 @@ from rich.table import Table
 
 from bench.detection import (
     azure,
+    batadal,
     changepoints,
     cmapss,
     cwru,
@@ -27,6 +28,7 @@ from bench.detection import (
     sensors,
     simulated,
     skab,
+    tep,
     verdicts,
     wear,
     xep,
@@ -35,6 +37,8 @@ from bench.detection.table import Row
 
 SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "skab": skab.rows,
+    "batadal": batadal.rows,
+    "tep": tep.rows,
     "changepoints": changepoints.rows,
     "sensors": sensors.rows,
     "cmapss": cmapss.rows,
