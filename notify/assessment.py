@@ -30,7 +30,8 @@ log = logging.getLogger("bellwether.notify.assessment")
 
 # Who opens a ticket waits so long for its diagnosis.
 LOOK_EVERY_S = 3.0
-HEALTH_EVERY_S = 600.0
+# Whoever is up to date costs nothing: this is how soon after an hour, or after its first hours, a machine is looked at.
+HEALTH_EVERY_S = 120.0
 # Readings of an hour may be on their way for so long after it.
 _SETTLED = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
@@ -55,6 +56,8 @@ class Assessment:
         self._modes = modes
         self._stopping = threading.Event()
         self._health_at = -HEALTH_EVERY_S
+        # Up to when each machine was looked at last, whether anything was found or not.
+        self._looked: dict[int, datetime] = {}
 
     def run(self) -> None:
         """Until `stop`. Whatever fails is said, and tried again."""
@@ -116,6 +119,8 @@ class Assessment:
 
     def _assess(self, conn: Session, machine: Machine, now: datetime) -> int:
         end = (now - _SETTLED).replace(minute=0, second=0, microsecond=0)
+        if self._looked.get(machine.id) == end:
+            return 0
         points = assessment.points(conn, machine.id, HEALTH_POINTS)
         if machine.normal is None or machine.until is None:
             if machine.ill or not points:
@@ -130,6 +135,7 @@ class Assessment:
             streams = [stream_of.get(point, -1) for point in normal.points]
             times, rows = assessment.rows(conn, streams, max(machine.until, end - _LONGEST_LOOK), end)
             learning = not machine.ill
+        self._looked[machine.id] = end
         if normal is None or not times:
             return 0
         before = assessment.measured(conn, machine, times[0].replace(minute=0), TREND_HOURS)

@@ -158,6 +158,18 @@ def test_a_machine_in_alarm_is_not_learnt_as_normal(own_api: RunningApi, notify:
     assert assessor.assess(notify, NOW + timedelta(minutes=6)) == 12
 
 
+def test_a_machine_that_cannot_be_known_yet_is_looked_at_again_when_an_hour_is_over(
+    own_api: RunningApi, notify: Session, assessor: Assessment
+) -> None:
+    device = own_api.plant.device()
+    lived(own_api, device, NOW - 6 * HOUR, NOW - 3 * HOUR)
+    at = NOW - 3 * HOUR + timedelta(minutes=6)
+    assert assessor.assess(notify, at) == 0
+    lived(own_api, device, NOW - 3 * HOUR, NOW)
+    assert assessor.assess(notify, at + timedelta(minutes=2)) == 0
+    assert assessor.assess(notify, NOW + timedelta(minutes=6)) == 6
+
+
 def test_a_repair_that_a_ticket_tells_of_begins_the_course_anew(
     own_api: RunningApi, notify: Session, assessor: Assessment
 ) -> None:
