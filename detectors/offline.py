@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from detectors import rhythm
+from detectors.calibration import limit
 from detectors.drift import Drift
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
@@ -214,13 +215,13 @@ def training_rows(time_us: Times, train_rows: int | None, train_until_us: int | 
 
 
 def _by_limit(score: Floats, trained: int, share: float) -> Floats:
-    """Scores after training by the level that a share of the training rows exceeded, from the first opinion on.
+    """Scores after training by the level that a share of rows like the training rows exceeds.
 
     Never by less than 1, and by 1 where the training rows are too few to tell.
     """
-    said = score[:trained][np.cumsum(score[:trained]) > 0]
-    limit = max(1.0, float(np.quantile(said, 1.0 - share))) if len(said) * share >= 1.0 else 1.0
-    return np.concatenate((score[:trained], score[trained:] / limit))
+    said = np.where(np.cumsum(score[:trained]) > 0, score[:trained], np.nan)  # from the first opinion on
+    level = np.fmax(limit(said, share), 1.0)
+    return np.concatenate((score[:trained], score[trained:] / level))
 
 
 def _score_streams(
