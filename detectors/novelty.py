@@ -74,7 +74,7 @@ class Novelty:
 
     scope = Scope.STREAM
 
-    def __init__(self, limit: float = 6.0, day_s: float = 86_400.0, from_interval_s: float = 50.0) -> None:
+    def __init__(self, limit: float = 7.0, day_s: float = 86_400.0, from_interval_s: float = 50.0) -> None:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
         self._from_us = int(from_interval_s * 1e6)
@@ -138,8 +138,11 @@ class Novelty:
         )
 
     def snapshot(self) -> Snapshot:
-        diaries = {f"diary_{name}": column for name, column in self._memory.snapshot().items()}
-        return {**self._rhythm.snapshot(), **diaries}
+        diaries = self._memory.snapshot()
+        # Begun when a stream's interval was known: in which order is a matter of how readings were cut.
+        order = np.argsort(diaries["subject"])
+        ordered = {f"diary_{name}": column[order] if column.ndim else column for name, column in diaries.items()}
+        return {**self._rhythm.snapshot(), **ordered}
 
     def restore(self, snapshot: Snapshot) -> None:
         self._rhythm.restore(snapshot)

@@ -166,3 +166,26 @@ def test_a_recording_of_one_slow_channel_is_a_matter_of_novelty_alone() -> None:
     twice = Recording(time_us, alone.time_text, ("load", "heat"), np.column_stack((values, values)))
     others = detect(twice, train_rows=4 * A_DAY, only=("shift", "drift", "flatline", "multivariate"))
     np.testing.assert_array_equal(detect(twice, train_rows=4 * A_DAY).score, others.score)
+
+
+def test_a_diary_begins_when_its_stream_is_known_to_be_slow() -> None:
+    streams = [Stream(number, 1, "acme", "pump", str(number), "flow", "m3/h") for number in (1, 2, 3)]
+    # The first reports every ten minutes, the second every five, the third each second: its interval is known first.
+    each = [(number, START_US + np.arange(60) * step_us) for number, step_us in ((1, 600e6), (2, 300e6), (3, 1e6))]
+    times = np.concatenate([at for _, at in each]).astype(np.int64)
+    batch = Batch.of(times, np.repeat([1, 2, 3], 60), np.sin(times / 1e9))
+    whole, cut = Novelty(), Novelty()
+    for detector in (whole, cut):
+        detector.watch(streams)
+    whole.score(batch, 0)
+    for low_us in range(START_US, START_US + 36_000_000_000, 600_000_000):
+        cut.score(batch.where((batch.time_us >= low_us) & (batch.time_us < low_us + 600_000_000)), 0)
+    one, other = whole.snapshot(), cut.snapshot()
+    assert one["diary_subject"].tolist() == [1, 2]
+    for name, column in one.items():
+        np.testing.assert_array_equal(column, other[name], err_msg=name)
+    again = Novelty()
+    again.watch(streams)
+    again.restore(one)
+    np.testing.assert_array_equal(again.snapshot()["diary_diary"], one["diary_diary"])
+    assert np.isnan(again.explain(3).expected)
