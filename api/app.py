@@ -20,6 +20,7 @@ from api import (
     keys,
     ledger,
     lessons,
+    machines,
     metrics,
     pages,
     presence,
@@ -49,7 +50,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, quality, lessons, assessment, events),
+    *(retention, presence, quality, lessons, assessment, machines, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

@@ -6,13 +6,15 @@ it waits, and gone once the broker has it: nothing in the database opens anythin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from store.connection import Session
 from store.errors import Conflict, NotFound
@@ -355,3 +357,18 @@ def note_found(conn: Session, usernames: Sequence[str]) -> None:
 def standing(conn: Session) -> set[str]:
     """Usernames that the broker must know."""
     return {username for (username,) in conn.execute(_SQL["standing"])}
+
+
+def machine(conn: Transaction, device: str) -> dict[str, Any]:
+    """What is known of the machine under a device; empty where nothing was said. NotFound where there is no device."""
+    row = conn.execute(_SQL["machine"], {"device": device}).fetchone()
+    if row is None:
+        raise NotFound(f"there is no device {device}")
+    facts: dict[str, Any] = row[0]
+    return facts
+
+
+def set_machine(conn: Transaction, device: str, facts: Mapping[str, Any]) -> None:
+    """Keep what is known of the machine under a device, instead of what was. NotFound where there is no device."""
+    if conn.execute(_SQL["set_machine"], {"device": device, "facts": Jsonb(dict(facts))}).fetchone() is None:
+        raise NotFound(f"there is no device {device}")

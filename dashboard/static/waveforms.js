@@ -79,8 +79,8 @@ function draw(plot, label, unit, data, series, bands, orders) {
       if (hz > u.scales.x.max) continue;
       const x = u.valToPos(hz, "x", true);
       u.ctx.fillRect(x, u.bbox.top, devicePixelRatio, u.bbox.height);
-      if (x >= room) u.ctx.fillText(`${order}×`, x + 3 * devicePixelRatio, u.bbox.top + 11 * devicePixelRatio);
-      room = x + 22 * devicePixelRatio;
+      if (x >= room) u.ctx.fillText(order, x + 3 * devicePixelRatio, u.bbox.top + 11 * devicePixelRatio);
+      room = x + Math.max(22 * devicePixelRatio, u.ctx.measureText(order).width + 8 * devicePixelRatio);
     }
     u.ctx.restore();
   };
@@ -99,14 +99,40 @@ function draw(plot, label, unit, data, series, bands, orders) {
 }
 
 async function fetched(block) {
-  const [raw, spectrum] = await Promise.all([
+  const [raw, spectrum, diagnosis] = await Promise.all([
     ask(`waveforms/${block.id}/samples`).then((answer) => answer.arrayBuffer()),
     ask(`waveforms/${block.id}/spectrum?as_velocity=true&to_hz=${SPECTRUM_TO_HZ}&lines=400`).then((answer) => answer.json()),
+    ask(`waveforms/${block.id}/diagnosis`).then((answer) => answer.json()),
   ]);
-  return { block, samples: new ARRAYS[block.sample_type](raw), spectrum };
+  return { block, samples: new ARRAYS[block.sample_type](raw), spectrum, diagnosis };
 }
 
-function show(list, { block, samples, spectrum }) {
+/** What the block says of the machine, in a sentence under its pictures. */
+function said(name, diagnosis) {
+  const line = Object.assign(document.createElement("p"), { className: "finding" });
+  const zone = diagnosis.zone === null ? "" : ` Zone ${diagnosis.zone.letter} (${diagnosis.zone.table}).`;
+  const fault = diagnosis.fault === "none" ? "no fault is seen" : diagnosis.fault.replace(/_/g, " ");
+  line.append(Object.assign(document.createElement("strong"), { textContent: `${name}: ${fault}.` }), `${zone} ${diagnosis.reason}.`);
+  return line;
+}
+
+/** The envelope's spectrum with the lines of the evidence, where it is these that prove the fault. */
+function proof(list, name, { envelope, evidence }) {
+  const lines = evidence.filter((one) => one.spectrum === "envelope").sort((a, b) => a.found_hz - b.found_hz);
+  if (envelope === null || lines.length === 0) return [];
+  const [low, high] = envelope.band_hz;
+  const made = figure(`${name}, envelope of ${number(low)} to ${number(high)} Hz`, "× the noise", number(Math.max(...lines.map((one) => one.height))));
+  list.append(made.made);
+  const frequencies = envelope.rms.map((_, line) => line * envelope.step_hz);
+  made.chart = draw(
+    made.plot, `${name}: envelope, lines at ${lines.map((one) => `${number(one.found_hz)} Hz (${one.line})`).join(", ")}`,
+    "Hz", [frequencies, envelope.rms], [{ stroke: colour("trace"), width: 1, points: { show: false } }], [],
+    lines.map((one) => [one.line, one.found_hz]),
+  );
+  return [made];
+}
+
+function show(list, { block, samples, spectrum, diagnosis }) {
   const begun = new Date(block.time);
   const name = block.axis[0].toUpperCase() + block.axis.slice(1).replace(/[_-]/g, " ");
   const felt = condensed(block, samples, Math.max(200, list.clientWidth / 2));
@@ -125,12 +151,14 @@ function show(list, { block, samples, spectrum }) {
   );
   const frequencies = spectrum.rms.map((_, line) => line * spectrum.step_hz);
   const loudest = frequencies[spectrum.rms.indexOf(Math.max(...spectrum.rms))];
-  const orders = block.shaft_rpm ? [1, 2, 3].map((order) => [order, (order * block.shaft_rpm) / 60]) : [];
+  const orders = block.shaft_rpm ? [1, 2, 3].map((order) => [`${order}×`, (order * block.shaft_rpm) / 60]) : [];
   lines.chart = draw(
     lines.plot, `${name}: ${number(total)} ${spectrum.unit} RMS, most at ${number(loudest)} Hz`,
     "Hz", [frequencies, spectrum.rms], [{ stroke, width: 1, points: { show: false } }], [], orders,
   );
-  return [wave, lines];
+  const proofs = proof(list, name, diagnosis);
+  list.append(said(name, diagnosis));
+  return [wave, lines, ...proofs];
 }
 
 async function start(section) {

@@ -145,3 +145,11 @@ SELECT (SELECT extract(epoch FROM now() - seen_at)::float8 FROM gate),
        count(*) FILTER (WHERE missing_at IS NULL AND expires_at < now() + %(soon)s)
 FROM device_credentials
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+
+-- name: machine
+-- What a device's owner said of the machine it sits on.
+SELECT machine FROM devices WHERE device = %(device)s
+
+-- name: set_machine
+-- All of it anew: what is not said any more is not known any more.
+UPDATE devices SET machine = %(facts)s WHERE device = %(device)s RETURNING device

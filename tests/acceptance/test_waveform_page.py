@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from shaking import Shaft, faulty
 from visiting import PHONE, Site, Visitor
 
-from store import waveforms
+from detectors.bearings import named
+from store import devices, waveforms
 from store.connection import connect
 from telemetry import microseconds
 from telemetry.waveform import Waveform
@@ -90,3 +92,20 @@ def test_a_machine_without_accelerometers_shows_nothing_of_them(visitor: Visitor
             page = visit.go("/machines/pump-102")
         expect(page.locator("[data-waveforms]")).to_be_hidden()
         assert page.locator("[data-waveforms][data-failed]").count() == 0
+
+
+def test_a_fault_is_named_and_its_lines_are_marked(visitor: Visitor, site: Site, vibrating: str) -> None:
+    shaft, now_us = Shaft(1480.0, 12_800.0, 1.5), microseconds(site.now)
+    samples = np.rint(faulty("outer_race", shaft, named("6205")) / 0.0005).astype("<i2")
+    block = Waveform("demo", vibrating, "bearing", now_us, 0, 12_800.0, 1480.0, "g", 0.0005, 0.0, samples)
+    with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
+        waveforms.append(conn, [block], now_us)
+        devices.set_machine(conn, vibrating, {"bearing": "SKF 6205", "group": 2, "support": "rigid"})
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(f"/machines/{vibrating}")
+        expect(page.locator("[data-waveforms] .finding").nth(0)).to_contain_text("Bearing: outer race. Zone A")
+        proof = page.locator("[data-waveforms] figure", has_text="envelope of")
+        expect(proof).to_have_count(1)
+        expect(proof.locator(".plot")).to_have_attribute("aria-label", re.compile(r"\(BPFO\)"))
+        expect(proof.locator("canvas")).to_be_visible()

@@ -66,6 +66,9 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/waveforms/{waveform_id}": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/samples": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/spectrum": ANYONE,
+    "GET /api/v1/waveforms/{waveform_id}/diagnosis": ANYONE,
+    "GET /api/v1/devices/{device}/machine": ANYONE,
+    "PUT /api/v1/devices/{device}/machine": STAFF,
     "GET /api/v1/devices/{device}/health": ANYONE,
     "GET /api/v1/devices/{device}/quality": ANYONE,
     "GET /api/v1/tickets/{ticket_id}/diagnosis": ANYONE,
@@ -101,6 +104,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/keys": {"name": "", "role": "service"},
     "PATCH /api/v1/devices/{device}": {"kind": "pump"},
     "PATCH /api/v1/devices/{device}/presence": {"clock_policy": "keep"},
+    "PUT /api/v1/devices/{device}/machine": {"bearing": "SKF 6205"},
     "POST /api/v1/devices/{device}/replace": {"device": "pump-new"},
     "PUT /api/v1/admission": {"policy": "open"},
     "POST /api/v1/credentials": {"device": ""},
@@ -202,7 +206,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route and WHO_MAY.get(route)])
 def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, str], route: str) -> None:
     mine, others = api.client(tenant="demo"), api.client(tenant="other")
-    expected = 409 if route.startswith("PUT") else 404  # a rule of that name would be the tenant's own first version
+    expected = 409 if route.startswith("PUT /api/v1/rules") else 404  # a rule of that name would be the tenant's own first version
     refused(ask(others, route, demo), expected)
     if route.startswith("GET"):
         assert ask(mine, route, demo).status_code == 200

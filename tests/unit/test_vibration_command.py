@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.io import wavfile
+from shaking import Shaft, faulty
 from typer.testing import CliRunner
 
 from bellwether.cli import app
 from detectors.bearings import named
 from detectors.wave_files import read_wave
 from store.errors import Misconfigured
-from tests.shaking import Shaft, faulty
 
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)
 OUTER = faulty("outer_race", SHAFT, named("6205"))

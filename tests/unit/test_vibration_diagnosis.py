@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from shaking import Shaft, faulty, healthy, meshing, tones
 
 from detectors.bearings import Bearing, named, of_orders
 from detectors.vibration_diagnosis import FAULTS, Diagnosis, Machine, diagnose
@@ -14,7 +15,6 @@ from firmware_sim.device import WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES
 from firmware_sim.faults import FaultKind
 from firmware_sim.pump import Pump
 from firmware_sim.vibration import acceleration_g
-from tests.shaking import Shaft, faulty, healthy, meshing, tones
 
 BEARING = named("SKF 6205")
 OF_BEARINGS = ("outer_race", "inner_race", "ball", "cage")
