@@ -54,22 +54,22 @@ SELECT s.point, s.quantity, s.unit, l.until,
            greatest(0, extract(epoch FROM l.until - greatest(l.until - %(span)s::interval, l.began,
                                                              least(date_trunc('hour', s.created_at), q.first))) / 3600)
        END::integer AS hours,
-       coalesce(q.heard, 0) AS heard, coalesce(q.usual, 0) AS usual, coalesce(q.kept_up, 0) AS kept_up,
+       coalesce(q.heard, 0) AS heard, coalesce(u.usual, 0) AS usual, coalesce(q.kept_up, 0) AS kept_up,
        coalesce(q.readings, 0) AS readings, coalesce(q.late, 0) AS late, coalesce(q.mistimed, 0) AS mistimed,
        coalesce(q.impossible, 0) AS impossible, coalesce(q.contested, 0) AS contested,
-       coalesce(q.values_an_hour, 0) AS values_an_hour, coalesce(a.message, '') AS alarm
+       coalesce(u.values_an_hour, 0) AS values_an_hour, coalesce(a.message, '') AS alarm
 FROM streams s
 JOIN devices d ON d.id = s.device_id
 LEFT JOIN quality_looks l ON l.device_id = d.id
 LEFT JOIN LATERAL (
-    SELECT count(*) AS heard, min(h.hour) AS first, min(u.usual) AS usual, sum(least(h.readings, u.usual)) AS kept_up,
-           sum(h.readings) AS readings, sum(h.late) AS late, sum(h.mistimed) AS mistimed,
-           sum(h.impossible) AS impossible, sum(h.contested) AS contested,
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY h.distinct_values) AS values_an_hour
-    FROM quality_hours h,
-         LATERAL (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY readings) AS usual FROM quality_hours
-                  WHERE stream_id = s.id AND hour >= l.until - %(span)s::interval) u
-    WHERE h.stream_id = s.id AND h.hour >= l.until - %(span)s::interval
+    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY readings) AS usual,
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY distinct_values) AS values_an_hour
+    FROM quality_hours WHERE stream_id = s.id AND hour >= l.until - %(span)s::interval
+) u ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS heard, min(hour) AS first, sum(least(readings, u.usual)) AS kept_up, sum(readings) AS readings,
+           sum(late) AS late, sum(mistimed) AS mistimed, sum(impossible) AS impossible, sum(contested) AS contested
+    FROM quality_hours WHERE stream_id = s.id AND hour >= l.until - %(span)s::interval
 ) q ON true
 LEFT JOIN LATERAL (
     SELECT message FROM alarms
