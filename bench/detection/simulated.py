@@ -137,7 +137,8 @@ def _length_s(setting: Setting) -> int:
 
 
 def _machine(kind: str, fault: str, seed: int, setting: Setting) -> Machine:
-    device = f"{kind}-{seed}"
+    # Each is another machine: the health of all of them before their faults tells of as many.
+    device = f"{kind}-{fault}-{seed}"
     faults = []
     if fault:
         points = [sensor.point for sensor in MODELS[kind].sensors]
@@ -145,7 +146,7 @@ def _machine(kind: str, fault: str, seed: int, setting: Setting) -> Machine:
         point = points[seed % len(points)] if of.of_sensor else None
         growth_s = 0.0 if of is FaultKind.STUCK_SENSOR else float(setting.growth_s)
         faults = [Fault(device, of, float(HEALTHY_S), growth_s, setting.severity, point=point)]
-    return Machine(MachineSpec(device, kind, "", f"site-{seed}"), seed, faults, float(START_S))
+    return Machine(MachineSpec(device, kind, "", f"site-{fault}-{seed}"), seed, faults, float(START_S))
 
 
 def _raised(
