@@ -26,7 +26,7 @@ _FEWEST_FAILED = 5
 _FOLDS = 5
 _MEMBERS = 4
 # Rows to train on at most: neighbouring rows of a trajectory say much the same.
-_TRAINING_ROWS = 20_000
+_TRAINING_ROWS = 25_000
 # Wear shows late: before, a life of 1 and one of 2 look alike. Up to this part of a typical life errors count in full.
 _CAP = 0.6
 # What is left is told apart up to this part of a typical life at all, and at least so much farther than the cap.
