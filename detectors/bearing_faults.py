@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import gamma
 
 from detectors.bearings import Bearing
-from detectors.orders import CAP, Floats, OrderSpectrum, find_comb, of_the_shaft, owned
+from detectors.orders import CAP, Floats, OrderSpectrum, find_comb, of_no_bearing, owned
 
 # So often may noise alone name a fault, whatever was looked at.
 FALSE_ALARMS = 1e-3
@@ -80,7 +80,7 @@ def suspect(spectrum: OrderSpectrum, bearing: Bearing, shaft: float, tried: int)
     tried : int
         Among how many bands this one was chosen.
     """
-    owners = of_the_shaft(spectrum, shaft)
+    owners = of_no_bearing(spectrum, shaft)
     least = math.log10(FALSE_ALARMS / (5.0 * tried))
     parts = [part for part in _parts(spectrum, bearing, shaft, owners) if part.chance < least]
     leading = _leading(parts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import ifft, irfft, next_fast_len, prev_fast_len, rfft
 
-from detectors.orders import Floats, OrderSpectrum, noise_floor, of_the_shaft, order_spectrum, owned
+from detectors.orders import Floats, OrderSpectrum, noise_floor, of_no_bearing, order_spectrum, owned
 from detectors.vibration import SAMPLES_PER_PERIOD
 
 PARTS = (1, 2, 3, 4, 6, 8, 12)
@@ -23,6 +23,9 @@ LOWEST_HZ = 500.0
 _WIDTH_OVER_FASTEST = 4.0
 # Up to the third line of what is fastest with its sidebands, but no further than anyone looks.
 _MOST_ORDERS = 60.0
+# What is three times as strong as all but the strongest hundredth comes back at no rhythm: a switch, a dropped tool. It
+# is cut there, since one of these hides all the rest. Too low: strong damage is cut. Too high: two knocks are not.
+_USUAL_SHARE, _OVER_USUAL = 0.99, 3.0
 # A line that noise reaches once in four hundred is a tone; noise is the median of so wide a stretch. Too low a height:
 # what strikes most regularly is cut down too. Too high: weak tones go on beating.
 _TONE_HEIGHT = 6.0
@@ -90,11 +93,17 @@ def envelopes(signal: Floats, rate_hz: float, edges: Sequence[tuple[float, float
         if not inside > 1e-9 * above:
             continue
         squares = _squared_magnitude(np.asarray(spectrum[first:last]))
+        squares = np.minimum(squares, _OVER_USUAL * _usual_peak(squares))
         swing = squares / squares.mean() - 1.0
         slow, slow_rate_hz = _slower(swing, n / rate_hz, to_hz)
         kurtosis = float(np.square(swing).mean()) - 1.0
         found.append(Envelope(low_hz, high_hz, float(inside / above), kurtosis, slow_rate_hz, slow))
     return found
+
+
+def _usual_peak(squares: Floats) -> float:
+    place = int(_USUAL_SHARE * (len(squares) - 1))
+    return float(np.partition(squares, place)[place])
 
 
 def without_tones(signal: Floats, rate_hz: float) -> Floats:
@@ -153,5 +162,5 @@ def listen(signal: Floats, rate_hz: float, shaft_hz: float, fastest: float) -> H
 
 def _liveliness(spectrum: OrderSpectrum, shaft: float) -> float:
     peaks = spectrum.peaks(0.25, spectrum.highest - 0.2, 0.5)
-    peaks = peaks[~owned(peaks, of_the_shaft(spectrum, shaft), spectrum.resolution)]
+    peaks = peaks[~owned(peaks, of_no_bearing(spectrum, shaft), spectrum.resolution)]
     return float(spectrum.excess(peaks).sum() / np.median(spectrum.floor))

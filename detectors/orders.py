@@ -27,6 +27,8 @@ _HANN_LINES = 1.5
 _FLOOR_ORDERS, _FLOOR_LINES = 1.2, 24
 # No single line counts for more than this in a sum: two or three of a family must be there.
 CAP = 18.0
+# Hum is on every second sensor's cable. Half of its first eight lines, half of these odd.
+_MAINS_HZ, _MAINS_LINES, _MAINS_HEIGHT = (50.0, 60.0), 8, 12.0
 # Half orders belong to machines in which something rattles; three of them together are no accident.
 _HALVES, _HALVES_CHANCE = np.array([1.0, 3.0, 5.0]), -4.0
 
@@ -41,12 +43,15 @@ class OrderSpectrum:
         Orders from one line to the next.
     resolution : float
         Orders that the block's length can tell apart.
+    shaft_hz : float
+        The speed that was told: order 1.
     power, floor : float64 (K,)
         Of the order `k * step` each; `floor` is the mean that noise alone would have there.
     """
 
     step: float
     resolution: float
+    shaft_hz: float
     power: Floats
     floor: Floats
 
@@ -105,7 +110,7 @@ def order_spectrum(signal: Floats, rate_hz: float, shaft_hz: float, to_order: fl
     power = 2.0 * (transform.real**2 + transform.imag**2) / window.sum() ** 2
     resolution, step = rate_hz / n / shaft_hz, rate_hz / size / shaft_hz
     wide = max(round(_FLOOR_ORDERS / step), _FLOOR_LINES * _FINER)
-    return OrderSpectrum(step, resolution, power, noise_floor(power, wide))
+    return OrderSpectrum(step, resolution, shaft_hz, power, noise_floor(power, wide))
 
 
 def noise_floor(power: Floats, wide: int) -> Floats:
@@ -157,6 +162,22 @@ def of_the_shaft(spectrum: OrderSpectrum, shaft: float) -> Floats:
     halves = find_comb(spectrum, shaft / 2.0, _HALVES, 1e-3, np.empty(0))
     part = 2.0 if halves.chance < _HALVES_CHANCE else 1.0
     return np.arange(1.0, math.ceil(part * spectrum.highest / shaft)) * shaft / part
+
+
+def of_no_bearing(spectrum: OrderSpectrum, shaft: float) -> Floats:
+    """Orders that are the shaft's own or the mains', ascending."""
+    return np.sort(np.concatenate([of_the_shaft(spectrum, shaft), _of_the_mains(spectrum)]))
+
+
+def _of_the_mains(spectrum: OrderSpectrum) -> Floats:
+    """Multiples of 50 or 60 Hz, where so many of them stand out that some are odd ones: a bearing has no such comb."""
+    found = [np.empty(0)]
+    for mains_hz in _MAINS_HZ:
+        multiples = np.arange(1.0, spectrum.highest * spectrum.shaft_hz / mains_hz) * mains_hz / spectrum.shaft_hz
+        tall = spectrum.heights(multiples[:_MAINS_LINES]) > _MAINS_HEIGHT
+        if tall.sum() >= _MAINS_LINES / 2 and tall[::2].sum() >= _MAINS_LINES / 4:
+            found.append(multiples)
+    return np.concatenate(found)
 
 
 def owned(orders: Floats, owners: Floats, resolution: float) -> npt.NDArray[np.bool_]:

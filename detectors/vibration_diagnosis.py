@@ -203,7 +203,7 @@ def _as_velocity(acceleration: OrderSpectrum, shaft_hz: float) -> OrderSpectrum:
     omega = 2.0 * math.pi * np.maximum(frequency_hz, 0.2 * shaft_hz)
     factor = np.square(G_MM_S2 / omega)
     power, floor = acceleration.power * factor, acceleration.floor * factor
-    return OrderSpectrum(acceleration.step, acceleration.resolution, power, floor)
+    return OrderSpectrum(acceleration.step, acceleration.resolution, shaft_hz, power, floor)
 
 
 def _shaft_order(spectra: list[OrderSpectrum], bearing: Bearing | None) -> float:

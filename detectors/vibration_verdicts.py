@@ -10,7 +10,7 @@ import numpy as np
 from detectors.bearing_faults import LEAST_DEPTH, Suspect, suspect
 from detectors.bearings import Bearing
 from detectors.envelopes import Heard, listen, without_tones
-from detectors.orders import Floats, OrderSpectrum, find_comb, of_the_shaft, owned
+from detectors.orders import Floats, OrderSpectrum, find_comb, of_no_bearing, owned
 from detectors.shaft_faults import Pattern, gear, pattern, velocity_lines
 from detectors.spectral_change import Change
 
@@ -111,7 +111,7 @@ def _lines_of(seen: Suspect, spectrum: OrderSpectrum, speed: Speed) -> tuple[Evi
 
 def of_unknown_bearing(spectrum: OrderSpectrum, speed: Speed) -> Verdict:
     """No part can be named, but what strikes in a rhythm that is not the shaft's can be told."""
-    owners = of_the_shaft(spectrum, speed.order)
+    owners = of_no_bearing(spectrum, speed.order)
     peaks = spectrum.peaks(0.3, spectrum.highest / 3.0, 1e-3)
     peaks = peaks[~owned(peaks, owners, spectrum.resolution)]
     for order in peaks[np.argsort(-spectrum.excess(peaks))][:_SHOWN]:

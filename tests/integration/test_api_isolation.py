@@ -206,7 +206,8 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route and WHO_MAY.get(route)])
 def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, str], route: str) -> None:
     mine, others = api.client(tenant="demo"), api.client(tenant="other")
-    expected = 409 if route.startswith("PUT /api/v1/rules") else 404  # a rule of that name would be the tenant's own first version
+    # A rule of that name would be the tenant's own first version.
+    expected = 409 if route.startswith("PUT /api/v1/rules") else 404
     refused(ask(others, route, demo), expected)
     if route.startswith("GET"):
         assert ask(mine, route, demo).status_code == 200

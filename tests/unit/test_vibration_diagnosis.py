@@ -97,6 +97,23 @@ def test_a_smooth_machine_with_much_of_every_order_but_little_velocity_is_health
     assert seen(3.0 * signal, shaft, group=1, support="flexible").fault == "none"
 
 
+@pytest.mark.parametrize("fault", ["none", "outer_race", "inner_race", "ball"])
+def test_a_knock_or_two_hide_nothing_and_are_nothing(fault: str) -> None:
+    shaft = Shaft(1480.0, 25_600.0)
+    signal = faulty(fault, shaft, BEARING)
+    for place in (9000, 31_000):
+        signal[place : place + 3] += [40.0, -35.0, 20.0]
+    assert seen(signal, shaft).fault == fault
+
+
+@pytest.mark.parametrize("rpm", [1165.0, 1410.0, 2755.0])
+@pytest.mark.parametrize("mains_hz", [50.0, 60.0])
+def test_hum_on_the_cable_is_no_bearing(rpm: float, mains_hz: float) -> None:
+    shaft = Shaft(rpm, 12_800.0)
+    hum = sum(0.03 * np.cos(2.0 * np.pi * mains_hz * k * shaft.t_s) for k in range(1, 60))
+    assert seen(healthy(shaft, shaft.rng()) + np.asarray(hum), shaft).fault == "none"
+
+
 def test_steady_tones_that_beat_at_the_outer_race_are_no_bearing() -> None:
     shaft = Shaft(1797.0, 25_600.0)
     assert BEARING.outer is not None
