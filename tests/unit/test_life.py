@@ -176,7 +176,7 @@ def censored(seed: int, units: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_machines_that_still_run_count() -> None:
     """Without them only short lives would be known, and young machines would be given too little."""
-    seen, _ = censored(5, 40)
+    seen, _ = censored(6, 60)
     with_all = fit(of_table(seen, unit="machine", cycle="hours", event="failed"))
     over = histories(seen[seen["failed"] == 1].drop(columns="failed"))
     without = fit(over)

@@ -147,13 +147,16 @@ def test_wrong_usage_is_a_line(tmp_path: Path, today: Path) -> None:
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="no recordings: set BELLWETHER_DATA")
 def test_turbofans_are_foretold(tmp_path: Path) -> None:
-    """At most 12.3 cycles off with both sides at 125: C-MAPSS FD001, by its own protocol."""
+    """C-MAPSS FD001, both sides at 125, learnt from a third of its engines: all of them are the bench's matter."""
+    third = tmp_path / "train.txt"
+    lines = (RECORDED / "train_FD001.txt").read_text().splitlines()
+    third.write_text("\n".join(line for line in lines if int(line.split()[0]) % 3 == 0))
     made, out = tmp_path / "turbofan.life", tmp_path / "left.csv"
-    run("fit", RECORDED / "train_FD001.txt", "--unit", "c1", "--cycle", "c2", "--out", made)
+    run("fit", third, "--unit", "c1", "--cycle", "c2", "--out", made)
     run("predict", made, RECORDED / "test_FD001.txt", "--out", out)
     found, left = pd.read_csv(out), np.loadtxt(RECORDED / "RUL_FD001.txt")
     assert found["unit"].tolist() == list(range(1, 101))
     error = np.minimum(found["rul"], 125) - np.minimum(left, 125)
-    assert np.sqrt((error**2).mean()) < 11.5
+    assert np.sqrt((error**2).mean()) < 13
     assert 0.82 <= ((found["rul_p05"] <= left) & (left <= found["rul_p95"])).mean() <= 0.97
     assert np.mean((found["p_fail_30"] - (left <= 30)) ** 2) < 0.03
