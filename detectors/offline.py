@@ -82,15 +82,23 @@ COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
     "multivariate": _multivariate,
     "novelty": lambda _: Novelty(limit=_DECADES, from_interval_s=0.0),
 }
-"""Who can have a say in a recording. Those that learn a normal share the false alarms allowed among them."""
+"""Who can have a say in a recording."""
 # A single slow channel is no machine but has the rhythm of its days, each turn of which is a shift of the level.
 _OF_ONE_SLOW_CHANNEL = ("novelty",)
-_OF_A_MACHINE = ("shift", "drift", "flatline", "multivariate")
+_OF_ONE_CHANNEL = ("shift", "drift", "flatline")
+# As live, where no healthy start is known.
+_OF_AN_UNKNOWN_MACHINE = ("shift", "drift", "flatline", "multivariate")
+# All channels together, where their normal and its limit can be learnt from a start that is known to be healthy: what
+# each channel does by itself is in it. Where the start holds not one row that may be in alarm, no limit can be had from
+# it, and who needs none speaks.
+_OF_A_KNOWN_MACHINE = ("multivariate",)
+_OF_A_STRICT_ALLOWANCE = ("drift", "flatline")
+# What held-out parts of one start say of the rows after it is too good: of the allowance so much is used.
+_USED = 0.6
 # A minute, and its jitter.
 _SLOW_US = 50_000_000
 # Of novelty in a recording, for a hundredth of its rows in alarm; live a month has no more than one.
 _DECADES = 4.0
-_SHARING = ("shift", "multivariate")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,14 +131,13 @@ def detect(
     false_alarm_rate : float
         Share of healthy rows that may be in alarm.
     only
-        Names of `COMPOSED`: these detectors alone. Without: `novelty` for one channel with a minute or more between
-        readings, the others for anything else.
+        Names of `COMPOSED`: these detectors alone. Without: those that the channels and the training are made for.
     """
     time_us = in_order(recording.time_us)
-    only = _having_a_say(recording, time_us) if only is None else only
     trained = training_rows(time_us, train_rows, train_until_us)
     known_us = time_us[:trained][time_us[:trained] >= 0]
-    share = false_alarm_rate / max(1, len(set(_SHARING) & set(only)))
+    share = false_alarm_rate * _USED
+    only = _having_a_say(recording, time_us, share * len(known_us)) if only is None else only
     streams = [
         Stream(number, _MACHINE, "offline", "machine", channel, "unknown", "")
         for number, channel in enumerate(recording.channels)
@@ -201,10 +208,15 @@ def run(
     return summary
 
 
-def _having_a_say(recording: Recording, time_us: Times) -> Sequence[str]:
-    first_us = np.diff(time_us[time_us >= 0][: rhythm.GAPS + 1])
-    slow = len(first_us) > 0 and np.median(first_us) >= _SLOW_US
-    return _OF_ONE_SLOW_CHANNEL if slow and len(recording.channels) == 1 else _OF_A_MACHINE
+def _having_a_say(recording: Recording, time_us: Times, expected: float) -> Sequence[str]:
+    """Names of `COMPOSED`; `expected` is how many of the training rows may be in alarm, 0 where there are none."""
+    if len(recording.channels) == 1:
+        first_us = np.diff(time_us[time_us >= 0][: rhythm.GAPS + 1])
+        slow = len(first_us) > 0 and np.median(first_us) >= _SLOW_US
+        return _OF_ONE_SLOW_CHANNEL if slow else _OF_ONE_CHANNEL
+    if expected == 0.0:
+        return _OF_AN_UNKNOWN_MACHINE
+    return _OF_A_KNOWN_MACHINE if expected >= 1.0 else _OF_A_STRICT_ALLOWANCE
 
 
 def training_rows(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:

@@ -1,1 +1,1 @@
-"""How well a machine is, what is probably wrong with it, and how long it has: health, probable fault, remaining life. Pure."""
+"""How well a machine is, what is probably wrong with it, and how long it has. Pure."""

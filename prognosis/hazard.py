@@ -148,7 +148,8 @@ def warned(opened: Times, failures: Times) -> int:
 def threshold(fleet: Sequence[History], risks: Sequence[Floats], needless_a_month: float) -> float:
     """The lowest threshold with so many needless tickets a machine and month at most.
 
-    Above any risk, where no threshold keeps to the budget. `risks` must be of models that had not seen the machine: each row of a fleet by a model of the others.
+    Above any risk, where no threshold keeps to the budget. `risks` must be of models that had not seen the machine:
+    each row of a fleet by a model of the others.
     """
     months = sum(float(machine.time_us[-1] - machine.time_us[0]) for machine in fleet) / _MONTH_US
     levels = np.unique(np.quantile(np.concatenate(risks), np.linspace(0.5, 0.9995, 150)))

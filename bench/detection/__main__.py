@@ -58,10 +58,12 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.detection", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("sets", nargs="*", choices=[*SETS, []], help="these alone")
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"these alone: {', '.join(SETS)}")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BELLWETHER_DATA", "../shared/data")))
     parser.add_argument("--json", action="store_true", help="print what a program can read")
     wishes = parser.parse_args()
+    if unknown := set(wishes.sets) - set(SETS):
+        parser.error(f"no such set: {', '.join(sorted(unknown))}")
     found: list[Row] = []
     console = Console(stderr=True, highlight=False)
     for name in wishes.sets or SETS:
