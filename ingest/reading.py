@@ -333,7 +333,8 @@ def _numbers(column: Sequence[Any] | npt.NDArray[Any]) -> tuple[npt.NDArray[np.f
         raise BadMessage("an empty list")
     # The types first: NumPy makes a column of texts as wide as its longest, which are gigabytes from a small message.
     if isinstance(column, np.ndarray) or {*map(type, column)} <= {float, int, bool}:
-        values = np.array(column, np.float64)
+        with np.errstate(invalid="ignore"):  # there are NaNs that complain of being widened
+            values = np.array(column, np.float64)
         present = np.isfinite(values)
         return values, present, int(np.count_nonzero(~present))
     values = np.array([_finite(value) for value in column])

@@ -41,6 +41,15 @@ def test_a_typed_array_is_the_numbers_it_holds(tag: int, layout: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(("tag", "one", "nan"), [(84, "003c", "017c"), (85, "0000803f", "0100807f")])
+def test_a_nan_that_complains_when_it_is_widened_is_no_number(tag: int, one: str, nan: str) -> None:
+    column = cbor2.CBORTag(tag, bytes.fromhex(one + nan + one))
+    result = decoded(cbor2.dumps({"t0": ARRIVED_MS - 1000, "dt": 250, "values": {"x": column}}))
+    assert [value for _, _, value, _ in said(result)] == [1.0, 1.0]
+    (reject,) = result.rejects
+    assert not reject.reason.startswith("could not be read")
+
+
 KNOWN = {0, 1, 2, 3, 4, 55799, *TYPED}
 
 
