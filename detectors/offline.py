@@ -137,7 +137,7 @@ def detect(
     trained = training_rows(time_us, train_rows, train_until_us)
     known_us = time_us[:trained][time_us[:trained] >= 0]
     share = false_alarm_rate * _USED
-    only = _having_a_say(recording, time_us, share * len(known_us)) if only is None else only
+    only = having_a_say(recording, time_us, share * len(known_us)) if only is None else only
     streams = [
         Stream(number, _MACHINE, "offline", "machine", channel, "unknown", "")
         for number, channel in enumerate(recording.channels)
@@ -208,7 +208,7 @@ def run(
     return summary
 
 
-def _having_a_say(recording: Recording, time_us: Times, expected: float) -> Sequence[str]:
+def having_a_say(recording: Recording, time_us: Times, expected: float) -> Sequence[str]:
     """Names of `COMPOSED`; `expected` is how many of the training rows may be in alarm, 0 where there are none."""
     if len(recording.channels) == 1:
         first_us = np.diff(time_us[time_us >= 0][: rhythm.GAPS + 1])

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bellwether.cli import app
-from detectors.offline import Detection, detect, run
+from detectors.offline import Detection, detect, having_a_say, run
 from detectors.recordings import Recording, parse_times, read
 
 ROWS, FAULT = 900, 600
@@ -211,3 +211,21 @@ def test_a_report_shows_what_was_found(tmp_path: Path) -> None:
     assert "<still>" not in text
     assert text.count("<svg") == 2
     assert len(text) < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("channels", "interval_s", "expected", "speak"),
+    [
+        (1, 300, 4.0, {"novelty"}),
+        (1, 1, 4.0, {"shift", "drift", "flatline"}),
+        (8, 1, 2.4, {"multivariate"}),
+        (8, 1, 0.12, {"drift", "flatline"}),
+        (8, 600, 0.0, {"shift", "drift", "flatline", "multivariate"}),
+    ],
+)
+def test_who_speaks_is_decided_by_channels_and_training(
+    channels: int, interval_s: int, expected: float, speak: set[str]
+) -> None:
+    time_us = START_US + np.arange(50) * interval_s * 1_000_000
+    given = Recording(time_us, ("",) * 50, tuple(map(str, range(channels))), np.zeros((50, channels)))
+    assert set(having_a_say(given, time_us, expected)) == speak
