@@ -449,8 +449,10 @@ def _by_the_clock(condition: Condition, now_us: int) -> list[_Edge]:
 
 def _delay_us(condition: Condition) -> int:
     """How long a condition must have lasted to be raised, or to get worse."""
-    patient = condition.raised is None and condition.score < condition.patience.level
-    return _us(max(condition.rule.on_delay_s, condition.patience.lasting_s if patient else 0.0))
+    if condition.raised is not None:
+        return _us(condition.rule.on_delay_s)
+    taught_s = condition.patience.lasting_s if condition.score < condition.patience.level else 0.0
+    return _us(max(condition.rule.delay_s(condition.score), taught_s))
 
 
 def _us(seconds: float) -> int:

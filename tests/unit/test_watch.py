@@ -105,6 +105,15 @@ def test_a_score_that_lingers_in_the_deadband_neither_raises_nor_returns() -> No
     assert told(feed(watch, {4: 10.0})) == [("raised", 4)], "the departure began at 0 and never ended"
 
 
+def test_a_weak_departure_must_last_longer_and_a_strong_one_need_not() -> None:
+    rule = replace(RULE, on_delay_s=2, weak_below=1.5, weak_delay_s=10)
+    assert told(feed(a_watch(rule), every_second([12] * 20))) == [("raised", 10)]
+    assert told(feed(a_watch(rule), every_second([16] * 20))) == [("raised", 2)]
+    assert told(feed(a_watch(rule), every_second([12] * 5 + [16] * 5))) == [("raised", 5)]
+    assert told(feed(a_watch(rule), every_second([12] * 5 + [5] * 15))) == []
+    assert told(feed(a_watch(rule), every_second([16] * 3 + [12] * 3 + [25] * 3))) == [("raised", 2), ("escalated", 6)]
+
+
 def test_the_on_delay_outlasts_a_spike_and_not_a_fault() -> None:
     watch = a_watch(replace(RULE, on_delay_s=5))
     assert told(feed(watch, every_second([12, 12, 12, 12, 5]))) == []
