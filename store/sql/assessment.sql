@@ -60,7 +60,7 @@ LEFT JOIN diagnoses g ON g.ticket_id = t.id
 WHERE t.source = 'alarm' AND t.state NOT IN ('closed', 'cancelled') AND t.fault NOT IN ('communication', 'site')
   AND j.joined_at IS NOT NULL
   AND (g.made_at IS NULL OR g.made_at < j.joined_at
-       OR (j.active AND now() - g.made_at > greatest(INTERVAL '5 minutes', (now() - t.opened_at) / 4)))
+       OR (j.active AND now() - g.made_at > greatest(INTERVAL '30 seconds', (now() - t.opened_at) / 4)))
 ORDER BY g.made_at NULLS FIRST, t.opened_at
 LIMIT %(limit)s
 

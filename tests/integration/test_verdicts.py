@@ -67,6 +67,7 @@ def test_an_alarm_like_those_visited_in_vain_waits(database: Database, broker: R
     with Device(broker) as device:
         with ingesting(database, broker):
             device.send({"ts": t0 - 1000, "flow": 1.0, "pressure": 1.0})
+            until_stored(database, 2)
         judge(database, "pump-1", "flow", "no_fault", times=6)
         normal = [float(number % 7) for number in range(3600)]
         with ingesting(database, broker):
