@@ -10,14 +10,21 @@ import typer
 from bellwether.console import AsJson, names, print_json, say
 from store.errors import Misconfigured
 
+Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")]
+TimeColumn = Annotated[str, typer.Option(help="The column of time.")]
+Out = Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")]
+TrainRows = Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")]
+TrainUntil = Annotated[str | None, typer.Option(help="Or: healthy until this time.")]
+Ignored = Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")]
+
 
 def detect(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")],
-    time: Annotated[str, typer.Option(help="The column of time.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
-    train_rows: Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")] = None,
-    train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
-    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    files: Files,
+    time: TimeColumn,
+    out: Out,
+    train_rows: TrainRows = None,
+    train_until: TrainUntil = None,
+    ignore: Ignored = "",
     false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows in alarm.")] = 0.01,
     report: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Also as a page with pictures.", show_default=False)
@@ -63,12 +70,12 @@ def detect(
 
 
 def changepoints(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")],
-    time: Annotated[str, typer.Option(help="The column of time.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
-    train_rows: Annotated[int | None, typer.Option(min=1, help="The first rows, which are healthy.")] = None,
-    train_until: Annotated[str | None, typer.Option(help="Or: healthy until this time.")] = None,
-    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    files: Files,
+    time: TimeColumn,
+    out: Out,
+    train_rows: TrainRows = None,
+    train_until: TrainUntil = None,
+    ignore: Ignored = "",
     false_alarm_rate: Annotated[
         float, typer.Option(min=1e-6, max=0.5, help="Share of healthy rows that may look like a change.")
     ] = 0.02,
@@ -101,11 +108,11 @@ def changepoints(
 
 def peers(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet, one a machine.")],
-    time: Annotated[str, typer.Option(help="The column of time.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the results go: a CSV a file, and summary.json.")],
+    time: TimeColumn,
+    out: Out,
     train_until: Annotated[str, typer.Option(help="All of them were well until this time.")],
     bucket: Annotated[float, typer.Option(min=1.0, help="Seconds whose mean is compared.")] = 3600.0,
-    ignore: Annotated[str, typer.Option(help="Columns to leave out (labels!), separated by commas.")] = "",
+    ignore: Ignored = "",
     false_alarm_rate: Annotated[float, typer.Option(min=1e-6, max=0.5, help="Share of healthy buckets.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
