@@ -8,7 +8,6 @@ and the end of a fault is as much a change as its beginning.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from detectors.offline import output_names, training_rows
-from detectors.recordings import Floats, Recording, in_order, parse_times, read
+from detectors.files import Analysed, each
+from detectors.offline import training_rows
+from detectors.recordings import Floats, Recording, in_order
 
 # Rows whose mean is compared. Fewer, and single readings count as changes; more, and each is found that much later.
 _NEWEST = 10
@@ -152,36 +151,33 @@ def run(
     ValueError
         If a file can't be read as a recording or holds too few training rows, or `train_until` is no time.
     """
-    until_us = None if train_until is None else int(parse_times(pd.Series([train_until]))[0])
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for path, name in zip(paths, output_names(paths), strict=True):
-        recording = read(path, time_column=time_column, ignore=ignore)
+
+    def analyse(path: Path, recording: Recording, until_us: int | None) -> Analysed:
         try:
             found = changepoints(
                 recording, train_rows=train_rows, train_until_us=until_us, false_alarm_rate=false_alarm_rate
             )
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        progress(path)
         table = {
             "time": [recording.time_text[change.row] for change in found],
             "score": [round(change.score, 6) for change in found],
             "since": [recording.time_text[change.since] for change in found],
             "top_channel": [change.top_channel for change in found],
         }
-        pd.DataFrame(table).to_csv(out / name, index=False)
-        files.append({"input": str(path), "output": name, "rows": len(recording), "changes": len(found)})
-        progress(path)
-    summary = {
-        "time_column": time_column,
-        "train_rows": train_rows,
-        "train_until": train_until,
-        "ignored": list(ignore),
-        "false_alarm_rate": false_alarm_rate,
-        "files": files,
-    }
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    return summary
+        return table, {"rows": len(recording), "changes": len(found)}
+
+    return each(
+        paths,
+        analyse,
+        time_column=time_column,
+        out=out,
+        train_rows=train_rows,
+        train_until=train_until,
+        ignore=ignore,
+        false_alarm_rate=false_alarm_rate,
+    )
 
 
 def _held(values: Floats) -> Floats:

@@ -6,7 +6,6 @@ have live; a row without a time of its own is kept in the output with the score 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from detectors import rhythm
 from detectors.calibration import limit
 from detectors.drift import Drift
+from detectors.files import Analysed, each
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
 from detectors.novelty import Novelty
-from detectors.recordings import Floats, Recording, Times, in_order, parse_times, read
+from detectors.recordings import Floats, Recording, Times, in_order
 from detectors.scores import Detector
 from detectors.shift import Shift
 from telemetry import Batch, Stream
@@ -181,31 +180,28 @@ def run(
     ValueError
         If a file can't be read as a recording, or `train_until` is no time.
     """
-    until_us = None if train_until is None else int(parse_times(pd.Series([train_until]))[0])
-    out.mkdir(parents=True, exist_ok=True)
-    files = []
-    for path, name in zip(paths, output_names(paths), strict=True):
-        recording = read(path, time_column=time_column, ignore=ignore)
-        detection = detect(recording, train_rows=train_rows, train_until_us=until_us, false_alarm_rate=false_alarm_rate)
+
+    def analyse(path: Path, recording: Recording, until_us: int | None) -> Analysed:
+        found = detect(recording, train_rows=train_rows, train_until_us=until_us, false_alarm_rate=false_alarm_rate)
+        done(path, recording, found)
         table = {
             "time": recording.time_text,
-            "score": np.round(detection.score, 6),
-            "alarm": detection.alarm,
-            "top_channel": detection.top_channel,
+            "score": np.round(found.score, 6),
+            "alarm": found.alarm,
+            "top_channel": found.top_channel,
         }
-        pd.DataFrame(table).to_csv(out / name, index=False)
-        files.append({"input": str(path), "output": name, **_summary(recording, detection)})
-        done(path, recording, detection)
-    summary = {
-        "time_column": time_column,
-        "train_rows": train_rows,
-        "train_until": train_until,
-        "ignored": list(ignore),
-        "false_alarm_rate": false_alarm_rate,
-        "files": files,
-    }
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    return summary
+        return table, _summary(recording, found)
+
+    return each(
+        paths,
+        analyse,
+        time_column=time_column,
+        out=out,
+        train_rows=train_rows,
+        train_until=train_until,
+        ignore=ignore,
+        false_alarm_rate=false_alarm_rate,
+    )
 
 
 def having_a_say(recording: Recording, time_us: Times, expected: float) -> Sequence[str]:
@@ -266,14 +262,6 @@ def _score_machine(
     at = np.searchsorted(known_us, np.maximum.accumulate(time_us), side="right") - 1
     score = np.nan_to_num(np.concatenate((said.score, [0.0])))[at]
     return score, np.where(score > 0, np.concatenate((leads, [0]))[at], 0)
-
-
-def output_names(paths: Sequence[Path]) -> list[str]:
-    """Each file's own name; with its folder's before it where two files have the same."""
-    names = [path.name for path in paths]
-    return [
-        f"{path.parent.name}-{path.stem}.csv" if names.count(path.name) > 1 else f"{path.stem}.csv" for path in paths
-    ]
 
 
 def episodes(recording: Recording, detection: Detection) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from detectors.calibration import limit
-from detectors.offline import output_names
+from detectors.files import output_names
 from detectors.recordings import Floats, Recording, in_order, parse_times, read
 
 # Others that a machine is compared with. With fewer their median is one machine's, and its faults are everybody's.
