@@ -411,9 +411,14 @@ def _streams(conn: Connection[TupleRow], tenant: str) -> list[TupleRow]:
     return conn.execute("SELECT id, device, point FROM streams WHERE tenant = %s", [tenant]).fetchall()
 
 
+def _whole_hour(time_us: int) -> int:
+    """What is counted by the hour is then the same whenever it is seeded."""
+    return time_us - time_us % (60 * _MINUTE_US)
+
+
 def _times(now_us: int, days: float, dense_minutes: float) -> npt.NDArray[np.int64]:
     """Coarse, then each minute for a day, then every two seconds: three spacings, one record without an overlap."""
-    day = now_us - 1440 * _MINUTE_US
+    day = _whole_hour(now_us) - 1440 * _MINUTE_US
     dense = now_us - int(dense_minutes * _MINUTE_US)
     return np.concatenate(
         [
@@ -444,7 +449,8 @@ def _readings(
             heard = (time_us > now_us - m.first_seen_days * 86.4e9) & (time_us < now_us - m.silent_h * 3.6e9)
             # A gap of two hours and a half, twelve hours ago: the line to the site was down.
             if m.site == RIVERSIDE:
-                heard &= (time_us < now_us - 14.5 * 3.6e9) | (time_us > now_us - 12 * 3.6e9)
+                back = _whole_hour(now_us) - 12 * 60 * _MINUTE_US
+                heard &= (time_us < back - 150 * _MINUTE_US) | (time_us > back)
             for p in POINTS[m.kind]:
                 value = p.idle + (p.loaded - p.idle) * (0.86 + 0.16 * load) + rng.normal(0, p.noise, len(time_us))
                 if p.name == "shaft_speed":

@@ -497,9 +497,7 @@ def test_a_machine_says_which_of_its_sensors_can_be_trusted(visitor: Visitor, si
         rows = page.get_by_role("region", name="Data").get_by_role("row")
         bad = rows.filter(has_text="Oil temperature").get_by_role("cell")
         expect(bad.nth(1)).to_have_text("D")
-        expect(bad.nth(2)).to_have_text(
-            re.compile("^5 % physically impossible; 1[0-3] % missing, [12] hours? without any$")
-        )
+        expect(bad.nth(2)).to_have_text("5 % physically impossible; 10 % missing, 2 hours without any")
         grades = [row.get_by_role("cell").nth(1).inner_text() for row in rows.all()[1:]]
         assert sorted(grades) == ["C"] * (len(grades) - 1) + ["D"]
 
