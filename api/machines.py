@@ -13,9 +13,7 @@ from api import ROOT
 from api.auth import Anyone, Staff
 from api.models import Answered, Asked, DevicePath, example
 from api.waveforms import WaveformPath
-from detectors.bearings import Bearing, named, of_orders
-from detectors.orders import OrderSpectrum
-from detectors.vibration_diagnosis import Diagnosis, Machine, diagnose
+from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, diagnose, named, of_orders
 from store import devices, waveforms
 from telemetry.waveform import vibration
 

@@ -12,8 +12,7 @@ from bellwether.console import AsJson, print_json, say
 from store.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from detectors.bearings import Bearing
-    from detectors.vibration_diagnosis import Diagnosis, Machine
+    from detectors.vibration import Bearing, Diagnosis, Machine
 
 Order = Annotated[str | None, typer.Option(metavar="ORDER", help="As `--bpfo`.")]
 
@@ -52,8 +51,8 @@ def vibration(
 
     Example: bellwether vibration pump.npy --rate 25600 --rpm 1480 --bearing "SKF 6205" --group 2 --support rigid
     """
-    from detectors.vibration_diagnosis import Machine, diagnose
-    from detectors.wave_files import read_wave
+    from detectors.vibration import Machine, diagnose
+    from detectors.vibration.wave_files import read_wave
     from telemetry.waveform import vibration as unit_of_vibration
 
     try:
@@ -136,8 +135,7 @@ def _checked_rate(rate_hz: float | None) -> float:
 
 
 def _checked(machine: Machine, samples: int) -> Machine:
-    from detectors.iso20816 import GROUPS, SUPPORTS
-    from detectors.vibration import FEWEST_SAMPLES
+    from detectors.vibration import FEWEST_SAMPLES, GROUPS, SUPPORTS
 
     if samples < FEWEST_SAMPLES:
         raise ValueError(f"{samples} samples are too few to say anything: {FEWEST_SAMPLES} and more")
@@ -159,7 +157,7 @@ def _bearing(
     rpm: float | None,
 ) -> Bearing | None:
     """The bearing by one of the three ways to say it; None where none was taken."""
-    from detectors.bearings import named, of_geometry, of_orders
+    from detectors.vibration import named, of_geometry, of_orders
 
     balls, ball_mm, pitch_mm, contact_deg = geometry
     ways = [name is not None, any(orders), any(value is not None for value in geometry[:3])]

@@ -12,9 +12,7 @@ from bellwether.report import ALARM, INK, SERIES, Picture, Section, Table, drawi
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from detectors.orders import Floats, OrderSpectrum
-    from detectors.vibration_diagnosis import Diagnosis, Machine
-    from detectors.vibration_verdicts import Evidence
+    from detectors.vibration import Diagnosis, Evidence, Floats, Machine, OrderSpectrum
 
 _MOST_POINTS = 4000
 # What lies below is drift.

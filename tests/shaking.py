@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.bearings import Bearing
-from detectors.vibration import G_MM_S2, Floats
+from detectors.vibration import G_MM_S2, Bearing, Floats
 
 Rng = np.random.Generator
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.detection.table import Row
-from detectors.bearings import named
-from detectors.vibration_diagnosis import Machine, diagnose
-from detectors.wave_files import read_wave
+from detectors.vibration import Machine, diagnose, named
+from detectors.vibration.wave_files import read_wave
 
 QUARTERS = 4
 FAULTS = {"Normal": "none", "IR": "inner_race", "B": "ball", "OR": "outer_race"}

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.detection.table import Row
-from detectors.vibration_diagnosis import Machine, diagnose
-from detectors.wave_files import read_wave
+from detectors.vibration import Machine, diagnose
+from detectors.vibration.wave_files import read_wave
 
 RATE_HZ, RPM, TEETH = 12_800.0 / 3.0, 1782.0, 32
 CHANNELS = ("a1", "a2", "a3", "a4")

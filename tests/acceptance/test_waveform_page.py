@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from shaking import Shaft, faulty
 from visiting import PHONE, Site, Visitor
 
-from detectors.bearings import named
+from detectors.vibration import named
 from store import devices, waveforms
 from store.connection import connect
 from telemetry import microseconds

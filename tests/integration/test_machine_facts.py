@@ -9,7 +9,7 @@ import pytest
 from serving import JSON, RunningApi, ok, refused
 from shaking import Shaft, faulty
 
-from detectors.bearings import named
+from detectors.vibration import named
 from store import waveforms
 from store.connection import connect
 from telemetry import microseconds

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from detectors.bearings import NAMES, named, of_geometry, of_orders
+from detectors.vibration import NAMES, named, of_geometry, of_orders
 
 # Bore, outside diameter in mm, of ISO 15.
 BORES = {"00": 10, "01": 12, "02": 15, "03": 17} | {f"{n:02}": 5 * n for n in range(4, 15)}

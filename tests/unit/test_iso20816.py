@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from detectors.iso20816 import zone
+from detectors.vibration import zone
 
 
 @pytest.mark.parametrize(

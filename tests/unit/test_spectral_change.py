@@ -10,9 +10,7 @@ import pytest
 from shaking import Shaft, faulty, healthy
 
 from bench.detection import gearbox
-from detectors.bearings import named
-from detectors.spectral_change import change
-from detectors.vibration_diagnosis import Machine, diagnose
+from detectors.vibration import Machine, change, diagnose, named
 
 RECORDED = Path(os.environ.get("BELLWETHER_DATA", "../shared/data"))
 SHAFT = Shaft(1480.0, 12_800.0, 4.0)

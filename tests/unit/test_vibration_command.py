@@ -15,8 +15,8 @@ from shaking import Shaft, faulty
 from typer.testing import CliRunner
 
 from bellwether.cli import app
-from detectors.bearings import named
-from detectors.wave_files import read_wave
+from detectors.vibration import named
+from detectors.vibration.wave_files import read_wave
 from store.errors import Misconfigured
 
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)

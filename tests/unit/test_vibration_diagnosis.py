@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from shaking import Shaft, faulty, healthy, meshing, tones
 
-from detectors.bearings import Bearing, named, of_orders
-from detectors.vibration_diagnosis import FAULTS, Diagnosis, Machine, diagnose
+from detectors.vibration import FAULTS, Bearing, Diagnosis, Machine, diagnose, named, of_orders
 from firmware_sim.device import WAVEFORM_RATE_HZ, WAVEFORM_SAMPLES
 from firmware_sim.faults import FaultKind
 from firmware_sim.pump import Pump

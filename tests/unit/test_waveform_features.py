@@ -11,16 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import band_rms, velocity_rms_of_tones
 
-from detectors.vibration import (
-    BANDS_HZ,
-    ENVELOPE_BAND_HZ,
-    FEWEST_SAMPLES,
-    G_MM_S2,
-    Floats,
-    envelope,
-    features,
-    power_spectrum,
-)
+from detectors.vibration import FEWEST_SAMPLES, G_MM_S2, Floats, envelope, features, power_spectrum
+from detectors.vibration.figures import BANDS_HZ, ENVELOPE_BAND_HZ
 
 RATE_HZ = 25_600.0
 ACCELERATION, VELOCITY = "vibration_acceleration", "vibration_velocity"

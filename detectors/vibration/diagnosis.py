@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detectors.bearing_faults import first_lines
-from detectors.bearings import Bearing
-from detectors.envelopes import listen
-from detectors.iso20816 import Zone, zone
-from detectors.orders import Floats, OrderSpectrum, find_comb, order_spectrum
-from detectors.shaft_faults import WORTH_A_REPAIR_MM_S
-from detectors.spectral_change import Change, change
-from detectors.vibration import FEWEST_SAMPLES, G_MM_S2, SAMPLES_PER_PERIOD, VELOCITY_BAND_HZ, features
-from detectors.vibration_verdicts import (
+from detectors.vibration.bearing_faults import first_lines
+from detectors.vibration.bearings import Bearing
+from detectors.vibration.envelopes import listen
+from detectors.vibration.figures import FEWEST_SAMPLES, G_MM_S2, SAMPLES_PER_PERIOD, VELOCITY_BAND_HZ, features
+from detectors.vibration.iso20816 import Zone, zone
+from detectors.vibration.orders import Floats, OrderSpectrum, find_comb, order_spectrum
+from detectors.vibration.shaft_faults import WORTH_A_REPAIR_MM_S
+from detectors.vibration.spectral_change import Change, change
+from detectors.vibration.verdicts import (
     Evidence,
     Speed,
     Verdict,

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gamma
 
-from detectors.bearings import Bearing
-from detectors.orders import CAP, Floats, OrderSpectrum, find_comb, of_no_bearing, owned
+from detectors.vibration.bearings import Bearing
+from detectors.vibration.orders import CAP, Floats, OrderSpectrum, find_comb, of_no_bearing, owned
 
 # So often may noise alone name a fault, whatever was looked at.
 FALSE_ALARMS = 1e-3

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.bearing_faults import LEAST_DEPTH, Suspect, suspect
-from detectors.bearings import Bearing
-from detectors.envelopes import Heard, listen, without_tones
-from detectors.orders import Floats, OrderSpectrum, find_comb, of_no_bearing, owned
-from detectors.shaft_faults import Pattern, gear, pattern, velocity_lines
-from detectors.spectral_change import Change
+from detectors.vibration.bearing_faults import LEAST_DEPTH, Suspect, suspect
+from detectors.vibration.bearings import Bearing
+from detectors.vibration.envelopes import Heard, listen, without_tones
+from detectors.vibration.orders import Floats, OrderSpectrum, find_comb, of_no_bearing, owned
+from detectors.vibration.shaft_faults import Pattern, gear, pattern, velocity_lines
+from detectors.vibration.spectral_change import Change
 
 # Of a bearing that is not known, the fastest frequency that is looked for, as orders.
 UNKNOWN_FASTEST = 6.0

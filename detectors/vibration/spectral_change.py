@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.orders import Floats
+from detectors.vibration.orders import Floats
 
 # So many bands of equal width, in so many stretches a block, each long enough to have some lines in every band.
 BANDS, STRETCHES, _FEWEST_LINES, _LONGEST = 40, 8, 8, 4096

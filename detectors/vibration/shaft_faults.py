@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gamma
 
-from detectors.orders import Floats, OrderSpectrum, find_comb
+from detectors.vibration.orders import Floats, OrderSpectrum, find_comb
 
 # Where zone B of a medium machine on a rigid support ends: taken where group and support are not known. Too low:
 # healthy machines have a fault of the shaft. Too high: it is felt by hand first.

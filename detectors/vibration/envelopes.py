@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import ifft, irfft, next_fast_len, prev_fast_len, rfft
 
-from detectors.orders import Floats, OrderSpectrum, noise_floor, of_no_bearing, order_spectrum, owned
-from detectors.vibration import SAMPLES_PER_PERIOD
+from detectors.vibration.figures import SAMPLES_PER_PERIOD
+from detectors.vibration.orders import Floats, OrderSpectrum, noise_floor, of_no_bearing, order_spectrum, owned
 
 PARTS = (1, 2, 3, 4, 6, 8, 12)
 # Below, shafts and meshes speak for themselves; what strikes is heard above.
