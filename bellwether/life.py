@@ -11,8 +11,7 @@ from bellwether.console import AsJson, names, print_json, say
 from store.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from prognosis.life import Forecast
-    from prognosis.trajectories import Trajectories
+    from prognosis.life import Forecast, Trajectories
 
 life = typer.Typer(
     help="Remaining useful life from a fleet's histories.\n\n"
@@ -44,17 +43,15 @@ def fit(
     Example: bellwether life fit fleet.csv --unit machine --cycle hours --event failed --out pumps.life
     """
     from prognosis import life as prognosis
-    from prognosis import trajectories
-    from prognosis.model_file import origin, save
 
     try:
-        given = trajectories.read(train, unit=unit, cycle=cycle, event=event, ignore=names(ignore))
+        given = prognosis.read(train, unit=unit, cycle=cycle, event=event, ignore=names(ignore))
         model = prognosis.fit(given, cap=cap, seed=seed, progress=lambda line: None if as_json else say(line))
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     settings = {"unit": unit, "cycle": cycle, "event": event, "ignore": names(ignore), "cap": cap, "seed": seed}
-    came_from = origin(given, settings)
-    save(out, model, came_from)
+    came_from = prognosis.origin(given, settings)
+    prognosis.save(out, model, came_from)
     if report is not None:
         from bellwether.life_report import write
 
@@ -94,13 +91,11 @@ def predict(
     Example: bellwether life predict pumps.life today.csv --out left.csv
     """
     from prognosis import life as prognosis
-    from prognosis import trajectories
-    from prognosis.model_file import load
 
     try:
-        known, came_from = load(model)
+        known, came_from = prognosis.load(model)
         trained = came_from["settings"]
-        given = trajectories.read(test, unit=unit or trained["unit"], cycle=cycle or trained["cycle"])
+        given = prognosis.read(test, unit=unit or trained["unit"], cycle=cycle or trained["cycle"])
         forecast = prognosis.predict(known, given, every=every, within=within)
     except ValueError as error:
         raise Misconfigured(str(error)) from error

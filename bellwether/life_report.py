@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from bellwether.report import ALARM, INK, SERIES, Picture, Section, Table, drawing, page, svg
-from prognosis.conformal import Calibration
-from prognosis.life import Forecast, Model
-from prognosis.trajectories import Trajectories
+from prognosis.life import Forecast, Model, Trajectories
+from prognosis.life.conformal import Calibration
 
 # More bars than these are no picture; the table has them all.
 _MOST_BARS = 60

@@ -261,7 +261,7 @@ def _stretch_decades(pages: dict[int, float], page: int, width: int, tail: _Tail
 def window_mean(
     unit: Sequence[int], cycle: Sequence[float], values: Sequence[Sequence[float]], width: float
 ) -> list[list[float]]:
-    """`prognosis.features.Windows.mean`: of each row and its unit's earlier ones of less than `width` cycles before."""
+    """`Windows.mean` of life: each row and its unit's earlier ones of less than `width` cycles before."""
     found = []
     for row in range(len(unit)):
         near = [each for each in range(row + 1) if unit[each] == unit[row] and cycle[row] - cycle[each] < width]

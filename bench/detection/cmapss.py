@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.detection.table import Row
-from prognosis.life import Forecast, fit, predict
-from prognosis.trajectories import Floats, Trajectories, read
+from prognosis.life import Forecast, Trajectories, fit, predict, read
+from prognosis.life.trajectories import Floats
 
 CAP = 125
 PARTS = 3

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prognosis.life import Model, fit, predict
-from prognosis.trajectories import Trajectories, of_table
+from prognosis.life import Model, Trajectories, fit, of_table, predict
 
 LIFE, UNITS = 120.0, 20
 

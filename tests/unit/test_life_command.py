@@ -14,8 +14,8 @@ from test_life import asked, cut, fleet, trained
 from typer.testing import CliRunner
 
 from bellwether.cli import app
-from prognosis.life import predict
-from prognosis.model_file import FORMAT, load, save
+from prognosis.life import load, predict, save
+from prognosis.life.model_file import FORMAT
 from store.errors import Misconfigured
 
 RECORDED = Path(os.environ.get("BELLWETHER_DATA", "../shared/data")) / "CMAPSS"

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import window_mean
 
-from prognosis import accuracy
-from prognosis.conformal import LEVELS, calibrate
-from prognosis.features import Windows
-from prognosis.regimes import find_regimes
-from prognosis.survival import Weibull, fit_weibull, product_limit
-from prognosis.trajectories import Trajectories, of_table, read
+from prognosis.life import Trajectories, accuracy, of_table, read
+from prognosis.life.conformal import LEVELS, calibrate
+from prognosis.life.features import Windows
+from prognosis.life.regimes import find_regimes
+from prognosis.life.survival import Weibull, fit_weibull, product_limit
 
 
 def table(text: str, folder: Path) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gamma, gammaincc
 
-from prognosis.trajectories import Floats, Mask
+from prognosis.life.trajectories import Floats, Mask
 
 # Beyond these a shape is a division by nothing: lives all alike, or all of a kind that no machine has.
 _SHAPES = (0.1, 100.0)

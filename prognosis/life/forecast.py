@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prognosis import accuracy
-from prognosis.accuracy import Accuracy
-from prognosis.conformal import Calibration, calibrate
-from prognosis.envelope import Envelope, learn_envelope
-from prognosis.features import Wear, learn_wear
-from prognosis.network import Network, train
-from prognosis.survival import Weibull, fit_weibull
-from prognosis.trajectories import Floats, Mask, Rows, Trajectories
+from prognosis.life import accuracy
+from prognosis.life.accuracy import Accuracy
+from prognosis.life.conformal import Calibration, calibrate
+from prognosis.life.envelope import Envelope, learn_envelope
+from prognosis.life.features import Wear, learn_wear
+from prognosis.life.network import Network, train
+from prognosis.life.survival import Weibull, fit_weibull
+from prognosis.life.trajectories import Floats, Mask, Rows, Trajectories
 
 # With fewer failures there is nothing to learn a life from, nor to hold back.
 _FEWEST_FAILED = 5

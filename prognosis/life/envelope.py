@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prognosis.features import Wear, Windows
-from prognosis.trajectories import Floats, Rows, Trajectories
+from prognosis.life.features import Wear, Windows
+from prognosis.life.trajectories import Floats, Rows, Trajectories
 
 # Trailing means over this part of a typical life.
 _WINDOW = 0.05

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prognosis.trajectories import Floats
+from prognosis.life.trajectories import Floats
 
 _HIDDEN = (32, 16)
 _PENALTY = 1e-2

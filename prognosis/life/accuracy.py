@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from prognosis.trajectories import Floats, Mask, Rows
+from prognosis.life.trajectories import Floats, Mask, Rows
 
 # Alpha: an estimate is good within so much of what is truly left, or, for the horizon, of the whole life.
 ALPHA = 0.2

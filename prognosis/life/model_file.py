@@ -15,22 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from prognosis.accuracy import Accuracy
-from prognosis.conformal import LEVELS, Calibration
-from prognosis.envelope import Envelope
-from prognosis.features import MEANS, SLOPES, Wear
-from prognosis.life import Model
-from prognosis.network import Network
-from prognosis.regimes import Regimes
-from prognosis.survival import Weibull
-from prognosis.trajectories import Trajectories
+from prognosis.life.accuracy import Accuracy
+from prognosis.life.conformal import LEVELS, Calibration
+from prognosis.life.envelope import Envelope
+from prognosis.life.features import MEANS, SLOPES, Wear
+from prognosis.life.forecast import Model
+from prognosis.life.network import Network
+from prognosis.life.regimes import Regimes
+from prognosis.life.survival import Weibull
+from prognosis.life.trajectories import Trajectories
 
 FORMAT = "bellwether life 1"
 """Changed whenever what the numbers mean changes: another one's model is refused, and made anew from its data."""
 # A model is a few hundred kilobytes. What claims to be so much more is none.
 _LARGEST_BYTES = 256 * 1024**2
 _CODE = (
-    "accuracy", "conformal", "envelope", "features", "life", "network", "regimes", "survival", "trajectories"
+    "accuracy", "conformal", "envelope", "features", "forecast", "network", "regimes", "survival", "trajectories"
 )  # fmt: skip
 
 Arrays = dict[str, Any]

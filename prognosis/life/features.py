@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prognosis.regimes import Labels, Regimes, find_regimes
-from prognosis.trajectories import Floats, Rows, Trajectories
+from prognosis.life.regimes import Labels, Regimes, find_regimes
+from prognosis.life.trajectories import Floats, Rows, Trajectories
 
 # Windows in parts of a typical life. Shorter than the first is noise, longer than the last is another state of wear.
 MEANS = (0.015, 0.025, 0.05, 0.1, 0.2, 0.4)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prognosis.survival import product_limit
-from prognosis.trajectories import Floats, Mask
+from prognosis.life.survival import product_limit
+from prognosis.life.trajectories import Floats, Mask
 
 LEVELS = np.concatenate(([0.002, 0.005, 0.01], np.arange(1, 40) / 40, [0.99, 0.995, 0.998]))
 _GRID = 64
