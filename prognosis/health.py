@@ -21,8 +21,9 @@ from prognosis.roles import roles_of
 
 # Rows before there is a normal, and for each point: with fewer, every direction is unlike the few that were seen.
 FEWEST_ROWS, FEWEST_ROWS_A_POINT = 24, 3
-# Memory of the normal, in rows: a week of ten minutes.
-_MEMORY_ROWS = 1008.0
+# The normal is settled after so many rows, a week of ten minutes, and then a row counts for little. More: a wear
+# of weeks is followed as normal, and never seen. Less: another season is not learnt.
+_SETTLED_ROWS, _WEIGHT_THEN = 1008.0, 1 / 26
 # Correlations are drawn towards none: with few rows the smallest directions are mostly chance.
 _SHRINKAGE = 0.1
 # The limit of the normal: so many spreads of the logarithm of healthy distances above their mean, and at least so far.
@@ -57,7 +58,7 @@ class Normal:
     running : tuple of int
         The columns that tell whether it runs.
     n : float
-        Rows learnt from; it stays at `_MEMORY_ROWS`, and older rows fade.
+        Rows learnt from; it stays at `_SETTLED_ROWS`, and older rows fade.
     mean : float64 (D,)
     square : float64 (D, D)
         Sum of the products of differences from the mean.
@@ -216,8 +217,15 @@ def trend(indices: Sequence[float]) -> float:
     if not len(values):
         return float("nan")
     values = values[_recovered(values >= HEALTHY_INDEX) :]
-    smooth = np.array([np.median(values[max(0, k - _TREND_SPAN + 1) : k + 1]) for k in range(len(values))])
-    return float(_falling(smooth)[-1])
+    return float(_falling(smoothed(values))[-1])
+
+
+def smoothed(values: Floats) -> Floats:
+    """Each index as the median of it and the two before it, as far as there are."""
+    first = [np.median(values[: k + 1]) for k in range(min(_TREND_SPAN - 1, len(values)))]
+    if len(values) < _TREND_SPAN:
+        return np.array(first)
+    return np.concatenate([first, np.median(np.lib.stride_tricks.sliding_window_view(values, _TREND_SPAN), axis=1)])
 
 
 def _recovered(well: Flags) -> int:
@@ -257,12 +265,13 @@ def _runs(rows: Floats, running: Sequence[int], usual: Floats) -> Flags:
 
 
 def _added(n: float, mean: Floats, square: Floats, rows: Floats) -> tuple[float, Floats, Floats]:
-    """Count, mean and sum of products of differences with rows added; what is beyond the memory fades."""
-    k = len(rows)
-    kept = min(n, max(_MEMORY_ROWS - k, 0.0))
+    """Count, mean and sum of products of differences with rows added; of what is settled as much fades as is added."""
+    k = len(rows) * (1.0 if n < _SETTLED_ROWS else _WEIGHT_THEN)
+    kept = n if n + k <= _SETTLED_ROWS else max(_SETTLED_ROWS - k, 0.0)
     faded = square * (kept / n) if n > 0 else square
     own = rows.mean(axis=0)
     apart = rows - own
     total = kept + k
     moved = own - mean
-    return total, mean + moved * (k / total), faded + apart.T @ apart + np.outer(moved, moved) * (kept * k / total)
+    square = faded + apart.T @ apart * (k / len(rows)) + np.outer(moved, moved) * (kept * k / total)
+    return total, mean + moved * (k / total), square

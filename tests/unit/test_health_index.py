@@ -88,12 +88,26 @@ def test_what_is_learnt_after_the_fit_is_as_if_it_had_been_there() -> None:
     np.testing.assert_allclose(parts.square / 299, np.cov(rows.T), rtol=1e-6, atol=1e-6)
 
 
-def test_memory_fades() -> None:
-    normal = fit_rows(POINTS, (), noise(1000))
-    for seed in range(1, 8):
-        normal = normal.learn(noise(500, seed) + 1.0)
-    assert normal.n == 1008
-    np.testing.assert_allclose(normal.mean, 51.0, atol=0.15)
+def test_a_settled_normal_moves_little_in_weeks_and_with_the_seasons() -> None:
+    """Wear of three weeks must not become the normal; what has come to stay for half a year may."""
+    normal = fit_rows(POINTS, (), noise(1008))
+    for seed in range(1, 4):
+        normal = normal.learn(noise(1008, seed) + 1.0)
+    assert normal.n == pytest.approx(1008)
+    np.testing.assert_allclose(normal.mean, 50.11, atol=0.07)
+    for _ in range(23):
+        normal = normal.learn(np.full((1008, len(POINTS)), 51.0))
+    np.testing.assert_allclose(normal.mean, 50.63, atol=0.07)
+
+
+def test_wear_of_a_month_is_seen() -> None:
+    rows = noise(38 * 144)
+    rows[8 * 144 :, 1] += np.linspace(0.0, 12.0, 30 * 144)
+    normal = fit_rows(POINTS, (), rows[:144])
+    for begin in range(144, len(rows), 6):
+        if np.median(normal.indices(rows[begin : begin + 6])) >= 80:
+            normal = normal.learn(rows[begin : begin + 6])
+    assert np.median(normal.indices(rows[-144:])) < 40
 
 
 def test_nothing_is_said_before_the_normal_is_known_or_of_a_machine_at_rest() -> None:
