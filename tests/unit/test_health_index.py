@@ -91,13 +91,13 @@ def test_what_is_learnt_after_the_fit_is_as_if_it_had_been_there() -> None:
 def test_a_settled_normal_moves_little_in_weeks_and_with_the_seasons() -> None:
     """Wear of three weeks must not become the normal; what has come to stay for half a year may."""
     first = normal = fit_rows(POINTS, (), noise(1008))
-    for seed in range(1, 4):
-        normal = normal.learn(noise(1008, seed) + 1.0)
+    for _ in range(3):
+        normal = normal.learn(noise(1008) + 1.0)
     assert normal.n == pytest.approx(1008)
-    np.testing.assert_allclose(normal.mean - first.mean, 1 - np.exp(-3 / 26), atol=0.03)
-    for seed in range(4, 27):
-        normal = normal.learn(noise(1008, seed) + 1.0)
-    np.testing.assert_allclose(normal.mean - first.mean, 1 - np.exp(-1), atol=0.06)
+    np.testing.assert_allclose(normal.mean - first.mean, 1 - np.exp(-3 / 26), atol=0.01)
+    for _ in range(23):
+        normal = normal.learn(noise(1008) + 1.0)
+    np.testing.assert_allclose(normal.mean - first.mean, 1 - np.exp(-1), atol=0.02)
 
 
 def test_wear_of_a_month_is_seen() -> None:
