@@ -8,11 +8,11 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from firmware_sim.duty import DAY_S, Day
 from firmware_sim.faults import Effect, FaultKind
 from firmware_sim.noise import Floats, Indices, key, wander
 from firmware_sim.vibration import Mount
 
-DAY_S = 86_400.0
 _WARMEST_AT = 15.0 / 24.0
 _BUSIEST_AT = 11.0 / 24.0
 
@@ -97,13 +97,15 @@ class Model(Protocol):
 class Surroundings:
     """Ambient temperature and demand of one machine, as functions of absolute time alone.
 
-    With `shifts` the machine runs on weekdays from 06:00 to 22:00 UTC, otherwise day and night.
+    With `shifts` the machine runs on weekdays from 06:00 to 22:00 UTC, with a `day` of its own as that says, otherwise
+    day and night.
     """
 
     site_key: int
     device_key: int
     mean_load: float
     shifts: bool = False
+    day: Day | None = None
 
     def ambient_degc(self, t_s: Floats) -> Floats:
         """A heated hall: the weather comes in damped."""
@@ -118,9 +120,12 @@ class Surroundings:
             + 0.012 * wander(key(self.device_key, "minutes"), t_s, 240.0)
             + 0.010 * wander(key(self.device_key, "half minute"), t_s, 30.0)
         )
-        return np.asarray(self.mean_load * (1.0 + daily + unrest))
+        share = 1.0 if self.day is None else self.day.share(t_s)
+        return np.asarray(self.mean_load * share * (1.0 + daily + unrest))
 
     def running(self, t_s: Floats) -> Floats:
+        if self.day is not None:
+            return self.day.running(t_s)
         if not self.shifts:
             return np.ones(len(t_s))
         days, hour = np.floor(t_s / DAY_S), (t_s % DAY_S) / 3600.0

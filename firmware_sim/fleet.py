@@ -288,7 +288,14 @@ class _Fleet:
             Device(
                 self._network,
                 plan.tenant,
-                Machine(spec, plan.seed, _faults_of(spec, plan.scenario.faults), start_s, plan.shifts),
+                Machine(
+                    spec,
+                    plan.seed,
+                    _faults_of(spec, plan.scenario.faults),
+                    start_s,
+                    plan.shifts,
+                    plan.scenario.duties_of(spec.device),
+                ),
                 sampling if plan.vibrating is None or spec.device in plan.vibrating else still,
                 boot=boot,
                 clock=clocks.get(spec.device, Clock(spec.device)),

@@ -14,6 +14,7 @@ import numpy as np
 
 from firmware_sim.compressor import Compressor
 from firmware_sim.conditions import Conditions, Model, Sensor, Surroundings
+from firmware_sim.duty import Day, Duty, DutyKind
 from firmware_sim.faults import Effect, Fault, FaultKind
 from firmware_sim.gearmotor import Gearmotor
 from firmware_sim.noise import Floats, Indices, key, normal
@@ -73,11 +74,13 @@ class Machine:
     ----------
     faults : sequence of Fault
         Those of this device; their times count from `origin_s`, seconds since 1970.
+    duties : sequence of Duty
+        Those of this device; without any it runs at its usual load, day and night or in `shifts`.
 
     Raises
     ------
     ValueError
-        If a fault is not one that this machine can have.
+        If a fault is not one that this machine can have, or its duties make no day.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Machine:
         faults: Sequence[Fault] = (),
         origin_s: float = 0.0,
         shifts: bool = False,
+        duties: Sequence[Duty] = (),
     ) -> None:
         for fault in faults:
             spec.effect(fault)
@@ -96,7 +100,8 @@ class Machine:
         own_key = key(seed, spec.device)
         model = MODELS[spec.kind]
         self._model = model(own_key)
-        self._surroundings = Surroundings(key(seed, spec.site), own_key, model.rated_load, shifts)
+        day = Day(duties, own_key) if duties else None
+        self._surroundings = Surroundings(key(seed, spec.site), own_key, model.rated_load, shifts, day)
         self._key = own_key
         self._noise_keys = np.array([[key(own_key, sensor.point)] for sensor in spec.sensors], np.uint64)
         self._last_ms: int | None = None
@@ -111,6 +116,11 @@ class Machine:
         truth = self._live(time_ms)
         self._seen = time_ms, truth
         return self._read(truth, time_ms)
+
+    def asked(self, time_ms: Indices) -> list[DutyKind]:
+        """What its duties ask of it at these times: the truth about its operating modes."""
+        day = self._surroundings.day
+        return [DutyKind.FULL] * len(time_ms) if day is None else day.kinds(time_ms / 1000.0)
 
     def vibrate(self, mount: Mount, sample: int, rate_hz: float, samples: int) -> tuple[float, Floats]:
         """The shaft's speed in rpm and a block of acceleration in g at one of the times of the latest `run`."""

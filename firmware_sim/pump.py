@@ -35,6 +35,7 @@ SHAFT_POWER_KW = KW_PER_M4_H * BEST_FLOW_M3_H * BEST_HEAD_M / EFFICIENCY
 MAGNETISING_A, TORQUE_A = 9.5, 20.5
 BEARING_FRICTION_W, BEARING_COOLING_W_K = 36.0, 1.5
 RUN_UP_S, BEARING_S = 4.0, 600.0
+IDLE_SPEED = 0.45
 
 
 class Pump:
@@ -93,7 +94,9 @@ class Pump:
         wear, imbalance = c.damage(FaultKind.BEARING_WEAR), c.damage(FaultKind.IMBALANCE)
         starved = c.damage(FaultKind.CAVITATION)
         unrest = starved * normal(key(self._key, "bubbles"), c.index)
-        n = self._shaft.follow(c.running * (0.80 + 0.18 * c.load), c.dt_s, RUN_UP_S)
+        # Where nothing is asked for, the converter holds a speed that lifts no water.
+        asked = np.where(c.load > 0, 0.80 + 0.18 * c.load, IDLE_SPEED)
+        n = self._shaft.follow(c.running * asked, c.dt_s, RUN_UP_S)
 
         leak = 0.35 * c.damage(FaultKind.LEAK)
         filter_k = (FILTER_HEAD_M / BEST_FLOW_M3_H**2) * (1.0 + 10.0 * c.damage(FaultKind.BLOCKED_FILTER))

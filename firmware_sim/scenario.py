@@ -1,4 +1,4 @@
-"""What happens to a fleet: faults, lost connections and wrong clocks, read from a TOML or JSON file.
+"""What happens to a fleet: faults, lost connections, wrong clocks and duties, read from a TOML or JSON file.
 
     [[faults]]
     device = "pump-01"
@@ -17,6 +17,11 @@
     offset_s = -3.5
     drift_ppm = 40
 
+    [[duties]]
+    device = "pump-03"
+    from_h = 22
+    kind = "off"
+
 The whole file is checked before anything runs; a mistake names its entry and field.
 """
 
@@ -30,6 +35,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from firmware_sim.duty import Day, Duty, DutyKind
 from firmware_sim.faults import Fault, FaultKind
 
 
@@ -53,11 +59,22 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """All that happens. Times are seconds from the start of the simulation."""
+    """All that happens. Times are seconds from the start of the simulation; a duty's are hours of the day.
+
+    Raises
+    ------
+    ValueError
+        If the duties of a device make no day.
+    """
 
     faults: tuple[Fault, ...] = ()
     outages: tuple[Outage, ...] = ()
     clocks: tuple[Clock, ...] = ()
+    duties: tuple[Duty, ...] = ()
+
+    def __post_init__(self) -> None:
+        for device in dict.fromkeys(duty.device for duty in self.duties):
+            Day(self.duties_of(device), 0)
 
     @classmethod
     def read(cls, path: Path) -> Scenario:
@@ -79,21 +96,27 @@ class Scenario:
     def of(cls, body: Any) -> Scenario:
         """A scenario from plain values: an object of lists, or a list of faults alone."""
         tables = {"faults": body} if isinstance(body, list) else body
-        if not isinstance(tables, dict) or set(tables) - {"faults", "outages", "clocks"}:
-            raise ValueError("a scenario holds faults, outages and clocks, each a list")
+        if not isinstance(tables, dict) or set(tables) - {"faults", "outages", "clocks", "duties"}:
+            raise ValueError("a scenario holds faults, outages, clocks and duties, each a list")
         return cls(
             _entries(tables, "faults", _fault),
             _entries(tables, "outages", lambda entry: _plain(Outage, entry)),
             _entries(tables, "clocks", lambda entry: _plain(Clock, entry)),
+            _entries(tables, "duties", _duty),
         )
+
+    def duties_of(self, device: str) -> tuple[Duty, ...]:
+        return tuple(duty for duty in self.duties if duty.device == device)
 
     def devices(self) -> set[str]:
         """Every device that anything happens to."""
-        entries: tuple[Fault | Outage | Clock, ...] = (*self.faults, *self.outages, *self.clocks)
+        entries: tuple[Fault | Outage | Clock | Duty, ...] = (
+            *self.faults, *self.outages, *self.clocks, *self.duties
+        )  # fmt: skip
         return {entry.device for entry in entries}
 
 
-_Entry = TypeVar("_Entry", Fault, Outage, Clock)
+_Entry = TypeVar("_Entry", Fault, Outage, Clock, Duty)
 
 
 def _entries(tables: Mapping[str, Any], name: str, read: Callable[[dict[str, Any]], _Entry]) -> tuple[_Entry, ...]:
@@ -116,6 +139,13 @@ def _fault(entry: dict[str, Any]) -> Fault:
     if entry.get("kind") not in kinds:
         raise ValueError(f"kind is one of {', '.join(kinds)}")
     return _plain(Fault, entry | {"kind": FaultKind(entry["kind"])})
+
+
+def _duty(entry: dict[str, Any]) -> Duty:
+    kinds = [kind.value for kind in DutyKind]
+    if entry.get("kind") not in kinds:
+        raise ValueError(f"kind is one of {', '.join(kinds)}")
+    return _plain(Duty, entry | {"kind": DutyKind(entry["kind"])})
 
 
 def _plain(shape: type[_Entry], entry: dict[str, Any]) -> _Entry:

@@ -7,6 +7,7 @@ import pytest
 
 from firmware_sim import compressor, pump
 from firmware_sim.conditions import Conditions
+from firmware_sim.duty import Duty, DutyKind
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.lag import Lag
 from firmware_sim.machine import MODELS, Machine, MachineSpec
@@ -148,6 +149,19 @@ def test_motor_started_on_line_draws_several_times_its_current_for_seconds() -> 
     running = np.median(read["motor_current"][-60:])
     assert 3.0 * running < inrush < 8.0 * running
     assert read["winding_temperature"][-1] > read["winding_temperature"][100] + 5.0
+
+
+def test_a_machine_does_what_its_day_asks_of_it() -> None:
+    kinds = ("off", "idle", "part", "full")
+    for kind in MODELS:
+        duties = [Duty("m", 6.0 * number, DutyKind(name)) for number, name in enumerate(kinds)]
+        machine = Machine(MachineSpec("m", kind, "", "works"), duties=duties)
+        time_ms = MONDAY_MS + np.arange(0, 24 * HOUR_MS, 10_000)
+        asked, read = np.array(machine.asked(time_ms)), machine.run(time_ms)
+        effort = [float(read["motor_current"][asked == name].mean()) for name in kinds]
+        assert effort == sorted(effort), kind
+        assert effort[0] < 0.02 * effort[3], kind
+        assert effort[1] < 0.6 * effort[3], kind
 
 
 def test_compressor_loads_and_unloads_between_its_pressures() -> None:

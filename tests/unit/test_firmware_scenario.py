@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 import pytest
 
+from firmware_sim.duty import Day
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.fleet import Plan, fleet_of
 from firmware_sim.scenario import Clock, Outage, Scenario
@@ -53,13 +54,19 @@ def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     assert Scenario.read(json).faults == read.faults[:1]
 
 
+NIGHT = {"device": "pump-01", "from_h": 22, "kind": "off"}
 GOOD = {"device": "pump-01", "kind": "leak", "onset_s": 1, "growth_s": 1}
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"fault": []}, "faults, outages and clocks"),
+        ({"fault": []}, "faults, outages, clocks and duties"),
+        ({"duties": [NIGHT, NIGHT | {"kind": "asleep"}]}, "entry 2: kind is one of off"),
+        ({"duties": [NIGHT | {"from_h": 24}]}, "from_h is 0 or more"),
+        ({"duties": [NIGHT | {"load": 0.5}]}, "part load only"),
+        ({"duties": [NIGHT]}, "two duties or more"),
+        ({"duties": [NIGHT, NIGHT | {"from_h": 22.2, "kind": "full"}]}, "half an hour apart"),
         ({"faults": {}}, "faults: a list"),
         ({"faults": ["leak"]}, "faults, entry 1: an object"),
         ([GOOD, GOOD | {"kind": "rust"}], "entry 2: kind is one of bearing_wear"),
@@ -78,6 +85,24 @@ GOOD = {"device": "pump-01", "kind": "leak", "onset_s": 1, "growth_s": 1}
 def test_a_mistake_is_named(body: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Scenario.of(body)
+
+
+def test_a_machine_has_its_own_day() -> None:
+    body = {
+        "duties": [NIGHT, NIGHT | {"from_h": 6, "kind": "part", "load": 0.5}, NIGHT | {"from_h": 12, "kind": "full"}]
+    }
+    scenario = Scenario.of(body)
+    assert scenario.devices() == {"pump-01"}
+    day = Day(scenario.duties_of("pump-01"), 1)
+    hours = np.array([0.0, 5.8, 6.2, 11.8, 12.2, 21.8, 22.2, 30.2]) + 24.0
+    assert [str(kind) for kind in day.kinds(hours * 3600.0)] == [
+        *("off", "off", "part", "part", "full", "full", "off", "part"),
+    ]  # fmt: skip
+    assert day.running(hours * 3600.0).tolist() == [0, 0, 1, 1, 1, 1, 0, 1]
+    assert day.share(hours[2:6] * 3600.0).tolist() == [0.5, 0.5, 1.0, 1.0]
+    second_s = np.arange(24 * 3600.0, 48 * 3600.0)
+    changes = np.diff(day.share(second_s)[day.running(second_s) > 0])
+    assert np.abs(changes).max() < 0.02  # within half a minute, not at once
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
