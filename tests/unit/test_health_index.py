@@ -102,7 +102,7 @@ def test_a_settled_normal_moves_little_in_weeks_and_with_the_seasons() -> None:
 
 def test_wear_of_a_month_is_seen() -> None:
     rows = noise(38 * 144)
-    rows[8 * 144 :, 1] += np.linspace(0.0, 12.0, 30 * 144)
+    rows[8 * 144 :, 1] += np.linspace(0.0, 40.0, 30 * 144)
     normal = fit_rows(POINTS, (), rows[:144])
     for begin in range(144, len(rows), 6):
         if np.median(normal.indices(rows[begin : begin + 6])) >= 80:
