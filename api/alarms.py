@@ -14,6 +14,7 @@ from alarms.events import Severity
 from alarms.states import State
 from api import ROOT
 from api.auth import Anyone, Staff
+from api.episodes import LikeOut, likes_of
 from api.errors import BadValue
 from api.models import Answered, Asked, DeviceFilter, Instant, Prose, Reason, example
 from api.once import OnceOnly
@@ -95,6 +96,7 @@ class AlarmWithEvents(AlarmOut):
     """An alarm and what happened to it."""
 
     events: list[AlarmEventOut]
+    like: list[LikeOut] = Field(description="Past episodes like its ticket's; empty where it has none")
 
 
 class Acknowledgement(Asked):
@@ -154,7 +156,8 @@ def get_alarm(caller: Anyone, alarm_id: UUID) -> AlarmWithEvents:
     with caller.transaction() as conn:
         found = alarms.alarm(conn, alarm_id)
         events = [AlarmEventOut.model_validate(event) for event in alarms.events(conn, alarm_id)]
-    return AlarmWithEvents(**_shown(found).model_dump(), events=events)
+        like = likes_of(conn, found.ticket_id)
+    return AlarmWithEvents(**_shown(found).model_dump(), events=events, like=like)
 
 
 @router.post("/{alarm_id}/acknowledge", response_model=AlarmOut, summary="Acknowledge an alarm")

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from alarms.events import Severity
 from api import ROOT
 from api.auth import Anyone, Caller, Desk, Person, place_of
+from api.episodes import LikeOut, likes_of
 from api.errors import NotForYou
 from api.models import (
     Answered,
@@ -154,6 +155,7 @@ class WholeTicket(TicketOut):
 
     events: list[TicketEventOut]
     alarms: list[JoinedAlarmOut]
+    like: list[LikeOut] = Field(description="Past episodes whose points moved alike; known with the diagnosis")
     moves: list[State] = Field(description="States that the caller may take it to")
 
 
@@ -441,6 +443,7 @@ def get_ticket(caller: Anyone, ticket_id: UUID) -> WholeTicket:
             **_ticket_out(found, tickets.clocks(conn, ticket_id)).model_dump(),
             events=[TicketEventOut.model_validate(event) for event in tickets.events(conn, ticket_id)],
             alarms=[JoinedAlarmOut.model_validate(alarm) for alarm in tickets.alarms_of(conn, ticket_id)],
+            like=likes_of(conn, ticket_id),
             moves=moves_from(State(found.state), held_from, caller.principal.role),
         )
 

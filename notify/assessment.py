@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from prognosis.diagnosis import Diagnosis, diagnose
+from prognosis.episodes import signature
 from prognosis.faults import FailureMode
 from prognosis.health import HEALTHY_INDEX, TREND_HOURS, Normal, fit, trend
 from prognosis.signature import departures
-from store import assessment
+from store import assessment, episodes
 from store.assessment import HEALTH_POINTS, Hour, Machine, Undiagnosed
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
@@ -101,6 +102,7 @@ class Assessment:
         courses, until = assessment.courses(conn, ticket)
         moved = departures(courses, int(ticket.since.timestamp() * 1e6), int(until.timestamp() * 1e6))
         assessment.keep_diagnosis(conn, ticket, until, diagnose(self._modes, moved, ticket.kind))
+        episodes.keep(conn, ticket, signature(moved))
 
     def assess(self, conn: Session, now: datetime) -> int:
         """The health of every machine up to the last hour that is over; returns how many hours were found."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +20,15 @@ from rich.table import Table
 from alarms.events import AlarmEvent, Kind
 from alarms.rules import DEFAULT_RULES
 from alarms.watch import Watch
+from bench.detection import episodes as alike
 from bench.detection.table import Row
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.machine import MODELS, Machine, MachineSpec
 from ingest.detectors import detectors_for
 from prognosis.diagnosis import Diagnosis, diagnose
+from prognosis.episodes import Signature, signature
 from prognosis.faults import library
-from prognosis.signature import Course, departures
+from prognosis.signature import Course, Departure, departures
 from telemetry import Batch, Stream
 from telemetry.quantities import quantity_of
 
@@ -82,6 +84,8 @@ class Episode:
         Raised in health.
     diagnosis
         At the first alarm; None where there is none.
+    young, grown
+        The signature at the first alarm, and in the end.
     """
 
     kind: str
@@ -89,6 +93,8 @@ class Episode:
     found_s: float
     false_alarms: int
     diagnosis: Diagnosis | None
+    young: Signature = field(default_factory=dict)
+    grown: Signature = field(default_factory=dict)
 
     def place(self) -> int:
         """The right mode's place among the suspects, from 1; 0 where it is not among them."""
@@ -112,6 +118,7 @@ def rows(data: Path) -> list[Row]:
         Row("firmware_sim", "mode among three named, % of found", 100 * float(np.mean([p > 0 for p in places])), 85),
         Row("firmware_sim", "mode named first, % of found", 100 * float(np.mean([p == 1 for p in places]))),
         Row("firmware_sim", "false alarms a machine-day", sum(e.false_alarms for e in episodes) / days, upwards=False),
+        *alike.rows(found),
     ]
 
 
@@ -184,13 +191,22 @@ def _episode(
     first = next((event for event in raised if event.at_us > onset_us), None)
     if first is None:
         return Episode(kind, fault, float("nan"), false_alarms, None)
-    heard = slice(WARM_S, int(np.searchsorted(time_us, first.at_us, side="right")))
+    moved, ended = (_moved(points, time_us, values, first.since_us, at) for at in (first.at_us, int(time_us[-1])))
+    diagnosis = diagnose(library(), moved, kind)
+    found_s = (first.at_us - onset_us) / 1e6
+    return Episode(kind, fault, found_s, false_alarms, diagnosis, signature(moved), signature(ended))
+
+
+def _moved(
+    points: Sequence[str], time_us: npt.NDArray[np.int64], values: npt.NDArray[np.float64], since_us: int, at_us: int
+) -> list[Departure]:
+    """How a machine's points have moved by `at_us`, from what was heard by then."""
+    heard = slice(WARM_S, int(np.searchsorted(time_us, at_us, side="right")))
     courses = [
         Course(point, quantity_of(point).name, quantity_of(point).unit, time_us[heard], row[heard])
         for point, row in zip(points, values, strict=True)
     ]
-    diagnosis = diagnose(library(), departures(courses, first.since_us, first.at_us), kind)
-    return Episode(kind, fault, (first.at_us - onset_us) / 1e6, false_alarms, diagnosis)
+    return departures(courses, since_us, at_us)
 
 
 # In detail ----------------------------------------------------------------------------------------------------------
