@@ -11,11 +11,12 @@ distribution over all of them, so that few data give a wider limit, and none at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from detectors.compiled import compiled
 from detectors.memory import Memory, Rows
 
 Floats = npt.NDArray[np.float64]
@@ -139,6 +140,16 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
     return level
 
 
+class PeakColumns(NamedTuple):
+    """What `Peaks` has in a memory, (capacity,) or (capacity, n)."""
+
+    peaks: Floats
+    spell: npt.NDArray[np.int64]
+    spell_top: Floats
+    tops: Floats
+    spells: npt.NDArray[np.int64]
+
+
 class Peaks:
     """The highest excursions of each subject of a `Memory`, and the level that its budget allows.
 
@@ -158,32 +169,16 @@ class Peaks:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
+    @property
+    def columns(self) -> PeakColumns:
+        return self._memory.columns(PeakColumns)
+
     def note(self, row: Rows, score: Floats, spell: npt.NDArray[np.int64]) -> Rows:
         """Take one score of each of these subjects in health, and the number of the spell it is in.
 
         Returns the rows of those whose peaks have changed.
         """
-        memory = self._memory
-        over = (memory["spell"][row] != spell) & (memory["spell"][row] >= 0)
-        changed = self._close(row[over])
-        begun = memory["spell"][row] != spell
-        memory["spells"][row] += begun
-        memory["spell_top"][row] = np.where(begun, score, np.fmax(memory["spell_top"][row], score))
-        memory["spell"][row] = spell
-        return changed
-
-    def _close(self, row: Rows) -> Rows:
-        memory = self._memory
-        before, middle = memory["tops"][row].T
-        top = memory["spell_top"][row]
-        peak = (middle >= np.nan_to_num(before)) & (middle > np.nan_to_num(top))
-        memory["tops"][row] = np.stack((middle, top), axis=1)
-        at, height = row[peak], middle[peak]
-        peaks = memory["peaks"][at]
-        lowest = np.where(np.isnan(peaks), -np.inf, peaks).argmin(axis=1)
-        higher = ~(height <= peaks[np.arange(len(at)), lowest])
-        changed: Rows = at[higher]
-        memory["peaks"][changed, lowest[higher]] = height[higher]
+        changed: Rows = row[_note_peaks(self.columns, row, score, spell)]
         return changed
 
     def level(self, row: Rows, per_spell: float) -> Floats:
@@ -198,6 +193,53 @@ class Peaks:
             expected = per_spell * memory["spells"][row[enough]]
             level[enough] = threshold + exceeded(peaks[enough, 1:] - threshold[:, None], expected / (known[enough] - 1))
         return level
+
+
+@compiled
+def note_peak(peaks: PeakColumns, row: int, score: float, spell: int) -> bool:
+    """Take a score of one subject; whether its highest peaks have changed."""
+    changed = False
+    if peaks.spell[row] == spell:
+        if score > peaks.spell_top[row] or np.isnan(peaks.spell_top[row]):
+            peaks.spell_top[row] = score
+        return changed
+    if peaks.spell[row] >= 0:
+        changed = _close_spell(peaks, row)
+    peaks.spells[row] += 1
+    peaks.spell_top[row], peaks.spell[row] = score, spell
+    return changed
+
+
+@compiled
+def _note_peaks(peaks: PeakColumns, row: Rows, score: Floats, spell: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    changed = np.zeros(len(row), np.bool_)
+    for at in range(len(row)):
+        changed[at] = note_peak(peaks, row[at], score[at], spell[at])
+    return changed
+
+
+@compiled
+def _close_spell(peaks: PeakColumns, row: int) -> bool:
+    """The spell before the one that is over may have been a peak: it is kept if it is among the highest."""
+    before, middle = peaks.tops[row]
+    top = peaks.spell_top[row]
+    peaks.tops[row, 0], peaks.tops[row, 1] = middle, top
+    lower_before = before <= middle or (np.isnan(before) and middle >= 0.0)
+    lower_after = top < middle or (np.isnan(top) and middle > 0.0)
+    if not (lower_before and lower_after):
+        return False
+    highest = peaks.peaks[row]
+    lowest = 0
+    for place in range(len(highest)):
+        if np.isnan(highest[place]):
+            lowest = place
+            break
+        if highest[place] < highest[lowest]:
+            lowest = place
+    if middle <= highest[lowest]:
+        return False
+    highest[lowest] = middle
+    return True
 
 
 def _threshold(said: Floats, ordered: Floats) -> tuple[float, float]:

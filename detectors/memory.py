@@ -7,7 +7,7 @@ refused rather than guessed at, so that a changed detector starts afresh instead
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.intp]
 
 _FIRST_CAPACITY = 16
+
+C = TypeVar("C", bound=tuple[Any, ...])
 
 
 class Memory:
@@ -46,6 +48,10 @@ class Memory:
     def __getitem__(self, column: str) -> npt.NDArray[Any]:
         """The column with room to spare at its end; writes go through."""
         return self._columns[column]
+
+    def columns(self, named: type[C]) -> C:
+        """Columns as a named tuple, which compiled code can take: those that it has names for, until a row is added."""
+        return named(*(self._columns[name] for name in getattr(named, "_fields", ())))
 
     @property
     def subjects(self) -> npt.NDArray[np.int64]:
