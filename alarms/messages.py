@@ -7,7 +7,7 @@ import math
 from detectors.scores import Evidence
 
 
-def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
+def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:  # noqa: PLR0911 - one line a detector
     """One line for one edge. A detector that is not known here gets the plain comparison."""
     observed = _quantity(evidence.observed, unit)
     match detector:
@@ -23,6 +23,8 @@ def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:
         case "multivariate":
             share = evidence.contributions.get(point, math.nan)
             return f"unlike its normal, most of all {point}{_share(share)}: {observed}{_band(evidence, unit)}"
+        case "vibration":
+            return evidence.sign
         case _:
             return f"{point} {observed}{_band(evidence, unit)}"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from alarms.events import Severity
 from detectors.limits import Limit
+from detectors.vibration.standing import DETECTOR as VIBRATION
 from telemetry import Stream
 
 # Beyond any instrument, and far enough from what a float holds that differences of two are finite.
@@ -114,6 +115,9 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         off_delay_s=3600,
         opens_ticket=False,
     ),
+    # What blocks of vibration say together, see detectors/vibration/standing.py: from 1 on zone C or a fault, from 2 on
+    # zone D. With one block fewer that says so it is over.
+    Rule("vibration", VIBRATION, "condition", ((1.0, Severity.MEDIUM), (2.0, Severity.HIGH)), deadband=0.3),
     Rule(
         "shift",
         "shift",

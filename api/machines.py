@@ -6,16 +6,17 @@ from typing import Annotated, Literal, Self
 from uuid import UUID
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 
 from api import ROOT
 from api.auth import Anyone, Staff
-from api.models import Answered, Asked, DevicePath, example
-from api.waveforms import WaveformPath
-from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, diagnose, named, of_orders
-from store import devices, waveforms
-from telemetry.waveform import vibration
+from api.models import Answered, Asked, DevicePath, Instant, example
+from api.paging import Cursor, Limit, Page, after_time_id, page
+from api.waveforms import Axis, WaveformPath
+from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, bearing_of, diagnose
+from store import devices, vibration, waveforms
+from telemetry.waveform import vibration as vibration_in
 
 # Of an envelope's spectrum a page shows so many orders, in so many lines.
 _SHOWN_ORDERS, _MOST_LINES = 12.0, 1200
@@ -51,17 +52,11 @@ class MachineFacts(Asked):
 
     def of_bearing(self) -> Bearing | None:
         """The bearing; ValueError where it is none, or given twice."""
-        orders = (self.bpfo, self.bpfi, self.bsf, self.ftf)
-        if self.bearing is not None and any(orders):
-            raise ValueError("a bearing is given by its name or by its orders: one of them")
-        if self.bearing is not None:
-            return named(self.bearing)
-        return of_orders(*orders) if any(orders) else None
+        return bearing_of(self.model_dump())
 
     def machine(self, shaft_rpm: float | None) -> Machine:
         """As it turned during a block."""
-        rpm = shaft_rpm if shaft_rpm else self.rpm
-        return Machine(rpm, self.of_bearing(), self.teeth, self.blades, self.group, self.support)
+        return Machine.of_facts(self.model_dump(), shaft_rpm)
 
 
 class EvidenceOut(Answered):
@@ -101,6 +96,7 @@ class DiagnosisOut(Answered):
         evidence=[],
         velocity_rms_mm_s=2.1,
         zone={"letter": "B", "limits_mm_s": [1.4, 2.8, 4.5], "table": "ISO 20816-3, group 2, rigid support"},
+        not_known=[],
         shaft_hz=24.7,
         envelope=None,
     )
@@ -112,8 +108,37 @@ class DiagnosisOut(Answered):
     evidence: list[EvidenceOut]
     velocity_rms_mm_s: float | None
     zone: ZoneOut | None = Field(description="null: the machine's group and support are not known")
+    not_known: list[str] = Field(description="Facts that were missing: rpm and bearing for faults, group and support")
     shaft_hz: float | None
     envelope: EnvelopeOut | None
+
+
+class VerdictOut(Answered):
+    """What one block said when it came. Alarms follow where 3 of the last 5 say the same."""
+
+    model_config = Answered.model_config | example(
+        waveform_id="019d3b1c-2a40-8c1e-9f3a-5b7c2d1e0f4a",
+        axis="drive_end",
+        time="2026-11-21T22:41:00Z",
+        fault="outer_race",
+        reason="from 2781 to 5062 Hz the vibration swells and ebbs at the lines of this part more than at any other's",
+        line="BPFO at 88.4 Hz",
+        not_known=[],
+        velocity_mm_s=2.1,
+        zone="B",
+        limits_mm_s=[1.4, 2.8, 4.5],
+    )
+
+    waveform_id: UUID
+    axis: str
+    time: Instant
+    fault: str | None = Field(description="null: nothing could be said, for the reason given")
+    reason: str
+    line: str = Field(description="The strongest line of the evidence; empty without any")
+    not_known: list[str] = Field(description="Facts that were missing: rpm and bearing for faults, group and support")
+    velocity_mm_s: float | None
+    zone: str | None = Field(description="null: the machine's group and support are not known, or it stood")
+    limits_mm_s: tuple[float, float, float] | None
 
 
 @router.get("/devices/{device}/machine", summary="What a machine is built of")
@@ -138,15 +163,30 @@ def get_diagnosis(caller: Anyone, waveform_id: WaveformPath) -> DiagnosisOut:
         about = waveforms.waveform(conn, waveform_id)
         samples = waveforms.samples_of(conn, waveform_id)
         facts = MachineFacts.model_validate(devices.machine(conn, about.device))
-    known = vibration(about.unit)
+    known = vibration_in(about.unit)
     if known is None:
-        return _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), None)
+        return _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), Machine())
     machine = facts.machine(about.shaft_rpm)
     values = known.convert(samples * about.scale + about.value_offset)
-    return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine), machine.rpm)
+    return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine), machine)
 
 
-def _shown(waveform_id: UUID, found: Diagnosis, rpm: float | None) -> DiagnosisOut:
+@router.get("/devices/{device}/vibration", summary="What the waveforms of a device said")
+def list_verdicts(
+    caller: Anyone,
+    device: DevicePath,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    axis: Annotated[Axis | None, Query(description="Only of this axis")] = None,
+) -> Page[VerdictOut]:
+    """The verdict of each block as it was given when it came, by what was known of the machine then; the newest
+    first."""
+    with caller.transaction() as conn:
+        rows = vibration.verdicts_of(conn, device, limit=limit + 1, axis=axis, after=after_time_id(cursor))
+    return page(rows, limit, VerdictOut.model_validate, lambda row: (row.time, row.waveform_id))
+
+
+def _shown(waveform_id: UUID, found: Diagnosis, machine: Machine) -> DiagnosisOut:
     velocity = found.figures.get("velocity_rms")
     return DiagnosisOut(
         waveform_id=waveform_id,
@@ -156,8 +196,11 @@ def _shown(waveform_id: UUID, found: Diagnosis, rpm: float | None) -> DiagnosisO
         evidence=[EvidenceOut.model_validate(line) for line in found.evidence],
         velocity_rms_mm_s=None if velocity is None else velocity[0],
         zone=None if found.zone is None else ZoneOut.model_validate(found.zone),
+        not_known=list(machine.not_known),
         shaft_hz=found.shaft_hz,
-        envelope=None if found.envelope is None or rpm is None else _envelope(found.envelope, found, rpm),
+        envelope=(
+            None if found.envelope is None or machine.rpm is None else _envelope(found.envelope, found, machine.rpm)
+        ),
     )
 
 

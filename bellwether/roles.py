@@ -71,12 +71,13 @@ def run_ingest(settings: Settings) -> None:
 
 
 def run_notify(settings: Settings) -> None:
-    """From the outbox to the tickets API; storage care; assessment."""
+    """From the outbox to the tickets API; storage care; assessment; verdicts on vibration."""
     from api.tokens import issue
     from notify.assessment import Assessment
     from notify.destinations import TicketsApi
     from notify.loop import Notify
     from notify.storage import StorageCare
+    from notify.vibration import Vibration
 
     secret = settings.need_secret()
 
@@ -86,12 +87,15 @@ def run_notify(settings: Settings) -> None:
     notify = Notify(settings.need_database_url(), {"tickets": TicketsApi(settings.need_api_url(), token_for)})
     care = StorageCare(settings.need_database_url())
     assessment = Assessment(settings.need_database_url(), settings.failure_modes())
+    vibration = Vibration(settings.need_database_url())
     threads = [
         threading.Thread(target=care.run, name="storage"),
+        threading.Thread(target=vibration.run, name="vibration"),
         threading.Thread(target=assessment.run, name="assessment"),
     ]
 
     def stop() -> None:
+        vibration.stop()
         assessment.stop()
         care.stop()
         notify.stop()
@@ -102,6 +106,7 @@ def run_notify(settings: Settings) -> None:
     try:
         notify.run()
     finally:
+        vibration.stop()
         assessment.stop()
         care.stop()
         for thread in threads:

@@ -24,7 +24,7 @@ from detectors.scores import Snapshot
 from ingest import forms
 from ingest.attendance import Attendance
 from ingest.database import Database
-from ingest.detectors import detectors_for, rules_in_force
+from ingest.detectors import detectors_for
 from ingest.directory import Directory
 from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
@@ -34,6 +34,7 @@ from ingest.lessons import Lessons
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
+from ingest.models import Models
 from ingest.replays import Replays
 from ingest.scoring import Scoring
 from ingest.sparkplug import Due, Heard, SparkplugHost
@@ -41,6 +42,7 @@ from store import edge_nodes, ledger, occurrences
 from store.connection import Session
 from store.ledger import Entry
 from store.rejects import Replay
+from store.rules import rules_of_all
 from telemetry import Batch, Quality, Stream, Topic
 
 log = logging.getLogger("bellwether.ingest")
@@ -105,6 +107,7 @@ class Ingest:
         self._ledger = Ledger()
         self._replays = Replays()
         self._lessons = Lessons()
+        self._models = Models()
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
@@ -257,9 +260,11 @@ class Ingest:
         def write(conn: Session) -> int:
             for part in self._scoring.memory.snapshots():
                 occurrences.save_state(conn, part)
+            self._models.note(conn)
             return occurrences.apply(conn, events)
 
         self._counts["events"] += self._transact(write)
+        self._models.noted()
         self._saved_at = time.monotonic()
 
     # The ledger -----------------------------------------------------------------------------------------------------
@@ -313,7 +318,7 @@ class Ingest:
             self._sparkplug.remember(self._transact(edge_nodes.known))
         self._transact(self._recall)
         self._transact(self._attendance.load)
-        rules = self._transact(rules_in_force)
+        rules = self._transact(rules_of_all)
         snapshots = self._transact(occurrences.load_state)
         afresh = self._take_rules(rules, streams, snapshots)
         self._attendance.presence.recall(self._clock_us())
@@ -381,11 +386,14 @@ class Ingest:
         self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
         self._lessons.turn(self._transact, watch, self._directory.streams, self._clock_us())
+        if self._models.turn(self._transact, watch):
+            self._saved_at = 0.0
+            self._apply()
         learnt = watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
             self._learnt |= learnt
-        rules = self._transact(rules_in_force)
+        rules = self._transact(rules_of_all)
         if rules != self._rules:
             log.info("rules changed")
             self._take_rules(rules, self._directory.streams, watch.snapshot())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,10 +11,14 @@ from typing import Any
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from alarms.rules import DEFAULT_RULES, Rule, rule_from_json, rule_to_json
+from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json, rule_to_json
+from store import telemetry
+from store.connection import Session
 from store.errors import Conflict, NotFound
 from store.queries import queries
 from store.transactions import Transaction
+
+log = logging.getLogger("bellwether.store")
 
 _SQL = queries("rules")
 
@@ -34,6 +39,23 @@ def rules(conn: Transaction) -> list[KeptRule]:
     with conn.cursor(row_factory=dict_row) as cursor:
         found |= {row["id"]: _kept(row) for row in cursor.execute(_SQL["rules"])}
     return [found[name] for name in sorted(found)]
+
+
+def rules_of_all(conn: Session) -> dict[str, list[Rule]]:
+    """The rules in force by tenant: the defaults, and what the tenant has put in their place or beside them."""
+    stored = telemetry.rules_in_force(conn)
+    found: dict[str, list[Rule]] = {}
+    for tenant in telemetry.tenants_known(conn):
+        by_id = {rule.id: rule for rule in DEFAULT_RULES}
+        for fields in stored.get(tenant, []):
+            try:
+                rule = rule_from_json(fields)
+            except BadRule as reason:
+                log.error("a stored rule cannot be used", extra={"tenant": tenant, "reason": str(reason)})
+                continue
+            by_id[rule.id] = rule
+        found[tenant] = list(by_id.values())
+    return found
 
 
 def rule(conn: Transaction, rule_id: str) -> KeptRule:

@@ -5,7 +5,7 @@ this folder serves these three; files are read by `wave_files`, which alone take
 """
 
 from detectors.vibration.bearings import NAMES, Bearing, named, of_geometry, of_orders
-from detectors.vibration.diagnosis import FAULTS, Diagnosis, Machine, diagnose
+from detectors.vibration.diagnosis import FAULTS, Diagnosis, Machine, bearing_of, diagnose
 from detectors.vibration.figures import (
     FEWEST_SAMPLES,
     G_MM_S2,
@@ -37,6 +37,7 @@ __all__ = [
     "OrderSpectrum",
     "PowerSpectrum",
     "Zone",
+    "bearing_of",
     "change",
     "diagnose",
     "envelope",

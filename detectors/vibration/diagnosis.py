@@ -8,12 +8,14 @@ than one block of a thousand, and, for faults of the shaft, where the vibration 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from detectors.vibration.bearing_faults import first_lines
-from detectors.vibration.bearings import Bearing
+from detectors.vibration.bearings import Bearing, named, of_orders
 from detectors.vibration.envelopes import listen
 from detectors.vibration.figures import FEWEST_SAMPLES, G_MM_S2, SAMPLES_PER_PERIOD, VELOCITY_BAND_HZ, features
 from detectors.vibration.iso20816 import Zone, zone
@@ -69,6 +71,35 @@ class Machine:
     blades: int | None = None
     group: int | None = None
     support: str | None = None
+
+    @property
+    def not_known(self) -> tuple[str, ...]:
+        """The facts without which something cannot be said: speed and bearing for faults, group and support for a
+        zone."""
+        facts = {"rpm": self.rpm, "bearing": self.bearing, "group": self.group, "support": self.support}
+        return tuple(name for name, fact in facts.items() if fact is None)
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any], shaft_rpm: float | None) -> Machine:
+        """As it turned during a block, by what its owner said of it; `facts` as `PUT …/machine` takes them.
+
+        Raises
+        ------
+        ValueError
+            There is no such bearing, or it is given twice.
+        """
+        rpm = facts.get("rpm") if shaft_rpm is None else shaft_rpm
+        return cls(rpm, bearing_of(facts), *(facts.get(name) for name in ("teeth", "blades", "group", "support")))
+
+
+def bearing_of(facts: Mapping[str, Any]) -> Bearing | None:
+    """The bearing by its name or by its orders; ValueError where it is none, or given twice."""
+    name, orders = facts.get("bearing"), [facts.get(part) for part in ("bpfo", "bpfi", "bsf", "ftf")]
+    if name is not None and any(orders):
+        raise ValueError("a bearing is given by its name or by its orders: one of them")
+    if name is not None:
+        return named(name)
+    return of_orders(*orders) if any(orders) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +187,12 @@ def diagnose(
     moved = None if baseline is None else change(signal, baseline)
     if moved is not None:
         verdicts.append(of_change(moved, machine.teeth is not None and machine.bearing is None))
-    named = [verdict for verdict in verdicts if verdict.fault != "none"]
+    faulty = [verdict for verdict in verdicts if verdict.fault != "none"]
     return Diagnosis(
-        named[0].fault if named else "none",
-        named[0].reason if named else "; ".join(verdict.reason for verdict in verdicts),
-        named[0].evidence if named else tuple(line for verdict in verdicts for line in verdict.evidence),
-        tuple(verdict.fault for verdict in named[1:]),
+        faulty[0].fault if faulty else "none",
+        faulty[0].reason if faulty else "; ".join(verdict.reason for verdict in verdicts),
+        faulty[0].evidence if faulty else tuple(line for verdict in verdicts for line in verdict.evidence),
+        tuple(verdict.fault for verdict in faulty[1:]),
         figures,
         of_zone,
         told_hz * speed.order,
@@ -174,8 +205,10 @@ def diagnose(
 
 def _missing(signal: Floats, rate_hz: float, machine: Machine) -> str:
     """Why nothing can be said; empty where something can."""
-    if machine.rpm is None or machine.rpm <= 0.0:
+    if machine.rpm is None:
         return "the shaft's speed is not known: no line can be told from another"
+    if machine.rpm <= 0.0:
+        return "the shaft stands: no line follows its speed"
     turns = len(signal) / rate_hz * machine.rpm / 60.0
     if turns < FEWEST_TURNS or len(signal) < FEWEST_SAMPLES:
         return f"the block holds {turns:.1f} turns of the shaft; {FEWEST_TURNS:.0f} are needed to tell its lines apart"

@@ -16,6 +16,7 @@ from alarms.presence import DETECTOR as SITE
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, governing, rule_from_json, rule_to_json
 from detectors import DETECTORS
 from detectors.limits import Limit
+from detectors.vibration.standing import DETECTOR as VIBRATION
 from telemetry import Stream
 
 STREAM = Stream(1, 1, "demo", "pump-1", "outlet_pressure", "pressure", "bar")
@@ -23,7 +24,7 @@ RULE = Rule("a", "limits", "condition", ((1.0, Severity.HIGH), (2.5, Severity.CR
 
 
 def test_defaults_watch_with_every_detector_and_can_be_written() -> None:
-    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE, SEQUENCE}
+    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE, SEQUENCE, VIBRATION}
     for rule in DEFAULT_RULES:
         assert rule_from_json(json.loads(json.dumps(rule_to_json(rule)))) == rule
 

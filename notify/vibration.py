@@ -1,0 +1,198 @@
+"""Blocks of vibration as they come: each has a verdict within seconds; what several of them say alike is an alarm.
+
+On a thread and a connection of its own, and one in a fleet however many `notify` run: no delivery waits for it, nor
+does ingest. Its watch is that of all detectors - rules, severities, tickets, lessons -, fed with what blocks say
+together (`detectors.vibration.standing`). When more come than a core can diagnose, the newest of each axis are, and
+the others are passed over, which is said.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from alarms.events import AlarmEvent
+from alarms.lessons import by_subject
+from alarms.rules import Rule
+from alarms.watch import Watch
+from detectors.scores import Snapshot
+from detectors.vibration import Diagnosis, Machine, diagnose
+from detectors.vibration.standing import DETECTOR, OF_BLOCKS, POINTS, Standing, standing
+from store import lessons, occurrences, vibration
+from store.connection import Session, connect, unavailable
+from store.errors import Unavailable
+from store.rules import rules_of_all
+from store.vibration import KeptVerdict, Waiting
+from telemetry import Batch, Stream, microseconds
+from telemetry.waveform import vibration as vibration_in
+
+log = logging.getLogger("bellwether.notify.vibration")
+
+LOOK_EVERY_S = 3.0
+RULES_EVERY_S = 60.0
+FORGET_EVERY_S = 3600.0
+_AT_ONCE = 20
+# Some minutes of a core. Too low: a site that comes back after an hour has gaps in its verdicts. Too high: what is new
+# waits behind what is over.
+MOST_WAITING = 3000
+_AWAY_S = 10.0
+# A shaft that turns once a minute stands.
+_STANDS_RPM = 1.0
+# The memory of its own watch, beside that of ingest.
+_MEMORY = {DETECTOR: DETECTOR, "watch": "vibration_watch"}
+# What arithmetic over odd blocks may raise; whatever the server raises is the whole round's.
+_OURS = (ArithmeticError, LookupError, TypeError, ValueError)
+
+
+class Vibration:
+    """One who gives verdicts on the blocks of one database."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._stopping = threading.Event()
+        self._detector = Standing()
+        self._watch: Watch | None = None
+        self._rules: Mapping[str, Sequence[Rule]] = {}
+        self._streams: dict[int, Stream] = {}
+        self._rules_at = self._forgot_at = -math.inf
+
+    def run(self) -> None:
+        """Until `stop`. Whatever fails is said, and tried again with the memory that the database has."""
+        while not self._stopping.is_set():
+            self._watch = None
+            try:
+                with unavailable(), connect(self._database_url, "vibration") as conn:
+                    conn.autocommit = True
+                    if vibration.alone(conn):
+                        self._rounds(conn)
+            except Unavailable as error:
+                log.warning("database away", extra={"reason": str(error)})
+            except Exception:
+                log.exception("verdicts on vibration failed: they are tried again")
+            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
+
+    def stop(self) -> None:
+        """End after the blocks in hand."""
+        self._stopping.set()
+
+    def _rounds(self, conn: Session) -> None:
+        while not self._stopping.is_set():
+            if time.monotonic() - self._forgot_at >= FORGET_EVERY_S:
+                vibration.forget(conn)
+                self._forgot_at = time.monotonic()
+            passed_over = vibration.pass_over(conn, MOST_WAITING, OF_BLOCKS)
+            if passed_over:
+                log.warning("more blocks than can be diagnosed: some have no verdict", extra={"blocks": passed_over})
+            if not self.judge(conn, datetime.now(UTC)):
+                self._stopping.wait(LOOK_EVERY_S)
+
+    def judge(self, conn: Session, now: datetime) -> int:
+        """Give verdicts on some of the blocks that wait, and raise or end alarms; returns on how many. The connection
+        is in autocommit."""
+        watch = self._up_to_date(conn, now)
+        blocks = vibration.waiting(conn, _AT_ONCE)
+        verdicts = [(block, _verdict(block)) for block in blocks if block.device_id is not None]
+        if not blocks:
+            return 0
+        try:
+            with conn.transaction():
+                events: list[AlarmEvent] = []
+                for block, verdict in verdicts:
+                    events += self._step(conn, watch, block, verdict, now)
+                vibration.done(conn, [block.waveform_id for block in blocks])
+                occurrences.apply(conn, events)
+                occurrences.save_state(conn, {_MEMORY[name]: part for name, part in watch.snapshot().items()})
+        except BaseException:
+            self._watch = None  # it has seen what is not stored
+            raise
+        return len(blocks)
+
+    def _step(
+        self, conn: Session, watch: Watch, block: Waiting, verdict: KeptVerdict, now: datetime
+    ) -> list[AlarmEvent]:
+        """One verdict, and the edges that follow from it."""
+        if block.device_id is None or block.tenant is None:
+            return []
+        vibration.keep(conn, block.device_id, block.tenant, verdict)
+        opinions = standing(vibration.latest(conn, block.device_id, block.axis, block.time))
+        places = {kind: [f"{block.axis}_{name}" for name in names] for kind, names in POINTS.items()}
+        known = vibration.streams(conn, block.device_id, [point for points in places.values() for point in points])
+        subjects, scores = [], []
+        for kind, points in places.items():
+            stream = next((known[point] for point in points if point in known), None)
+            if stream is None or math.isnan(opinions[kind].score):
+                continue
+            self._take(watch, [stream])
+            self._detector.tell(stream.id, block.axis, opinions[kind])
+            subjects.append(stream.id)
+            scores.append(opinions[kind].score)
+        return watch.step(Batch.of([microseconds(block.time)] * len(subjects), subjects, scores), microseconds(now))
+
+    def _take(self, watch: Watch, streams: Sequence[Stream]) -> None:
+        new = [stream for stream in streams if self._streams.get(stream.id) != stream]
+        if new:
+            self._streams.update((stream.id, stream) for stream in new)
+            watch.watch(new)
+
+    def _up_to_date(self, conn: Session, now: datetime) -> Watch:
+        """The watch with its memory, under the rules in force and by what verdicts of tickets have taught."""
+        watch = self._watch
+        if watch is not None and time.monotonic() - self._rules_at < RULES_EVERY_S:
+            return watch
+        rules = rules_of_all(conn)
+        if watch is None or rules != self._rules:
+            memory = _remembered(conn) if watch is None else watch.snapshot()
+            if watch is None:
+                ids = memory.get("watch", {}).get("last_stream", np.empty(0, np.int32)).tolist()
+                self._streams = {stream.id: stream for stream in vibration.streams_numbered(conn, ids)}
+            watch = Watch({DETECTOR: self._detector}, rules)
+            watch.watch(list(self._streams.values()))
+            watch.restore(memory)
+        watch.teach(by_subject(lessons.judged(conn, now), list(self._streams.values())))
+        self._watch, self._rules, self._rules_at = watch, rules, time.monotonic()
+        return watch
+
+
+def _remembered(conn: Session) -> dict[str, Snapshot]:
+    stored = occurrences.load_state(conn)
+    return {name: stored[kept] for name, kept in _MEMORY.items() if kept in stored}
+
+
+def _verdict(block: Waiting) -> KeptVerdict:
+    """What one block says. A block of anything but vibration, and one that breaks our arithmetic, says nothing."""
+    known = vibration_in(block.unit)
+    if known is None:
+        return _kept(block, Machine(), Diagnosis("none", f"a block in {block.unit} is no vibration"))
+    try:
+        machine = Machine.of_facts(block.facts, block.shaft_rpm)
+        values = known.convert(block.values() * block.scale + block.value_offset)
+        return _kept(block, machine, diagnose(values, block.rate_hz, known.quantity, machine))
+    except _OURS:
+        log.exception("no verdict", extra={"waveform": str(block.waveform_id)})
+        return _kept(block, Machine(), Diagnosis("none", "it could not be made: the log of notify says why"))
+
+
+def _kept(block: Waiting, machine: Machine, found: Diagnosis) -> KeptVerdict:
+    stands = block.shaft_rpm is not None and block.shaft_rpm < _STANDS_RPM
+    zone = None if stands else found.zone
+    strongest = max(found.evidence, key=lambda line: line.height, default=None)
+    return KeptVerdict(
+        block.waveform_id,
+        block.axis,
+        block.time,
+        # Without the shaft's lines nothing was judged: that is not the same as nothing being wrong.
+        fault=None if found.shaft_hz is None or stands else found.fault,
+        reason=found.reason,
+        line="" if strongest is None else f"{strongest.line} at {strongest.found_hz:.1f} Hz",
+        not_known=machine.not_known,
+        velocity_mm_s=found.figures["velocity_rms"][0] if "velocity_rms" in found.figures else None,
+        zone=None if zone is None else zone.letter,
+        limits_mm_s=None if zone is None else list(zone.limits_mm_s),
+    )
