@@ -14,7 +14,15 @@ from pathlib import Path
 
 import pytest
 from running import RunningStack, running_stack
-from servers import Database, RunningBroker, fresh_database, migrated_template, running_broker, served_folder
+from servers import (
+    Database,
+    RunningBroker,
+    fresh_database,
+    migrated_template,
+    running_broker,
+    served_folder,
+    without_syncing,
+)
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account, server_account
@@ -44,6 +52,7 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
             request.getfixturevalue("programs"), folder, port.choose("PostgreSQL"), secrets.token_urlsafe(), account
         )
         server.create()
+        without_syncing(server)
         with Supervisor(folder, lambda *_: None) as supervisor:
             supervisor.start(server.role())
             yield server.url

@@ -18,6 +18,7 @@ from psycopg import sql
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.mosquitto import USERS, Encrypted, Mosquitto
+from bellwether.stack.postgres import Postgres
 from bellwether.stack.supervisor import Supervisor
 from store.connection import Session, as_role
 from store.migrate import LOGIN_ROLES, migrate
@@ -73,6 +74,12 @@ def served_folder(account: Account) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def without_syncing(server: Postgres) -> None:
+    """Whatever is killed loses nothing by it, only a machine that loses power: a database costs a sixth of the time."""
+    with (server.data / "postgresql.conf").open("a") as file:
+        file.write("fsync = off\nfull_page_writes = off\n")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from chaos import Fleet, Plugs, differences, run
 from ingesting import IngestProcess
-from servers import PASSWORDS, TENANTS, Database, running_broker, served_folder
+from servers import PASSWORDS, TENANTS, Database, running_broker, served_folder, without_syncing
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
@@ -32,6 +32,7 @@ def plugs(programs: packages.Programs, account: Account, log: Path, disk: Path |
     with served_folder(account) as folder, running_broker(programs, account) as broker:
         server = Postgres(programs, disk or folder, port.choose("PostgreSQL"), secrets.token_urlsafe(), account)
         server.create()
+        without_syncing(server)
         with Supervisor(folder, lambda *_: None) as supervisor:
             supervisor.start(server.role())
             database = Database(server.url)

@@ -16,6 +16,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page
 from waiting import until
 
+from api import live
 from api.app import ApiSettings, create_app
 from store.connection import Session
 
@@ -30,6 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+live.LOOK_AGAIN_S = 0.1  # a stop waits for it
 SECRET = "only for the tests, 32 characters and more"
 DESK, PHONE = (1440, 900), (390, 844)
 
