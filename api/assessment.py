@@ -62,6 +62,15 @@ class SignOut(Answered):
     after: float
 
 
+class HeardOut(Answered):
+    """What the last blocks of raw vibration of one axis say."""
+
+    fault: str = Field(description="outer_race, imbalance, …")
+    axis: str
+    blocks: int = Field(description="That name it")
+    of: int = Field(description="That could say anything")
+
+
 class SuspectOut(Answered):
     """A failure mode, how probable it is, and the test that would decide."""
 
@@ -76,6 +85,7 @@ class SuspectOut(Answered):
     remedy: str
     parts: list[str]
     signs: list[SignOut]
+    heard: list[HeardOut] = Field([], description="Verdicts on raw vibration that speak for it")
 
 
 class DiagnosisOut(Answered):
@@ -110,6 +120,7 @@ class DiagnosisOut(Answered):
                         "after": 0.62,
                     }
                 ],
+                "heard": [],
             }
         ],
     )

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from prognosis.diagnosis import Diagnosis, diagnose
+from prognosis.diagnosis import Diagnosis, Heard, diagnose
 from prognosis.episodes import signature
 from prognosis.faults import FailureMode
 from prognosis.health import HEALTHY_INDEX, TREND_HOURS, Normal, fit, trend
 from prognosis.signature import departures
-from store import assessment, episodes
+from store import assessment, episodes, vibration
 from store.assessment import HEALTH_POINTS, Hour, Machine, Undiagnosed
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
@@ -39,6 +39,8 @@ _HOUR = timedelta(hours=1)
 # A first normal is looked for in so much of the past; and a machine that comes home with more than a month of readings
 # is assessed over the last one.
 _FIRST_LOOK, _LONGEST_LOOK = timedelta(days=3), timedelta(days=31)
+# Blocks of vibration older than this before a fault say nothing of it.
+_HEARD = timedelta(days=7)
 _AT_ONCE = 20
 _MACHINES_AT_ONCE = 200
 _AWAY_S = 10.0
@@ -101,7 +103,11 @@ class Assessment:
     def _diagnose(self, conn: Session, ticket: Undiagnosed) -> None:
         courses, until = assessment.courses(conn, ticket)
         moved = departures(courses, int(ticket.since.timestamp() * 1e6), int(until.timestamp() * 1e6))
-        assessment.keep_diagnosis(conn, ticket, until, diagnose(self._modes, moved, ticket.kind))
+        heard = [
+            Heard(fault, *said)
+            for fault, said in vibration.named(conn, ticket.device_id, ticket.since - _HEARD, until).items()
+        ]
+        assessment.keep_diagnosis(conn, ticket, until, diagnose(self._modes, moved, ticket.kind, heard))
         episodes.keep(conn, ticket, signature(moved))
 
     def assess(self, conn: Session, now: datetime) -> int:

@@ -72,6 +72,12 @@ _ROUGH = 4.0
 # that of what is given 70 %, about 70 % is right (`python -m bench.detection.simulated`).
 _WEIGHT = 0.9
 
+# Of a block of raw vibration: how often it names a fault of its mode where that is the fault, or the verdicts of any
+# other, and says none. Three of five alike are there before an alarm is; early damage has less to show.
+_HEARD, _HEARD_OTHER, _HEARD_NONE = 0.95, 0.03, 0.3
+# So large a share of blocks that name a fault is one to diagnose, whatever the points say.
+_LEAST_HEARD = 0.5
+
 MODES_SHOWN = 3
 
 _NOT_MOVED = "no point has moved clearly from where it was before"
@@ -93,13 +99,29 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What the last blocks of raw vibration of one axis say: `fault`, in `blocks` of `of` that could say anything."""
+
+    fault: str
+    axis: str
+    blocks: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        return self.blocks / max(self.of, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
-    """One failure mode and how probable it is, 0 to 1; `point` is the sensor's, for a fault of one."""
+    """One failure mode and how probable it is, 0 to 1; `point` is the sensor's, for a fault of one. `heard` are the
+    verdicts on raw vibration that speak for it."""
 
     mode: FailureMode
     probability: float
     signs: tuple[Sign, ...]
     point: str = ""
+    heard: tuple[Heard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +136,28 @@ class Diagnosis:
     abstains: str = ""
 
 
-def diagnose(modes: Sequence[FailureMode], departures: Sequence[Departure], kind: str = "") -> Diagnosis:
+def diagnose(
+    modes: Sequence[FailureMode], departures: Sequence[Departure], kind: str = "", heard: Sequence[Heard] = ()
+) -> Diagnosis:
     """The three most likely of the modes that a machine of this kind can have.
 
-    `departures` are those of all its points, moved or not; what surrounds the machine is left out.
+    `departures` are those of all its points, moved or not; what surrounds the machine is left out. `heard` is what
+    blocks of raw vibration say, each fault once; empty where there are none.
     """
     points = [one for one in departures if one.roles != ("ambient",)]
     moved = [one for one in points if abs(one.z) >= _LEAST_Z or one.still or one.rough >= _ROUGH]
-    if not moved:
+    if not moved and not (points and max((one.share for one in heard), default=0.0) >= _LEAST_HEARD):
         return Diagnosis((), 1.0, _NOT_MOVED if points else _TOO_LITTLE)
     # A kind that the library has never heard of may be anything.
     known = kind if any(mode.machines and mode.concerns(kind) for mode in modes) else ""
     # A fault of a sensor is as many candidates as there are points, and one mode.
     candidates = [(mode, "") for mode in modes if mode.concerns(known) and _shows(mode, points)]
     candidates += [(mode, one.point) for mode in modes if mode.instrument for one in points]
-    logs = [_log_likelihood(mode, points, own) + _log_prior(mode, points) for mode, own in candidates]
-    logs.append(_log_other(points) + math.log(_PRIOR_OTHER))
+    logs = [
+        _log_likelihood(mode, points, own) + _log_prior(mode, points) + _log_of_vibration(mode.vibration, heard)
+        for mode, own in candidates
+    ]
+    logs.append(_log_other(points) + math.log(_PRIOR_OTHER) + _log_of_vibration((), heard))
     weight = np.exp(_WEIGHT * (np.array(logs) - max(logs)))
     share = (weight / weight.sum()).tolist()
     best: dict[str, int] = {}
@@ -143,7 +171,8 @@ def diagnose(modes: Sequence[FailureMode], departures: Sequence[Departure], kind
     suspects = []
     for name in sorted(best, key=lambda name: -total[name])[:MODES_SHOWN]:
         mode, own = candidates[best[name]]
-        suspects.append(Suspect(mode, total[name], _signs(mode, own, points), own))
+        of_mode = tuple(one for one in heard if one.fault in mode.vibration)
+        suspects.append(Suspect(mode, total[name], _signs(mode, own, points), own, of_mode))
     return Diagnosis(tuple(suspects), 1.0 - sum(suspect.probability for suspect in suspects))
 
 
@@ -154,6 +183,14 @@ def _shows(mode: FailureMode, points: Sequence[Departure]) -> bool:
 
 def _log_prior(mode: FailureMode, points: Sequence[Departure]) -> float:
     return math.log(mode.prior / (len(points) if mode.instrument else 1))
+
+
+def _log_of_vibration(faults: Sequence[str], heard: Sequence[Heard]) -> float:
+    """By the share of blocks that name one of a mode's faults, another one, or none."""
+    own = max((one.share for one in heard if one.fault in faults), default=0.0)
+    other = min(max((one.share for one in heard if one.fault not in faults), default=0.0), 1.0 - own)
+    none = _HEARD_NONE if faults and heard else _HEARD
+    return math.log(_HEARD * own + _HEARD_OTHER * other + none * (1.0 - own - other)) if heard else 0.0
 
 
 def _moves(one: Departure) -> tuple[float, float, float]:
@@ -248,4 +285,5 @@ def suspect_to_json(suspect: Suspect) -> dict[str, Any]:
         "remedy": mode.remedy,
         "parts": list(mode.parts),
         "signs": [asdict(sign) for sign in suspect.signs],
+        "heard": [asdict(one) for one in suspect.heard],
     }

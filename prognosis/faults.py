@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from detectors.vibration import FAULTS
 from prognosis.roles import ROLES
 
 BUILT_IN = Path(__file__).with_name("faults.toml")
@@ -38,6 +39,8 @@ class FailureMode:
         By role, how it is expected to move: one of `EXPECTATIONS`.
     instrument
         What a faulty sensor does to its own point alone; empty for a fault of the machine.
+    vibration
+        The verdicts on blocks of vibration that speak for it, of `detectors.vibration.FAULTS`.
     prior
         How often it happens, against 1 for an ordinary mode.
     told_apart, confirm, remedy, parts
@@ -55,6 +58,7 @@ class FailureMode:
     machines: Sequence[str] = ()
     signature: Mapping[str, str] = field(default_factory=dict)
     instrument: str = ""
+    vibration: Sequence[str] = ()
     prior: float = 1.0
 
     def concerns(self, kind: str) -> bool:
@@ -109,10 +113,12 @@ def _mode(entry: dict[str, Any]) -> FailureMode:
     for name in ("id", "name", "failure_mode", "mechanism", "told_apart", "confirm", "remedy"):
         if not isinstance(entry.get(name), str) or not entry[name]:
             raise ValueError(f"{name} is a text")
-    for name in ("parts", "machines"):
+    for name in ("parts", "machines", "vibration"):
         value = entry.get(name, [])
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise ValueError(f"{name} is a list of texts")
+    if wrong := sorted(set(entry.get("vibration", [])) - set(FAULTS[1:])):
+        raise ValueError(f"vibration: {wrong[0]} is none of {', '.join(FAULTS[1:])}")
     signature, instrument = entry.get("signature", {}), entry.get("instrument", "")
     if instrument not in INSTRUMENT:
         raise ValueError(f"instrument is one of {', '.join(INSTRUMENT[1:])}")

@@ -14,11 +14,14 @@ from shaking import Shaft, faulty
 
 import store.telemetry as telemetry_rows
 from detectors.vibration import named
+from notify.assessment import Assessment
 from notify.vibration import Vibration
+from prognosis.faults import library
 from store import vibration, waveforms
 from store.connection import Session, connect
-from telemetry import StreamKey, microseconds
+from telemetry import Batch, StreamKey, microseconds
 from telemetry.waveform import Waveform
+from tickets.roles import Role
 
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)
 FACTS = {"bearing": "SKF 6205", "group": 2, "support": "rigid"}
@@ -154,3 +157,26 @@ def test_only_one_gives_verdicts_and_nobody_sees_anothers(own_api: RunningApi, n
     with psycopg.connect(own_api.database.url("notify"), autocommit=True) as other:
         assert not vibration.alone(other)
     refused(own_api.client(tenant="other").get(f"/api/v1/devices/{device}/vibration"), 404)
+
+
+def test_the_ticket_of_such_an_alarm_names_the_failure_mode_of_the_library(
+    own_api: RunningApi, notify: Session
+) -> None:
+    device = machine(own_api, **FACTS)
+    for at in range(3):
+        send(own_api, device, "outer_race", NOW + at * MINUTE)
+    Vibration(own_api.database.url("notify")).judge(notify, NOW)
+    (payload,) = notify.execute("SELECT event_id, payload FROM outbox WHERE destination = 'tickets'").fetchall()
+    client = own_api.client(Role.SERVICE)
+    opened = client.post("/api/v1/tickets", json=payload[1], headers={"Idempotency-Key": str(payload[0])})
+    ticket = ok(opened, 201)["id"]
+    with psycopg.connect(own_api.database.url("ingest")) as conn:
+        known = {s.point: s.id for s in telemetry_rows.streams_known(conn) if s.device == device}
+        minutes = np.arange(-120, 4)
+        quiet = 2.0 + 0.05 * np.random.default_rng(4).standard_normal(len(minutes))
+        time_us = microseconds(NOW) + minutes * 60_000_000
+        telemetry_rows.append(conn, Batch.of(time_us, np.full(len(minutes), known["de_velocity_rms"]), quiet))
+    assert Assessment(own_api.database.url("notify"), library()).diagnose(notify) == 1
+    suspects = ok(own_api.client().get(f"/api/v1/tickets/{ticket}/diagnosis"))["suspects"]
+    assert suspects[0]["mode"] == "bearing_wear"
+    assert suspects[0]["heard"] == [{"fault": "outer_race", "axis": "de", "blocks": 3, "of": 3}]
