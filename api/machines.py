@@ -165,7 +165,8 @@ def get_diagnosis(caller: Anyone, waveform_id: WaveformPath) -> DiagnosisOut:
         facts = MachineFacts.model_validate(devices.machine(conn, about.device))
     known = vibration_in(about.unit)
     if known is None:
-        return _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), Machine())
+        other = _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), Machine())
+        return other.model_copy(update={"not_known": []})
     machine = facts.machine(about.shaft_rpm)
     values = known.convert(samples * about.scale + about.value_offset)
     return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine), machine)

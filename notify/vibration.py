@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -169,7 +170,8 @@ def _verdict(block: Waiting) -> KeptVerdict:
     """What one block says. A block of anything but vibration, and one that breaks our arithmetic, says nothing."""
     known = vibration_in(block.unit)
     if known is None:
-        return _kept(block, Machine(), Diagnosis("none", f"a block in {block.unit} is no vibration"))
+        other = Diagnosis("none", f"a block in {block.unit} is no vibration")
+        return replace(_kept(block, Machine(), other), not_known=())
     try:
         machine = Machine.of_facts(block.facts, block.shaft_rpm)
         values = known.convert(block.values() * block.scale + block.value_offset)

@@ -8,6 +8,8 @@ import { moment, number, two } from "./words.js";
 const LOOKED_THROUGH = 60;
 const NEWS_EVERY_MS = 60_000;
 const SPECTRUM_TO_HZ = 1000;
+const LATELY = 5;
+const FACTS = { rpm: "the shaft’s speed", bearing: "its bearing", group: "its group of ISO 20816", support: "its support (without both no zone)" };
 const ARRAYS = { i2: Int16Array, f4: Float32Array };
 
 function colour(name) {
@@ -98,6 +100,14 @@ function draw(plot, label, unit, data, series, bands, orders) {
   }, data, plot);
 }
 
+/** What the last blocks of each axis said when they came, the newest first. */
+async function verdicts(device) {
+  const { items } = await (await ask(`devices/${encodeURIComponent(device)}/vibration?limit=${LOOKED_THROUGH}`)).json();
+  const byAxis = new Map();
+  for (const item of items) byAxis.set(item.axis, [...(byAxis.get(item.axis) ?? []), item]);
+  return byAxis;
+}
+
 async function fetched(block) {
   const [raw, spectrum, diagnosis] = await Promise.all([
     ask(`waveforms/${block.id}/samples`).then((answer) => answer.arrayBuffer()),
@@ -107,12 +117,28 @@ async function fetched(block) {
   return { block, samples: new ARRAYS[block.sample_type](raw), spectrum, diagnosis };
 }
 
+/** How the blocks before this one were judged: one of them alone is no alarm. */
+function lately(verdicts) {
+  const told = verdicts.filter((one) => one.fault !== null || one.zone !== null).slice(0, LATELY);
+  if (told.length < 2) return "";
+  const counts = new Map();
+  for (const { fault, zone } of told) {
+    const word = [zone === null ? "" : `zone ${zone}`, (fault ?? "none") === "none" ? "" : fault.replace(/_/g, " ")].filter(Boolean).join(" with ");
+    counts.set(word || "nothing", (counts.get(word || "nothing") ?? 0) + 1);
+  }
+  return ` Last ${told.length} blocks: ${[...counts].map(([word, count]) => `${count} × ${word}`).join(", ")}.`;
+}
+
 /** What the block says of the machine, in a sentence under its pictures. */
-function said(name, diagnosis) {
+function said(name, diagnosis, before) {
   const line = Object.assign(document.createElement("p"), { className: "finding" });
   const zone = diagnosis.zone === null ? "" : ` Zone ${diagnosis.zone.letter} (${diagnosis.zone.table}).`;
   const fault = diagnosis.fault === "none" ? "no fault is seen" : diagnosis.fault.replace(/_/g, " ");
-  line.append(Object.assign(document.createElement("strong"), { textContent: `${name}: ${fault}.` }), `${zone} ${diagnosis.reason}.`);
+  line.append(Object.assign(document.createElement("strong"), { textContent: `${name}: ${fault}.` }), `${zone} ${diagnosis.reason}.${lately(before)}`);
+  if (diagnosis.not_known.length > 0) {
+    const missing = diagnosis.not_known.map((fact) => FACTS[fact]).join(", ");
+    line.append(Object.assign(document.createElement("span"), { className: "muted", textContent: ` Not said of this machine: ${missing}.` }));
+  }
   return line;
 }
 
@@ -132,7 +158,7 @@ function proof(list, name, { envelope, evidence }) {
   return [made];
 }
 
-function show(list, { block, samples, spectrum, diagnosis }) {
+function show(list, { block, samples, spectrum, diagnosis }, before) {
   const begun = new Date(block.time);
   const name = block.axis[0].toUpperCase() + block.axis.slice(1).replace(/[_-]/g, " ");
   const felt = condensed(block, samples, Math.max(200, list.clientWidth / 2));
@@ -157,7 +183,7 @@ function show(list, { block, samples, spectrum, diagnosis }) {
     "Hz", [frequencies, spectrum.rms], [{ stroke, width: 1, points: { show: false } }], [], orders,
   );
   const proofs = proof(list, name, diagnosis);
-  list.append(said(name, diagnosis));
+  list.append(said(name, diagnosis, before.filter((one) => one.time <= block.time)));
   return [wave, lines, ...proofs];
 }
 
@@ -170,11 +196,11 @@ async function start(section) {
       const blocks = await newest(section.dataset.device);
       const ids = blocks.map((block) => block.id).join();
       if (ids === shown) return;
-      const all = await Promise.all(blocks.map(fetched));
+      const [before, ...all] = await Promise.all([verdicts(section.dataset.device), ...blocks.map(fetched)]);
       for (const { chart } of charts) chart.destroy();
       list.replaceChildren();
       section.hidden = false;
-      charts = all.flatMap((one) => show(list, one));
+      charts = all.flatMap((one) => show(list, one, before.get(one.block.axis) ?? []));
       shown = ids;
     } catch (error) {
       section.dataset.failed = error.message;

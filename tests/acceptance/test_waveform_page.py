@@ -12,6 +12,7 @@ from shaking import Shaft, faulty
 from visiting import PHONE, Site, Visitor
 
 from detectors.vibration import named
+from notify.vibration import Vibration
 from store import devices, waveforms
 from store.connection import connect
 from telemetry import microseconds
@@ -56,6 +57,9 @@ def test_the_newest_block_of_each_axis_is_drawn(visitor: Visitor, vibrating: str
         expect(figures.nth(0).locator(".plot")).to_have_attribute(
             "aria-label", re.compile("between \u22120.400 and 0.400 g")
         )
+        expect(page.locator("[data-waveforms] .finding").nth(0)).to_contain_text(
+            "Not said of this machine: its bearing"
+        )
         for number in range(4):
             canvas = figures.nth(number).locator("canvas")
             expect(canvas).to_be_visible()
@@ -97,14 +101,23 @@ def test_a_machine_without_accelerometers_shows_nothing_of_them(visitor: Visitor
 def test_a_fault_is_named_and_its_lines_are_marked(visitor: Visitor, site: Site, vibrating: str) -> None:
     shaft, now_us = Shaft(1480.0, 12_800.0, 1.5), microseconds(site.now)
     samples = np.rint(faulty("outer_race", shaft, named("6205")) / 0.0005).astype("<i2")
-    block = Waveform("demo", vibrating, "bearing", now_us, 0, 12_800.0, 1480.0, "g", 0.0005, 0.0, samples)
+    blocks = [
+        Waveform("demo", vibrating, "bearing", at_us, 0, 12_800.0, 1480.0, "g", 0.0005, 0.0, samples)
+        for at_us in (now_us - 60_000_000, now_us)
+    ]
     with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
-        waveforms.append(conn, [block], now_us)
+        waveforms.append(conn, blocks, now_us)
         devices.set_machine(conn, vibrating, {"bearing": "SKF 6205", "group": 2, "support": "rigid"})
+    with connect(site.database.url("notify"), "notify") as conn:
+        conn.autocommit = True
+        Vibration(site.database.url("notify")).judge(conn, site.now)
     with visitor() as visit:
         visit.sign_in()
         page = visit.go(f"/machines/{vibrating}")
-        expect(page.locator("[data-waveforms] .finding").nth(0)).to_contain_text("Bearing: outer race. Zone A")
+        finding = page.locator("[data-waveforms] .finding").nth(0)
+        expect(finding).to_contain_text("Bearing: outer race. Zone A")
+        expect(finding).to_contain_text(re.compile("Last 2 blocks: 2 . zone A with outer race"))
+        expect(finding).not_to_contain_text("Not said")
         proof = page.locator("[data-waveforms] figure", has_text="envelope of")
         expect(proof).to_have_count(1)
         expect(proof.locator(".plot")).to_have_attribute("aria-label", re.compile(r"\(BPFO\)"))
