@@ -13,6 +13,7 @@ from api import (
     ROOT,
     alarms,
     assessment,
+    changepoints,
     credentials,
     devices,
     events,
@@ -49,7 +50,8 @@ from store.transactions import Transactions
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
-    *(sessions, users, keys, devices, credentials, readings, waveforms, alarms, tickets, rules, rejects, ledger),
+    *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms),
+    *(alarms, tickets, rules, rejects, ledger),
     *(retention, presence, quality, lessons, assessment, machines, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))

@@ -87,7 +87,7 @@ def get_readings(
     A bucket without readings is not there; where a line must break stands a point with `n` 0 and no values. Buckets of
     a minute and more may reach one roll-up (a minute, an hour) over the edges of the span.
     """
-    since, until = _span(start, end)
+    since, until = span_of(start, end)
     with caller.transaction() as conn:
         chart = readings.chart(conn, device, point, since, until, points)
     return ReadingsOut(
@@ -115,13 +115,14 @@ def list_contested(
     limit: Limit = 50,
 ) -> list[ContestedOut]:
     """Of one point, the oldest first: a device that says two things of one moment, or two that share a name."""
-    since, until = _span(start, end)
+    since, until = span_of(start, end)
     with caller.transaction() as conn:
         found = readings.contested(conn, device, point, since, until, limit)
     return [ContestedOut.model_validate(each) for each in found]
 
 
-def _span(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+def span_of(start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+    """What a request asks for; refused where it is none, or too long."""
     until = end or datetime.now(UTC)
     since = start or until - timedelta(days=1)
     if since >= until:

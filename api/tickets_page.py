@@ -15,7 +15,7 @@ from api.auth import Caller, Person, require
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from dashboard import clocks, figures, words
-from store import assessment, overview
+from store import assessment, episodes, overview
 from store import tickets as ticket_store
 from store.transactions import Transaction
 from tickets.priority import Priority
@@ -138,6 +138,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "may_comment": role in PEOPLE,
         "people": [p for p in overview.people(conn) if p.role in {"engineer", "manager", "administrator"}],
         "diagnosis": assessment.diagnosis_of(conn, t.id),
+        "like": episodes.like(conn, t.id),
         "alarms": ticket_store.alarms_of(conn, t.id),
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": marks_json(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),

@@ -32,7 +32,7 @@ _MOST_BEFORE = 150
 _LENGTHS = 5
 # Where no healthy start is named the first rows are taken for it.
 _LEARN_ROWS = 400
-_FEWEST_LEARN_ROWS = 80
+FEWEST_LEARN_ROWS = 80
 # The limit is found from distances of rows that a model without them gives: as many turns. Fewer, and each turn's model
 # has learnt too little, which makes the limit wide.
 _TURNS = 8
@@ -112,8 +112,8 @@ def changepoints(
     if train_rows is None and train_until_us is None:
         training = min(_LEARN_ROWS, len(recording) // 2)
     learnt = int(np.searchsorted(rows, training))
-    if learnt < _FEWEST_LEARN_ROWS:
-        raise ValueError(f"{learnt} training rows with a time: at least {_FEWEST_LEARN_ROWS} are needed")
+    if learnt < FEWEST_LEARN_ROWS:
+        raise ValueError(f"{learnt} training rows with a time: at least {FEWEST_LEARN_ROWS} are needed")
     values = _in_deviations(_held(recording.values[rows]), learnt)
     sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
     models = [_learn(sums, before, learnt, false_alarm_rate) for before in _lengths(learnt)]

@@ -4,6 +4,7 @@
 // readings themselves where they are few and with lowest, mean and highest of each bucket where they are many. A gap in
 // the readings is a gap in the line. A chart that is out of sight is fetched when it comes into view.
 
+import { changeAt, changeInWords, changesOf, drawChanges } from "./changes.js";
 import { moment, number, two } from "./words.js";
 
 const SHORTEST_MS = 60_000;
@@ -11,9 +12,11 @@ const LONGEST_MS = 400 * 86_400_000;
 // One point for so many pixels: closer, and a line only gets heavier.
 const PIXELS_PER_POINT = 1.6;
 const MOST_POINTS = 1500;
+// While a chart follows, what changed is asked for so often at most: it takes the server ten times as long as readings.
+const CHANGES_EVERY_MS = 60_000;
 
 // Colours come from the style sheet; the canvas needs them resolved.
-const NAMES = ["trace", "trace-band", "grid", "muted", "text", "surface", "line-strong", "critical", "high", "medium", "low", "medium-soft", "expected", "expected-line"];
+const NAMES = ["trace", "trace-band", "grid", "muted", "text", "surface", "line-strong", "critical", "high", "medium", "low", "medium-soft", "expected", "expected-line", "accent"];
 const colours = {};
 function readColours() {
   const probe = document.body.appendChild(document.createElement("i"));
@@ -136,7 +139,7 @@ function asReadings({ time, course, bucket_s }) {
 /** One chart: one point of one machine. */
 class Trace {
   constructor(figure, view, device) {
-    Object.assign(this, { figure, view, device, seen: false, stale: true, marks: [] });
+    Object.assign(this, { figure, view, device, seen: false, stale: true, marks: [], changes: [] });
     this.plot = figure.querySelector(".plot");
     this.output = figure.querySelector("output");
     const data = figure.dataset;
@@ -244,6 +247,7 @@ class Trace {
       const body = await answer.json();
       this.take(this.ofHealth ? asReadings(body) : body);
       this.stale = false;
+      this.loadChanges(points, asked.signal);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.say(`Not loaded: ${error.message}`);
@@ -271,6 +275,18 @@ class Trace {
     this.summarise();
   }
 
+  async loadChanges(points, signal) {
+    const { from, to, follow } = this.view;
+    const fresh = follow && this.changesIn === to - from && Date.now() - this.changesAt < CHANGES_EVERY_MS;
+    if (this.ofHealth || this.view.alone || fresh) return;
+    const changes = await changesOf(this.device, this.point, points, from, to, signal);
+    if (changes === null) return;
+    Object.assign(this, { changes, changesIn: to - from, changesAt: Date.now() });
+    this.figure.dataset.changes = String(this.changes.length);
+    this.chart.redraw(false);
+    this.summarise();
+  }
+
   say(text) {
     this.none.hidden = !text;
     this.none.textContent = text;
@@ -283,8 +299,9 @@ class Trace {
     if (this.chart.cursor.idx == null) this.show(last, null, null);
     const most = Math.max(...known, ...high.filter((v) => v !== null));
     const least = Math.min(...known, ...low.filter((v) => v !== null));
+    const changes = this.changes.map((change) => `; ${changeInWords(change, this.unit)}`).join("");
     this.plot.setAttribute("aria-label", known.length
-      ? `${this.name}: between ${number(least)} and ${number(most)} ${this.unit}, last ${number(last)} ${this.unit}`
+      ? `${this.name}: between ${number(least)} and ${number(most)} ${this.unit}, last ${number(last)} ${this.unit}${changes}`
       : `${this.name}: no readings in this span`);
   }
 
@@ -349,6 +366,7 @@ class Trace {
         ctx.fill();
       }
     }
+    drawChanges(u, this.changes, colours.accent);
     ctx.restore();
   }
 
@@ -381,10 +399,11 @@ class Trace {
       const inside = left >= u.valToPos(m.since, "x") && left <= u.valToPos(m.returned ?? Date.now() / 1000, "x");
       return Math.abs(left - raised) < 9 || (inside && top < 22);
     }) : null;
-    this.tip.hidden = !mark;
-    if (!mark) return;
-    this.tip.className = `mark-tip tone-${mark.severity}`;
-    this.tip.textContent = `${mark.severity[0].toUpperCase()}${mark.severity.slice(1)}: ${mark.message}. Raised ${moment(new Date(mark.raised * 1000))}`;
+    const change = over && left >= 0 && !mark ? changeAt(u, this.changes, left) : null;
+    this.tip.hidden = !(mark || change);
+    if (this.tip.hidden) return;
+    this.tip.className = mark ? `mark-tip tone-${mark.severity}` : "mark-tip";
+    this.tip.textContent = change ? `Behaviour ${changeInWords(change, this.unit)}` : `${mark.severity[0].toUpperCase()}${mark.severity.slice(1)}: ${mark.message}. Raised ${moment(new Date(mark.raised * 1000))}`;
     const width = this.plot.clientWidth;
     const x = Math.min(Math.max(0, left + 40), Math.max(0, width - this.tip.offsetWidth - 4));
     this.tip.style.transform = `translate(${x}px, 26px)`;

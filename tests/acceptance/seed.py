@@ -326,6 +326,7 @@ def seed(
         _assess(database_url, now - timedelta(days=3))  # before anything stands against a machine
         alarms = _alarms(conn, tenant, devices, streams, now)
         _tickets(conn, tenant, devices, alarms, now)
+        _past(conn, tenant, devices, now)
         _intake(conn, tenant, devices, now)
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute("ANALYZE readings")
@@ -711,6 +712,76 @@ def _ticket_events(
     if state == "diagnosing":
         note = "Listened at the drive end: a rough, rising tone. Grease looks dark.\nTaking the spectrum next."
         event("comment", at + timedelta(minutes=25), "Ben Lindqvist", None, None, note)
+
+
+# device, days ago, title, verdict, last words, hours until it was normal again, how its points had moved
+_PAST = (
+    (
+        "pump-103",
+        193.0,
+        "pump-103: vibration velocity 150 % above normal (with bearing temperature)",
+        "confirmed",
+        "Drive-end bearing replaced: spalled outer race, grease black.",
+        41.0,
+        {"vibration": 2.9, "bearing_temperature": 2.2, "current": 1.1, "winding_temperature": 0.2, "flow": -0.1},
+    ),
+    (
+        "pump-101",
+        88.0,
+        "pump-101: vibration velocity 70 % above normal",
+        "other_fault",
+        "Coupling was out of line by 0.4 mm: aligned by laser.",
+        20.0,
+        {"vibration": 2.4, "bearing_temperature": 1.3, "current": 0.4},
+    ),
+    (
+        "pump-105",
+        51.0,
+        "pump-105: flow 30 % below normal",
+        "confirmed",
+        "Strainer cleaned.",
+        9.0,
+        {"flow": -2.6, "discharge_pressure": -1.2, "vibration": 0.1},
+    ),
+)
+
+
+def _past(conn: Connection[TupleRow], tenant: str, devices: dict[str, int], now: datetime) -> None:
+    """Faults of long ago, with what they turned out to be."""
+    for device, days, title, verdict, words, hours, signature in _PAST:
+        since = now - timedelta(days=days)
+        code = uuid5(_NAMESPACE, f"{tenant}/{device}/past").hex[:16].upper()
+        ends = since + timedelta(hours=hours)
+        row = conn.execute(
+            "INSERT INTO tickets (tenant, code, device_id, device, fault, source, title, state, priority, level,"
+            " assignee, since, opened_at, updated_at, closed_at, verdict) VALUES"
+            " (%s, %s, %s, %s, 'condition', 'alarm', %s, 'closed', 'high', 'major', 'ben@demo.example', %s, %s, %s, %s,"
+            " %s) RETURNING id",
+            [tenant, code, devices[device], device, title, since, since, ends, ends, verdict],
+        ).fetchone()
+        alarm = uuid5(_NAMESPACE, f"{tenant}/{device}/past alarm")
+        conn.execute(
+            "INSERT INTO alarms (id, tenant, device_id, device, point, rule, detector, fault, severity, state, active,"
+            " since, raised_at, returned_at, score, message, evidence) VALUES"
+            " (%s, %s, %s, %s, '', 'multivariate', 'multivariate', 'condition', 'high', 'normal', false, %s, %s, %s, 3,"
+            " %s, '{}')",
+            [alarm, tenant, devices[device], device, since, since, ends, title],
+        )
+        assert row is not None
+        ticket = {"ticket": row[0], "tenant": tenant, "alarm": alarm, "at": ends, "words": words}
+        conn.execute(
+            "INSERT INTO ticket_alarms (ticket_id, alarm_id, tenant) VALUES (%(ticket)s, %(alarm)s, %(tenant)s)", ticket
+        )
+        conn.execute(
+            "INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, from_state, to_state, note)"
+            " VALUES (%(ticket)s, %(tenant)s, %(at)s, 'moved', 'Ben Lindqvist', 'testing', 'closed', %(words)s)",
+            ticket,
+        )
+        conn.execute(
+            "INSERT INTO episodes (ticket_id, tenant, device_id, kind, since, signature)"
+            " VALUES (%s, %s, %s, 'pump', %s, %s)",
+            [row[0], tenant, devices[device], since, json.dumps(signature)],
+        )
 
 
 def _clocks(

@@ -67,6 +67,12 @@ def plot_box(page: Page, point: str = "vibration_velocity") -> Any:
     return page.locator(f".trace[data-point='{point}'] .u-over").bounding_box()
 
 
+def changes(page: Page, point: str) -> Any:
+    """What a chart has marked as changes of behaviour, once it has asked."""
+    page.locator(f".trace[data-point='{point}'][data-changes]:not([aria-busy])").wait_for()
+    return page.evaluate("point => document.querySelector(`.trace[data-point='${point}']`).trace.changes", point)
+
+
 # The door -----------------------------------------------------------------------------------------------------------
 
 
@@ -417,6 +423,30 @@ def test_an_owner_looks_but_does_not_touch(visitor: Visitor, site: Site) -> None
         visit.complaints.clear()  # Chromium notes the 403 that was asked for
 
 
+def test_a_chart_marks_where_behaviour_changed(visitor: Visitor, site: Site) -> None:
+    """A vibration that has grown for a day: marked in the week that shows it, told to whoever points or listens."""
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/pump-102?span=604800")
+        drawn(page)
+        found = changes(page, "vibration_velocity")
+        assert found
+        assert all(site.now - timedelta(hours=27) <= datetime.fromtimestamp(one["at"], UTC) for one in found)
+        assert all(one["after"] > one["before"] > 0 for one in found)
+        assert changes(page, "shaft_speed") == []
+        label = page.locator(".trace[data-point='vibration_velocity'] .plot")
+        expect(label).to_have_attribute(
+            "aria-label", re.compile(r"changed \d+ \w+ \d\d:\d\d from [\d.]+ to [\d.]+ mm/s")
+        )
+        box = plot_box(page)
+        x = page.evaluate(
+            "at => document.querySelector(`.trace[data-point='vibration_velocity']`).trace.chart.valToPos(at, 'x')",
+            found[0]["at"],
+        )
+        page.mouse.move(box["x"] + x, box["y"] + box["height"] / 2)
+        expect(page.locator(".trace[data-point='vibration_velocity'] .mark-tip")).to_contain_text("Behaviour changed")
+
+
 # Tickets ------------------------------------------------------------------------------------------------------------
 
 
@@ -460,6 +490,21 @@ def test_a_ticket_says_what_is_probably_wrong_and_how_to_find_out(visitor: Visit
                 " WHERE t.id = ticket_id AND t.device = 'pump-102'"
             )
         expect(panel).to_contain_text("Nothing is named: what moved has come back.")
+
+
+def test_a_ticket_says_what_the_like_of_it_was(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("pump-102"))
+        panel = page.get_by_role("region", name="Like these")
+        expect(panel.locator("li")).to_have_count(2)
+        worn = panel.locator("li", has_text="pump-103")
+        expect(worn).to_contain_text("Fault confirmed: Drive-end bearing replaced")
+        expect(worn).to_contain_text("back to normal 1 d 17 h after it began")
+        worn.get_by_role("link", name="pump-103: vibration").click()
+        expect(page.locator("#ticket-head")).to_contain_text("Fault confirmed")
+        page = visit.go(site.ticket("gearmotor-202"))
+        expect(page.locator("#ticket-like")).to_be_hidden()
 
 
 def test_a_machine_shows_its_health_and_when_it_fell(visitor: Visitor) -> None:

@@ -61,6 +61,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/streams": ANYONE,
     "GET /api/v1/readings": ANYONE,
     "GET /api/v1/readings/contested": ANYONE,
+    "GET /api/v1/readings/changepoints": ANYONE,
     "GET /api/v1/devices/{device}/sequences": ANYONE,
     "GET /api/v1/devices/{device}/waveforms": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}": ANYONE,
@@ -229,7 +230,8 @@ def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, s
 
 def test_what_is_named_in_a_query_or_a_body_is_not_found_either(api: RunningApi, demo: dict[str, str]) -> None:
     others = api.client(tenant="other")
-    refused(others.get("/api/v1/readings", params={"device": demo["device"], "point": "flow"}), 404)
+    for route in ("readings", "readings/changepoints"):
+        refused(others.get(f"/api/v1/{route}", params={"device": demo["device"], "point": "flow"}), 404)
     report = {"source": "person", "device": demo["device"], "title": "It leaks"}
     refused(others.post("/api/v1/tickets", json=report), 404)
     service = api.client(Role.SERVICE, "other")
