@@ -23,6 +23,7 @@ from alarms.messages import message
 from alarms.presence import DETECTOR as SITE
 from alarms.presence import Place, Presence, Site
 from alarms.rules import Rule, governing
+from detectors.learnt import Learnt, Unfit, checked
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.silence import Heard, Silence
 from detectors.traits import BY_THE_CLOCK, LEARNERS, OF_SENSORS
@@ -231,6 +232,23 @@ class Watch:
         if "watch" in snapshots and not self._own_restore(snapshots["watch"]):
             afresh.append("watch")
         return afresh
+
+    def adopt(self, machine: int, learnt: Learnt) -> None:
+        """Put what was learnt of a machine elsewhere in the place of what its detectors remember of it.
+
+        Alarms that stand are left to return by themselves.
+
+        Raises
+        ------
+        Unfit
+            It is of something else, or cannot be read; nothing has changed then.
+        """
+        streams = [stream for stream in self._streams.values() if stream.machine == machine]
+        if not streams:
+            raise Unfit("the machine has no points")
+        for name, memory in checked(streams, learnt).items():
+            if name in self._detectors:
+                self._detectors[name].restore(memory)
 
     # Edges ----------------------------------------------------------------------------------------------------------
 

@@ -7,3 +7,6 @@ LEARNERS = frozenset({"multivariate"})
 OF_SENSORS = ("sensors", "flatline")
 # Their times are those of the clock, not of telemetry: time in which nobody could be heard does not count.
 BY_THE_CLOCK = frozenset({"silence"})
+# They hold a baseline against what a machine does now, for days or weeks: what they have learnt can be out of date, and
+# can be learnt again from stored readings. The others renew themselves, or learn from when readings came.
+TRAINED = ("shift", "drift", "multivariate")

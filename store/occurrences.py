@@ -50,6 +50,15 @@ def load_state(conn: Session) -> dict[str, dict[str, npt.NDArray[Any]]]:
     return found
 
 
+def load_one(conn: Session, name: str) -> dict[str, npt.NDArray[Any]] | None:
+    """The memory of one detector; None where there is none that can be read."""
+    row = conn.execute(queries("occurrences")["load_one_state"], {"name": name}).fetchone()
+    try:
+        return None if row is None else _unpack(row[0])
+    except (ValueError, KeyError, OSError, BadZipFile):
+        return None
+
+
 def event_to_json(event: AlarmEvent) -> dict[str, Any]:
     """An alarm event as the tickets API takes it. A number that is not finite becomes null."""
     return {

@@ -1,0 +1,249 @@
+"""Training as a service: challengers by the week or when asked, each tried beside the champion before it may watch.
+
+On a thread of its own that only waits: the arithmetic is done by a child process of low priority, a machine at a time,
+which ends when nothing waits any more. No delivery waits for it, nor does ingest. A machine is one trainer's alone; one
+that dies leaves it to the next, and what has killed three is refused. What was promoted is watched over: one that cries
+wolf more often than its trial promised is taken back.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from multiprocessing.context import SpawnProcess
+
+import orjson
+
+from alarms.challengers import breaks_promise, promised_per_day, trial_to_json, why_not
+from alarms.rehearsal import Stage, tried
+from alarms.rules import rule_to_json
+from detectors.learnt import Learnt, Unfit, learn
+from notify import past as pasts
+from notify import spans
+from notify.past import Past, TooLittle
+from store import models, training
+from store.connection import Session, connect, unavailable
+from store.errors import Conflict, Unavailable
+from store.models import Begun, Made
+from telemetry import Batch, instant
+
+log = logging.getLogger("bellwether.notify.training")
+
+# Who has asked on a page waits so long for it to begin.
+LOOK_EVERY_S = 5.0
+# How soon a machine is asked for that is due, and a promise that is broken is seen.
+ROUND_EVERY_S = 600.0
+# A promise is held for so long; later the machine may have changed, and that is the next challenger's to learn.
+WATCHED = timedelta(days=30)
+_AWAY_S = 10.0
+_AT_ONCE = 100
+# A child ends after so many machines: what it has taken of memory goes back.
+_MACHINES = 50
+_MOST_ATTEMPTS = 3
+_MOST_POINTS = 200
+# Of the champion's healthy days so many must be matched to be no less.
+_AS_BROAD = 0.9
+_NICE = 10
+# What arithmetic over odd readings may raise; whatever the server raises ends the child, and the next one tries again.
+_OURS = (ArithmeticError, LookupError, TypeError, ValueError)
+
+
+class Training:
+    """The trainer of one database.
+
+    Parameters
+    ----------
+    every_days : float
+        How often each machine is trained; 0: only when somebody asks.
+    prepare
+        Called by the child before anything else: where its log goes.
+    """
+
+    def __init__(self, database_url: str, every_days: float, prepare: Callable[[], None] | None = None) -> None:
+        self._database_url = database_url
+        self._every = timedelta(days=every_days)
+        self._prepare = prepare
+        self._stopping = threading.Event()
+        self._round_at = -ROUND_EVERY_S
+        self._child: SpawnProcess | None = None
+
+    def run(self) -> None:
+        """Until `stop`. Whatever fails is said, and tried again."""
+        while not self._stopping.is_set():
+            try:
+                with unavailable(), connect(self._database_url, "training") as conn:
+                    conn.autocommit = True
+                    self._rounds(conn)
+            except Unavailable as error:
+                log.warning("database away", extra={"reason": str(error)})
+            except Exception:
+                log.exception("training failed: it is tried again")
+            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
+        self._end_child()
+
+    def stop(self) -> None:
+        """End at once: a machine in hand is trained afresh by whoever comes next."""
+        self._stopping.set()
+
+    def _rounds(self, conn: Session) -> None:
+        while not self._stopping.is_set():
+            if time.monotonic() - self._round_at >= ROUND_EVERY_S:
+                self.round(conn)
+                self._round_at = time.monotonic()
+            if (self._child is None or not self._child.is_alive()) and models.waits(conn):
+                self._begin_child()
+            self._stopping.wait(LOOK_EVERY_S)
+
+    def round(self, conn: Session) -> None:
+        """Ask for what is due, and take back what breaks its promise."""
+        if self._every:
+            models.schedule(conn, self._every, _AT_ONCE)
+        take_back(conn)
+
+    def _begin_child(self) -> None:
+        self._end_child()
+        context = multiprocessing.get_context("spawn")
+        arguments = (self._database_url, self._prepare)
+        self._child = context.Process(target=train_in_child, args=arguments, name="training", daemon=True)
+        self._child.start()
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.terminate()
+            self._child.join()
+            self._child.close()
+            self._child = None
+
+
+def train_in_child(database_url: str, prepare: Callable[[], None] | None) -> None:
+    """Train what waits, as a process that nobody waits for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for our parent to act on
+    os.nice(_NICE)
+    if prepare is not None:
+        prepare()
+    try:
+        with unavailable(), connect(database_url, "training") as conn:
+            conn.autocommit = True
+            for _ in range(_MACHINES):
+                if not train_next(conn, datetime.now(UTC)):
+                    return
+    except Unavailable as error:
+        log.warning("database away", extra={"reason": str(error)})
+
+
+def train_next(conn: Session, now: datetime) -> bool:
+    """Train the machine that has waited longest; whether there was one. The connection is in autocommit."""
+    begun = models.begin(conn, _AT_ONCE)
+    if begun is None:
+        return False
+    try:
+        reason = _train(conn, begun, now)
+    except _OURS:
+        log.exception("a training failed", extra={"machine": begun.device})
+        reason = "it could not be made: the log of notify says why"
+        models.refuse(conn, begun, Made(), reason)
+    finally:
+        if not conn.broken:
+            models.let_go(conn, begun.device_id)
+    fate = {"machine": begun.device, "version": begun.version, "refused": reason}
+    log.info("challenger tried", extra=fate)
+    return True
+
+
+def _train(conn: Session, begun: Begun, now: datetime) -> str:
+    """Make a challenger, try it, and promote or refuse it; why it was refused, empty where it was not."""
+    own = training.streams(conn, begun.device_id)
+    made = Made()
+    reason = ""
+    if begun.attempts > _MOST_ATTEMPTS:
+        reason = f"its training did not end {_MOST_ATTEMPTS} times"
+    elif not 0 < len(own) <= _MOST_POINTS:
+        reason = f"it has {len(own)} points: it takes one, and {_MOST_POINTS} at most"
+    elif models.undecided(conn, begun.device_id):
+        reason = "a ticket of a fault is open: close it with a verdict first"
+    if not reason:
+        try:
+            past = pasts.look(conn, own, now)
+            champion, champion_us = training.memory_of(conn, own)
+            made, former, reason = _tried(conn, past, champion, champion_us, now)
+        except (TooLittle, Unfit) as error:
+            reason = str(error)
+    with conn.transaction():
+        if not reason and models.undecided(conn, begun.device_id):
+            reason = "a ticket of a fault was opened meanwhile"
+        if reason:
+            models.refuse(conn, begun, made, reason)
+        else:
+            models.promote(conn, begun, made, former)
+    return reason
+
+
+def _tried(conn: Session, past: Past, champion: Learnt, champion_us: int, now: datetime) -> tuple[Made, bytes, str]:
+    """A challenger and its trial, the champion packed, and why the challenger is refused."""
+    lead = Batch.concat(list(pasts.read(conn, past, past.lead)))
+    rows = list(pasts.read(conn, past, past.spread))
+    means = pasts.means(conn, past) if pasts.thinned(past) else iter([*rows, lead])
+    challenger = learn(past.streams, rows, lead, means, past.width_us)
+    readings = sum(len(batch) for batch in rows) + len(lead)
+    on = pasts.stage(conn, past, now)
+    ours, after = tried(on, challenger, int(lead.time_us.max(initial=0)), goes_on=True)
+    theirs, _ = tried(on, champion, champion_us, goes_on=False)
+    days = spans.length_us([*past.training, *past.holdout]) / 86_400e6
+    broader = days >= _AS_BROAD * models.champion_days(conn, past.streams[0].machine)
+    made = Made(
+        learnt_from=instant(past.from_us),
+        learnt_until=instant(past.until_us),
+        learnt_days=days,
+        readings=readings + len(on.holdout),
+        code=code_hash(),
+        settings=settings_hash(on),
+        arrays=models.pack(after),
+        trial={"challenger": trial_to_json(ours), "champion": trial_to_json(theirs)},
+    )
+    return made, models.pack(champion), why_not(theirs, ours, broader=broader)
+
+
+def take_back(conn: Session) -> int:
+    """Roll back the champions that break their promise; returns how many."""
+    ended = 0
+    for promise in models.promises(conn, WATCHED):
+        per_day = promised_per_day(promise.trial)
+        if not breaks_promise(promise.in_vain, promise.days, per_day):
+            continue
+        said = f"its trial promised {per_day * 30.4:.1f} a month"
+        reason = f"{promise.in_vain} false alarms in {promise.days:.1f} days: {said}"
+        try:
+            with conn.transaction():
+                models.roll_back(conn, promise.id, reason, "bellwether")
+        except Conflict:
+            continue
+        log.warning("a model was taken back", extra={"model": str(promise.id), "reason": reason})
+        ended += 1
+    return ended
+
+
+@cache
+def code_hash() -> str:
+    """Of the source that makes a model and reads it."""
+    sources = sorted(
+        (f"{package}/{path.name}", path.read_bytes())
+        for package in ("detectors", "alarms")
+        for path in files(package).iterdir()
+        if path.name.endswith(".py")
+    )
+    return models.hash_of(*(part for name, source in sources for part in (name.encode(), source)))
+
+
+def settings_hash(stage: Stage) -> str:
+    """Of the rules by which a trial was decided."""
+    rules = sorted((rule_to_json(rule) for rule in stage.rules), key=lambda rule: str(rule["id"]))
+    return models.hash_of(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS))
