@@ -32,6 +32,7 @@ from api import (
     rules,
     sessions,
     tickets,
+    training,
     users,
     waveforms,
 )
@@ -52,7 +53,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms),
     *(alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, quality, lessons, assessment, machines, events),
+    *(retention, presence, quality, lessons, assessment, machines, training, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from types import FrameType
 
+from bellwether.logs import log_to_stderr
 from bellwether.settings import Settings
 
 # A token that `notify` shows to the API: long enough for one request and a slow clock, too short to be worth stealing.
@@ -71,12 +72,13 @@ def run_ingest(settings: Settings) -> None:
 
 
 def run_notify(settings: Settings) -> None:
-    """From the outbox to the tickets API; storage care; assessment; verdicts on vibration."""
+    """From the outbox to the tickets API; storage care; assessment; verdicts on vibration; training."""
     from api.tokens import issue
     from notify.assessment import Assessment
     from notify.destinations import TicketsApi
     from notify.loop import Notify
     from notify.storage import StorageCare
+    from notify.training import Training
     from notify.vibration import Vibration
 
     secret = settings.need_secret()
@@ -88,13 +90,16 @@ def run_notify(settings: Settings) -> None:
     care = StorageCare(settings.need_database_url())
     assessment = Assessment(settings.need_database_url(), settings.failure_modes())
     vibration = Vibration(settings.need_database_url())
+    training = Training(settings.need_database_url(), settings.retrain_days, log_to_stderr)
     threads = [
         threading.Thread(target=care.run, name="storage"),
         threading.Thread(target=vibration.run, name="vibration"),
         threading.Thread(target=assessment.run, name="assessment"),
+        threading.Thread(target=training.run, name="training"),
     ]
 
     def stop() -> None:
+        training.stop()
         vibration.stop()
         assessment.stop()
         care.stop()
@@ -106,6 +111,7 @@ def run_notify(settings: Settings) -> None:
     try:
         notify.run()
     finally:
+        training.stop()
         vibration.stop()
         assessment.stop()
         care.stop()

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """How old a chunk of readings is when `migrate` lets it be compressed, where the licence allows."""
     fault_library: Path | None = None
     """Failure modes of one's own, see `docs/diagnosis.md`."""
+    retrain_days: float = Field(default=7.0, ge=0.0, le=366.0)
+    """How often what the detectors have learnt of each machine is learnt anew and tried; 0: only when asked."""
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None

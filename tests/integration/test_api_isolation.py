@@ -23,6 +23,7 @@ from tickets.roles import DESK, FIELD, PEOPLE, STAFF, Role
 ANYONE = frozenset(Role)
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 MANAGERS = frozenset({Role.MANAGER, Role.ADMINISTRATOR})
+TRAINERS = frozenset({Role.ENGINEER, Role.ADMINISTRATOR})
 OPEN: frozenset[Role] = frozenset()  # without an account
 
 # Reviewed by a person: a route that is not here fails, one whose roles differ fails.
@@ -92,6 +93,10 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/rejects/{reject_id}": STAFF,
     "POST /api/v1/rejects/replay": FIELD,
     "GET /api/v1/ledger": ANYONE,
+    "GET /api/v1/models": ANYONE,
+    "GET /api/v1/models/{model_id}": ANYONE,
+    "POST /api/v1/models": TRAINERS,
+    "POST /api/v1/models/{model_id}/rollback": TRAINERS,
     "GET /api/v1/retention": STAFF,
     "PUT /api/v1/retention": ADMINISTRATOR,
     "GET /api/v1/events": ANYONE,
@@ -119,6 +124,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/{ticket_id}/assign": {"assignee": "jo"},
     "PUT /api/v1/rules/{rule_id}": {"rule": RULE, "version": 7},
+    "POST /api/v1/models": {"device": "pump-none"},
+    "POST /api/v1/models/{model_id}/rollback": {"reason": "why"},
     "PUT /api/v1/retention": {"keep_days": {"raw": 365}},
 }
 ROUTES = sorted(
@@ -170,6 +177,12 @@ def demo(api: RunningApi) -> dict[str, str]:
             " VALUES (%s, 'demo', now(), 'too few readings', 1.0, '[]')",
             [ticket["id"]],
         )
+        model = conn.execute(
+            "INSERT INTO models (tenant, device_id, device, version, state, asked_by)"
+            " SELECT tenant, id, device, 1, 'refused', 'jo' FROM devices WHERE tenant = 'demo' AND device = %s"
+            " RETURNING id",
+            [device],
+        ).fetchall()[0][0]
         waveform = Waveform("demo", device, "x", 1, 0, 100.0, None, "g", 1.0, 0.0, np.arange(9, dtype="<i2"))
         with conn.transaction():
             waveforms.append(conn, [waveform], arrived_us=2)
@@ -177,6 +190,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "device": device,
         "waveform_id": str(waveforms.id_of(waveform)),
         "alarm_id": str(alarm),
+        "model_id": str(model),
         "ticket_id": ticket["id"],
         "key_id": key["id"],
         "credential_id": str(credential),
@@ -193,7 +207,17 @@ def test_every_route_is_in_the_matrix() -> None:
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if WHO_MAY.get(route)])
 def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route: str) -> None:
-    names = ("device", "alarm_id", "ticket_id", "key_id", "user_id", "rule_id", "waveform_id", "credential_id")
+    names = (
+        "device",
+        "alarm_id",
+        "ticket_id",
+        "key_id",
+        "user_id",
+        "rule_id",
+        "waveform_id",
+        "credential_id",
+        "model_id",
+    )
     ids = {name: str(uuid4()) for name in names} | {"reject_id": str(2**62)}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
@@ -215,7 +239,8 @@ def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, s
 
 
 @pytest.mark.parametrize(
-    "path", ["devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials"]
+    "path",
+    ["devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials", "models"],
 )
 def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, str], path: str) -> None:
     def items(tenant: str, **params: str) -> list[JSON]:
@@ -224,7 +249,7 @@ def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, s
 
     assert items("demo")
     assert items("other") == []
-    if path in {"streams", "alarms", "tickets", "ledger", "rejects", "credentials"}:
+    if path in {"streams", "alarms", "tickets", "ledger", "rejects", "credentials", "models"}:
         assert items("other", device=demo["device"]) == []
 
 
