@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from alarms.events import Severity
 from api.auth import Caller, Person
+from api.machine_form import built_of
 from api.model_section import model_values
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from store import alarms as alarm_store
@@ -70,6 +71,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         "quality": quality.of_machine(conn, device),
         "diagnosis": assessment.diagnosis_of_machine(conn, device),
         **model_values(conn, caller, device),
+        "built": built_of(conn, caller, device),
         "path": f"/machines/{quote(device)}",
     }
 

@@ -152,7 +152,7 @@ def get_machine(caller: Anyone, device: DevicePath) -> MachineFacts:
 def set_machine(caller: Staff, device: DevicePath, facts: MachineFacts) -> MachineFacts:
     """All of it anew; what is left out is not known any more."""
     with caller.transaction() as conn:
-        devices.set_machine(conn, device, facts.model_dump(exclude_none=True))
+        devices.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
     return facts
 
 

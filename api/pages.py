@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from api import alarms_page, fleet_page, intake_page, machine_page, model_section, tickets_page
+from api import alarms_page, fleet_page, intake_page, machine_form, machine_page, model_section, tickets_page
 from api.auth import (
     COOKIE,
     begin_session,
@@ -62,7 +62,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def serve_pages(app: FastAPI) -> None:
     """Give an app its pages. Comes after every other route: an address that nobody knows gets a page too."""
     app.include_router(router)
-    for page in (fleet_page, machine_page, model_section, alarms_page, tickets_page, intake_page):
+    for page in (fleet_page, machine_page, machine_form, model_section, alarms_page, tickets_page, intake_page):
         app.include_router(page.router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.router.routes.append(Elsewhere("/{path:path}", _nothing_here, methods=["GET", "HEAD"], include_in_schema=False))

@@ -64,6 +64,14 @@ class Doorkeeping:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """Who said something of a machine, and when."""
+
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """A credential without its secret; `device` is None for a gateway of the whole tenant. `at` is when this was so."""
 
@@ -368,7 +376,14 @@ def machine(conn: Transaction, device: str) -> dict[str, Any]:
     return facts
 
 
-def set_machine(conn: Transaction, device: str, facts: Mapping[str, Any]) -> None:
-    """Keep what is known of the machine under a device, instead of what was. NotFound where there is no device."""
-    if conn.execute(_SQL["set_machine"], {"device": device, "facts": Jsonb(dict(facts))}).fetchone() is None:
+def said_of_machine(conn: Transaction, device: str) -> Said | None:
+    """Who last said what the machine under a device is; None where nobody has, as far as that is known."""
+    with conn.cursor(row_factory=class_row(Said)) as cursor:
+        return cursor.execute(_SQL["said_of_machine"], {"device": device}).fetchone()
+
+
+def set_machine(conn: Transaction, device: str, facts: Mapping[str, Any], who: str) -> None:
+    """Keep what is known of the machine under a device, instead of what was, and who said it. NotFound: no device."""
+    said = {"device": device, "facts": Jsonb(dict(facts)), "who": who}
+    if conn.execute(_SQL["set_machine"], said).fetchone() is None:
         raise NotFound(f"there is no device {device}")

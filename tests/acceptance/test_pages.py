@@ -548,6 +548,45 @@ def test_a_machine_says_which_of_its_sensors_can_be_trusted(visitor: Visitor, si
         assert sorted(grades) == ["C"] * (len(grades) - 1) + ["D"]
 
 
+def test_an_engineer_says_what_a_machine_is_built_of(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in("ben@demo.example")
+        page = visit.go("/machines/pump-104")
+        panel = page.get_by_role("region", name="What it is built of")
+        expect(panel).to_contain_text("Nobody has said yet")
+        panel.get_by_text("Say what it is").click()
+        panel.get_by_label("Bearing", exact=True).fill("SKF 6295")
+        panel.get_by_label("Shaft speed").fill("fast")
+        panel.get_by_label("Machine group").select_option("2")
+        panel.get_by_role("button", name="Keep").click()
+        expect(panel.get_by_role("alert")).to_contain_text("Not kept: ")
+        expect(panel.get_by_label("Shaft speed")).to_have_value("fast")
+        expect(panel.get_by_label("Shaft speed")).to_have_attribute("aria-invalid", "true")
+        expect(panel.locator("#b-rpm-help")).to_contain_text("valid number")
+        assert site.rows("SELECT machine FROM devices WHERE device = 'pump-104'") == [({},)]
+        panel.get_by_label("Shaft speed").fill("1484,5")
+        panel.get_by_role("button", name="Keep").click()
+        expect(panel.locator("#b-bearing-help")).to_contain_text("6295")
+        panel.get_by_label("Bearing", exact=True).fill("SKF 6205")
+        panel.get_by_role("button", name="Keep").click()
+        expect(panel).to_contain_text("said by Ben Lindqvist")
+        expect(panel.locator("dl")).to_contain_text("1484.5 rpm")
+        expect(panel.locator("dl")).to_contain_text("2: 15 to 300 kW")
+        facts = {"bearing": "SKF 6205", "group": 2, "rpm": 1484.5}
+        assert site.rows("SELECT machine FROM devices WHERE device = 'pump-104'") == [(facts,)]
+    with visitor() as visit:
+        visit.sign_in("owner@demo.example")
+        panel = visit.go("/machines/pump-104").get_by_role("region", name="What it is built of")
+        expect(panel).to_contain_text("SKF 6205")
+        expect(panel.get_by_text("Change")).to_have_count(0)
+        status = visit.page.evaluate(
+            """() => fetch("/machines/pump-104/facts", { method: "POST", headers: { "HX-Request": "true" },
+                body: new URLSearchParams({ rpm: "1" }) }).then((answer) => answer.status)"""
+        )
+        assert status == 403
+        visit.complaints.clear()  # Chromium notes the 403 that was asked for
+
+
 def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
     with visitor() as visit:
         visit.sign_in("ben@demo.example")

@@ -107,7 +107,10 @@ def test_a_fault_is_named_and_its_lines_are_marked(visitor: Visitor, site: Site,
     ]
     with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
         waveforms.append(conn, blocks, now_us)
-        devices.set_machine(conn, vibrating, {"bearing": "SKF 6205", "group": 2, "support": "rigid"})
+    with site.database.owner() as conn, conn.transaction():
+        devices.set_machine(
+            conn, vibrating, {"bearing": "SKF 6205", "group": 2, "support": "rigid"}, "ben@demo.example"
+        )
     with connect(site.database.url("notify"), "notify") as conn:
         conn.autocommit = True
         Vibration(site.database.url("notify")).judge(conn, site.now)

@@ -14,6 +14,7 @@ from store import waveforms
 from store.connection import connect
 from telemetry import microseconds
 from telemetry.waveform import Waveform
+from tickets.roles import Role
 
 BEGAN_US = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)
@@ -84,6 +85,23 @@ def test_what_is_no_vibration_has_no_fault(api: RunningApi) -> None:
 def test_a_machine_that_cannot_be_is_refused(api: RunningApi, facts: JSON) -> None:
     device = api.plant.device()
     refused(api.client().put(f"/api/v1/devices/{device}/machine", json=facts), 422)
+
+
+def test_who_said_what_stays(api: RunningApi) -> None:
+    device = api.plant.device()
+    for facts in ({"rpm": 1480.0}, {"rpm": 990.0, "blades": 5}):
+        ok(api.client(Role.ENGINEER).put(f"/api/v1/devices/{device}/machine", json=facts))
+    refused(api.client(Role.OWNER).put(f"/api/v1/devices/{device}/machine", json={}), 403)
+    with api.database.owner() as conn:
+        said = conn.execute(
+            "SELECT s.tenant, s.who, s.facts FROM machine_said s JOIN devices d ON d.id = s.device_id"
+            " WHERE d.device = %s ORDER BY s.id",
+            [device],
+        ).fetchall()
+    assert said == [
+        ("demo", "a-engineer", {"rpm": 1480.0}),
+        ("demo", "a-engineer", {"rpm": 990.0, "blades": 5}),
+    ]
 
 
 def test_nobody_elses_machine(api: RunningApi) -> None:
