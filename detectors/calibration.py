@@ -221,7 +221,7 @@ def _note_peaks(peaks: PeakColumns, row: Rows, score: Floats, spell: npt.NDArray
 @compiled
 def _close_spell(peaks: PeakColumns, row: int) -> bool:
     """The spell before the one that is over may have been a peak: it is kept if it is among the highest."""
-    before, middle = peaks.tops[row]
+    before, middle = peaks.tops[row, 0], peaks.tops[row, 1]
     top = peaks.spell_top[row]
     peaks.tops[row, 0], peaks.tops[row, 1] = middle, top
     lower_before = before <= middle or (np.isnan(before) and middle >= 0.0)

@@ -5,14 +5,14 @@ A row is over when every point that reports in each row has reported, or when a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm
+from detectors.compiled import compiled
 from detectors.memory import Memory, Rows
-from detectors.rounds import lengths, rounds
 from telemetry import Batch
 
 # A channel that has said nothing for so many of its own intervals is left out until it speaks again.
@@ -30,11 +30,51 @@ _FAR = np.iinfo(np.int64).max
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Taken = tuple[Rows, Times, Floats, Rows, Times]
-"""Rows that are over: the machine's place in the memory, time, score, the slot of the channel that leads, and the time
-of the reading that showed them to be over."""
-TakeOpen = Callable[[Rows, Times], Taken]
-"""Closes the open row of these machines, which these times have shown to be over."""
+
+
+class Over(NamedTuple):
+    """Rows that are over, of each machine in order of time: R of them, of machines with C points.
+
+    Attributes
+    ----------
+    machine : intp (R,)
+        The memory's row.
+    time_us, known_us : int64 (R,)
+        Of the last reading in it, and of the reading that showed it to be over.
+    value : float64 (R, C)
+        NaN where nothing came.
+    alive : bool (R, C)
+        Whether the channel has a say.
+    """
+
+    machine: Rows
+    time_us: Times
+    known_us: Times
+    value: Floats
+    alive: Mask
+
+
+class Grid(NamedTuple):
+    """The columns that the rows of a machine rest on."""
+
+    width_us: Times
+    interval_us: Times
+    ready_us: Times
+    taken: Times
+    open: Times
+    open_us: Times
+    open_value: Floats
+    seen_us: Times
+
+
+class _Begun(NamedTuple):
+    """Rows that have readings in a batch, in order of machine and number; the last of a machine may not be over."""
+
+    machine: Rows
+    number: Times
+    value: Floats
+    oldest_us: Times
+    newest_us: Times
 
 
 def columns(points: int) -> dict[str, npt.ArrayLike]:
@@ -91,10 +131,22 @@ def lay_out(memory: Memory, batch: Batch, starts: Rows, counts: Rows, machine: R
             memory["width_us"][row] = max(_SHORTEST_ROW_US, middle_us)
 
 
-def rows_over(
-    memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: Rows, take_open: TakeOpen
-) -> list[Taken]:
-    """Lay readings out in rows and take those that are complete or over."""
+def rows_over(memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: Rows) -> Over:
+    """Lay readings out in rows, and give those that are complete or over."""
+    begun = _begun(memory, batch, counts, machine, slot)
+    points, most = memory["heard_us"].shape[1], 2 * len(begun.machine)
+    over = Over(
+        np.empty(most, np.intp),
+        np.empty(most, np.int64),
+        np.empty(most, np.int64),
+        np.empty((most, points)),
+        np.empty((most, points), bool),
+    )
+    count = _take_rows(memory.columns(Grid), begun, over)
+    return Over._make(column[:count] for column in over)
+
+
+def _begun(memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: Rows) -> _Begun:
     each, each_slot = np.repeat(machine, counts), np.repeat(slot, counts)
     origin_us, width_us = memory["origin_us"][each], memory["width_us"][each]
     item = np.flatnonzero((width_us > 0) & (batch.time_us > origin_us))
@@ -106,8 +158,6 @@ def rows_over(
     same_stream = (each[1:] == each[:-1]) & (each_slot[1:] == each_slot[:-1])
     repeated[1:] = same_stream & (number[1:] == number[:-1])
     use = np.flatnonzero(~repeated & (number > memory["taken"][each]))
-    if not len(use):
-        return []
     item, each, each_slot, time_us, number = item[use], each[use], each_slot[use], time_us[use], number[use]
     order = np.lexsort((number, each))
     opens = np.ones(len(order), bool)
@@ -121,57 +171,59 @@ def rows_over(
     newest_us, oldest_us = np.zeros(len(at), np.int64), np.full(len(at), _FAR)
     np.maximum.at(newest_us, group, time_us)
     np.minimum.at(oldest_us, group, time_us)
-    return _take_rows(memory, each[at], number[at], value, (oldest_us, newest_us), take_open)
+    return _Begun(each[at], number[at], value, oldest_us, newest_us)
 
 
-def _take_rows(
-    memory: Memory,
-    machine: Rows,
-    number: Times,
-    value: Floats,
-    within_us: tuple[Times, Times],
-    take_open: TakeOpen,
-) -> list[Taken]:
-    """Rows in order of machine and number, the last of each machine perhaps not over yet."""
-    starts = np.flatnonzero(np.concatenate(([True], machine[1:] != machine[:-1])))
-    counts = lengths(starts, len(machine))
-    oldest_us, newest_us = within_us
-    followed = np.ones(len(machine), bool)
-    followed[starts + counts - 1] = False
-    took: list[Taken] = []
-    for segment, at in rounds(counts):
-        row = machine[starts[segment]]
+@compiled
+def _take_rows(grid: Grid, begun: _Begun, over: Over) -> int:
+    """Write the rows that are over, and say how many they are."""
+    count = 0
+    for at in range(len(begun.machine)):
+        row, number = begun.machine[at], begun.number[at]
         # An open row of an earlier batch is either this one, or over.
-        over = (memory["open"][row] >= 0) & (memory["open"][row] < number[at])
-        if over.any():
-            took.append(take_open(row[over], oldest_us[at[over]]))
-        opened = memory["open"][row] == number[at]
-        ours = np.where(np.isnan(memory["open_value"][row]), value[at], memory["open_value"][row])
-        now = np.where(opened[:, None], ours, value[at])
-        memory["open"][row], memory["open_value"][row] = number[at], now
-        memory["open_us"][row] = np.maximum(newest_us[at], np.where(opened, memory["open_us"][row], -1))
-        complete = _complete(memory, row)
-        take = followed[at] | complete
-        if take.any():
-            known_us = np.where(complete, memory["open_us"][row], oldest_us[np.minimum(at + 1, len(machine) - 1)])
-            took.append(take_open(row[take], known_us[take]))
-    return took
+        if 0 <= grid.open[row] < number:
+            count = _close(grid, row, begun.oldest_us[at], over, count)
+        opened = grid.open[row] == number
+        for slot in range(begun.value.shape[1]):
+            if not opened or np.isnan(grid.open_value[row, slot]):
+                grid.open_value[row, slot] = begun.value[at, slot]
+        grid.open_us[row] = max(begun.newest_us[at], grid.open_us[row]) if opened else begun.newest_us[at]
+        grid.open[row] = number
+        if _complete(grid, row):
+            count = _close(grid, row, grid.open_us[row], over, count)
+        elif at + 1 < len(begun.machine) and begun.machine[at + 1] == row:
+            count = _close(grid, row, begun.oldest_us[at + 1], over, count)
+    return count
 
 
-def alive_channels(memory: Memory, row: Rows) -> Mask:
-    interval_us = memory["interval_us"][row]
-    reach_us = _LOST_INTERVALS * np.maximum(interval_us, memory["width_us"][row, None])
-    open_us = memory["open_us"][row, None]
-    seen_us = memory["seen_us"][row]
-    heard = (memory["ready_us"][row] <= open_us) & (seen_us >= 0) & (open_us - seen_us <= reach_us)
-    alive: Mask = heard & (interval_us <= _SLOWEST_ROWS * memory["width_us"][row, None])
-    return alive
+@compiled
+def _close(grid: Grid, row: int, known_us: int, over: Over, count: int) -> int:
+    """Close the open row of a machine."""
+    for slot in range(over.value.shape[1]):
+        if not np.isnan(grid.open_value[row, slot]):
+            grid.seen_us[row, slot] = grid.open_us[row]
+        over.value[count, slot] = grid.open_value[row, slot]
+        over.alive[count, slot] = _alive(grid, row, slot)
+    over.machine[count], over.time_us[count], over.known_us[count] = row, grid.open_us[row], known_us
+    grid.taken[row], grid.open[row] = grid.open[row], -1
+    return count + 1
 
 
-def _complete(memory: Memory, row: Rows) -> Mask:
+@compiled
+def _alive(grid: Grid, row: int, slot: int) -> bool:
+    interval_us, seen_us = grid.interval_us[row, slot], grid.seen_us[row, slot]
+    if grid.ready_us[row, slot] > grid.open_us[row] or seen_us < 0 or interval_us > _SLOWEST_ROWS * grid.width_us[row]:
+        return False
+    return bool(grid.open_us[row] - seen_us <= _LOST_INTERVALS * max(interval_us, grid.width_us[row]))
+
+
+@compiled
+def _complete(grid: Grid, row: int) -> bool:
     """Whether every channel that reports in each row has reported in the open one."""
-    interval_us = memory["interval_us"][row]
-    expected = alive_channels(memory, row) & (interval_us * 2 <= memory["width_us"][row, None] * 3)
-    came = ~np.isnan(memory["open_value"][row])
-    complete: Mask = expected.any(axis=1) & (came | ~expected).all(axis=1)
-    return complete
+    expected = 0
+    for slot in range(grid.seen_us.shape[1]):
+        if grid.interval_us[row, slot] * 2 <= grid.width_us[row] * 3 and _alive(grid, row, slot):
+            if np.isnan(grid.open_value[row, slot]):
+                return False
+            expected += 1
+    return expected > 0

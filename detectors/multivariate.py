@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import machine_normal, machine_rows
-from detectors.machine_rows import Floats, Mask, Taken, Times
+from detectors.machine_rows import Floats, Mask, Over, Times
+from detectors.machine_steps import Ask, Columns, Settings, take
 from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
@@ -24,28 +25,9 @@ from telemetry import Batch, Stream
 _FEWEST_POINTS = 2
 # The newest so many rows are learnt from, at most: more add nothing but memory.
 _MOST_ROWS = 20_000
-# The model is fitted anew when it has seen so many times more rows.
-_REFIT = 1.25
-# After learning a row counts for half at most, and for less from half the limit on: what drifts in health is followed,
-# a weak fault is learnt slowly if at all.
-_AFTERWARDS = 0.5
-# A departure ends below this score, so that it does not start and stop around the limit; until then it scores 1.
-_RETURNED = 0.8
-# What follows is for machines that drift in health, whose baseline follows. During a departure the channels farther
-# than this from it, in their normal spread, are held; others follow.
-_OWN_PART = 4.0
-# A departure of less than so many limits that lasts so many rows, three memories of the baseline, is followed as drift.
-_WEAK, _HELD_ROWS = 3.0, 450
-# A departure that falls below this part of its own mean over so many rows has ended by a step back, though seldom to
-# quite where it began. The channels that made it get a new baseline within some rows, and as long there is no opinion:
-# after a short departure as long as that was. Too short, and the way back is a departure; too long, and the next fault
-# begins unseen.
-_STEP_BACK, _HEIGHT_ROWS = 0.4, 60.0
-_SETTLE_ROWS, _SETTLE_PACE = 60, 0.1
-_ACCEPT_ROWS = 500.0
-_LAYOUT = "multivariate 2"
-# Differences are counted in a first difference, which may be next to nothing.
-_FARTHEST = 1e30
+_LAYOUT = "multivariate 3"
+Taken = tuple[Rows, Times, Floats, Rows, Times]
+"""Rows that are over: the machine, time, score, the stream that leads, and the time of the reading that showed it."""
 _NOTHING: Taken = (
     np.empty(0, np.intp),
     np.empty(0, np.int64),
@@ -86,12 +68,14 @@ class Multivariate:
         memory_rows: int = 4000,
         accept_s: float = 259_200.0,
     ) -> None:
-        self._learn_rows = max(learn_rows, machine_normal.FEWEST_ROWS)
-        self._learn_us = learn_s * 1e6
-        self._learn_until_us = learn_until_us
+        self._settings = Settings(
+            learn_rows=max(learn_rows, machine_normal.FEWEST_ROWS),
+            learn_us=learn_s * 1e6,
+            learn_until_us=-1 if learn_until_us is None else learn_until_us,
+            memory_rows=float(max(memory_rows, learn_rows)),
+            accept_us=accept_s * 1e6,
+        )
         self._share = false_alarm_rate
-        self._memory_rows = max(memory_rows, learn_rows)
-        self._accept_us = accept_s * 1e6
         self._streams: dict[int, Stream] = {}
         self._of_machine: dict[int, list[int]] = {}
         self._size_of: dict[int, int] = {}
@@ -201,7 +185,7 @@ class Multivariate:
 
     @property
     def _most_rows(self) -> int:
-        return min(self._learn_rows, _MOST_ROWS)
+        return min(self._settings.learn_rows, _MOST_ROWS)
 
     def _score_size(self, memory: Memory, batch: Batch, place: Rows) -> Taken:
         """Machines of one number of points."""
@@ -210,76 +194,46 @@ class Multivariate:
         machine, slot = memory.rows(self._place["machine"][place]), self._place["slot"][place]
         machine_rows.hear(memory, batch, starts, counts, machine, slot)
         machine_rows.lay_out(memory, batch, starts, counts, machine)
-        took = machine_rows.rows_over(
-            memory, batch, counts, machine, slot, lambda *over: self._take_open(memory, *over)
-        )
-        return self._finish(memory, took)
+        return self._take(memory, machine_rows.rows_over(memory, batch, counts, machine, slot))
 
-    def _finish(self, memory: Memory, took: list[Taken]) -> Taken:
-        """Rows by machine, with the machine's number and the stream that leads in place of their places in memory."""
-        if not took:
-            return _NOTHING
-        row, time_us, score, lead, known_us = (np.concatenate(column) for column in zip(*took, strict=True))
-        order = np.argsort(row, kind="stable")
-        row, time_us, score, lead, known_us = (column[order] for column in (row, time_us, score, lead, known_us))
-        starts = np.flatnonzero(np.concatenate(([True], row[1:] != row[:-1])))
-        memory["since_us"][row[starts]] = departed_since(memory["since_us"][row[starts]], time_us, score, starts)
-        return memory.subjects[row], time_us, score, memory["streams"][row, lead], known_us
-
-    def _take_open(self, memory: Memory, row: Rows, known_us: Times) -> Taken:
-        """Close the open row of these machines: learn from it, and score it."""
-        time_us = memory["open_us"][row].copy()
-        value = self._close(memory, row, time_us)
-        alive = machine_rows.alive_channels(memory, row)
-        learning = self._learning(memory, row, time_us)
-        for case in np.flatnonzero(~learning & ~memory["learnt"][row]):
-            self._learn(memory, int(row[case]), alive[case])
-        learnt = memory["learnt"][row]
-        for case in np.flatnonzero(~learnt & memory["moved"][row]):
-            self._keep(memory, int(row[case]), value[case])
-        score, lead = np.full(len(row), np.nan), np.zeros(len(row), np.intp)
-        if learnt.any():
-            score[learnt], lead[learnt] = self._judge(
-                memory, row[learnt], value[learnt], alive[learnt], time_us[learnt]
+    def _take(self, memory: Memory, over: Over) -> Taken:
+        """Learn from rows that are over, and score them."""
+        columns, total = memory.columns(Columns), len(over.machine)
+        kept, score, lead = np.zeros(total, bool), np.empty(total), np.empty(total, np.intp)
+        done, at, ask = 0, 0, int(Ask.NOTHING)
+        while at < total:
+            at, ask = take(
+                columns, self._settings, over.machine, over.time_us, over.value, over.alive, at, ask, kept, score, lead
             )
-        return row, time_us, score, lead, known_us
+            if ask == Ask.LEARN:
+                self._keep(memory, over, kept, done, at)
+                done = at
+                self._learn(memory, int(over.machine[at]), over.alive[at])
+            elif ask == Ask.FIT:
+                self._fit(memory, over.machine[at - 1 : at])
+        self._keep(memory, over, kept, done, total)
+        if not total:
+            return _NOTHING
+        starts = np.flatnonzero(np.concatenate(([True], over.machine[1:] != over.machine[:-1])))
+        row = over.machine[starts]
+        memory["since_us"][row] = departed_since(memory["since_us"][row], over.time_us, score, starts)
+        return (
+            memory.subjects[over.machine],
+            over.time_us,
+            score,
+            memory["streams"][over.machine, lead],
+            over.known_us,
+        )
 
-    def _close(self, memory: Memory, row: Rows, time_us: Times) -> Floats:
-        """Each channel's last value at the end of the open row, as a multiple of its first difference."""
-        value = memory["open_value"][row]
-        came = ~np.isnan(value)
-        memory["seen_us"][row] = np.where(came, time_us[:, None], memory["seen_us"][row])
-        memory["taken"][row], memory["open"][row] = memory["open"][row], -1
-        memory["row_us"][row] = time_us
-        first = np.where(np.isnan(memory["first"][row]), value, memory["first"][row])
-        memory["first"][row] = first
-        change = np.where(came, value - first, 0.0)
-        unit = np.where(memory["unit"][row] > 0, memory["unit"][row], np.abs(change))
-        memory["unit"][row] = unit
-        with np.errstate(over="ignore"):
-            scaled = np.clip(change / np.where(unit > 0, unit, 1.0), -_FARTHEST, _FARTHEST)
-        before = memory["value"][row]
-        memory["value"][row] = scaled = np.where(came, scaled, before)
-        # A machine that stands still tells nothing of how its points move together.
-        moved = (came & (scaled != before)).any(axis=1)
-        rows = memory["rows"][row] + moved
-        memory["rows"][row], memory["moved"][row] = rows, moved
-        memory["began_us"][row] = np.where(rows <= 1, time_us, memory["began_us"][row])
-        return scaled
-
-    def _learning(self, memory: Memory, row: Rows, time_us: Times) -> Mask:
-        rows = memory["rows"][row]
-        learning: Mask = (rows <= self._learn_rows) | (time_us - memory["began_us"][row] < self._learn_us)
-        if self._learn_until_us is None:
-            return learning
-        # A machine that stood still until then has a start of its own.
-        return np.where(memory["afresh"][row], learning, time_us <= self._learn_until_us)
-
-    def _keep(self, memory: Memory, row: int, value: Floats) -> None:
-        machine = int(memory.subjects[row])
-        if machine not in self._kept:
-            self._kept[machine] = _Kept(self._most_rows, len(value))
-        self._kept[machine].add(value)
+    def _keep(self, memory: Memory, over: Over, kept: Mask, begin: int, end: int) -> None:
+        """Keep rows of machines whose normal is to be learnt from them."""
+        at = begin + np.flatnonzero(kept[begin:end])
+        for row in np.unique(over.machine[at]):
+            machine = int(memory.subjects[row])
+            if machine not in self._kept:
+                self._kept[machine] = _Kept(self._most_rows, over.value.shape[1])
+            for value in over.value[at[over.machine[at] == row]]:
+                self._kept[machine].add(value)
 
     def _learn(self, memory: Memory, row: int, alive: Mask) -> None:
         """Turn the rows that were kept into the machine's normal, or begin anew where they tell none."""
@@ -297,91 +251,6 @@ class Multivariate:
         memory["covariance"][row], memory["reach"][row] = normal.covariance, normal.reach
         memory["n"][row] = memory["seen"][row] = len(kept)
         self._fit(memory, np.array([row]))
-
-    def _judge(self, memory: Memory, row: Rows, value: Floats, alive: Mask, time_us: Times) -> tuple[Floats, Rows]:
-        """Score a row, and the slot that leads; then follow and learn, as far as the machine is well."""
-        away = self._follow(memory, row, value, alive)
-        distance = self._distance(memory, row, np.where(alive, away, 0.0), alive)
-        score = np.minimum(distance / memory["reach"][row], _FARTHEST)
-        settling = memory["settle_rows"][row] > 0
-        was = memory["departed_us"][row] >= 0
-        departed = ~settling & (score >= np.where(was, _RETURNED, 1.0))
-        departed &= ~self._stepped_back(memory, row, score, departed)
-        self._turn(memory, row, time_us, was, departed)
-        self._keep_base(memory, row, away, alive, departed)
-        well = ~departed & (memory["settle_rows"][row] <= 0)
-        weight = _AFTERWARDS * np.clip(2.0 - 2.0 * score, 0.0, 1.0)
-        self._learn_on(memory, row[well], np.where(alive, away, 0.0)[well], weight[well])
-        score = np.where(departed, np.maximum(score, 1.0), score)
-        score[settling | (was & ~departed & (score >= _RETURNED))] = np.nan
-        return score, memory["share"][row].argmax(axis=1)
-
-    def _follow(self, memory: Memory, row: Rows, value: Floats, alive: Mask) -> Floats:
-        """Smooth the row and say how far it is from the baseline."""
-        fast, base = memory["fast"][row], memory["base"][row]
-        fast = np.where(alive, fast + (value - fast) / memory["smooth_rows"][row, None], fast)
-        memory["fast"][row] = fast
-        memory["n"][row] += 1
-        away: Floats = fast - base
-        return away
-
-    def _distance(self, memory: Memory, row: Rows, away: Floats, alive: Mask) -> Floats:
-        """Distance in the model's own measure and each channel's share of it."""
-        spread, inverse = memory["spread"][row], memory["inverse"][row]
-        modelled = spread > 0
-        z = np.clip(away / np.where(modelled, spread, np.inf), -1e6, 1e6)
-        for case in np.flatnonzero((modelled & ~alive).any(axis=1)):
-            z[case] = _expected(z[case], inverse[case], modelled[case] & ~alive[case])
-        parts = z * np.einsum("nij,nj->ni", inverse, z)
-        memory["share"][row] = np.maximum(parts, 0.0)
-        distance: Floats = np.sqrt(np.maximum(parts.sum(axis=1), 0.0))
-        return distance
-
-    def _stepped_back(self, memory: Memory, row: Rows, score: Floats, departed: Mask) -> Mask:
-        rows = np.where(departed, memory["departed_rows"][row] + 1, 0)
-        height = memory["height"][row]
-        height = np.where(departed, height + (score - height) / np.clip(rows, 1, _HEIGHT_ROWS), 0.0)
-        memory["height"][row] = height
-        stepped: Mask = departed & ~memory["steady"][row] & (score < _STEP_BACK * height)
-        return stepped
-
-    def _turn(self, memory: Memory, row: Rows, time_us: Times, was: Mask, departed: Mask) -> None:
-        """Begin, end or accept a departure."""
-        ended = was & ~departed
-        settle = np.where(memory["steady"][row], 0, np.minimum(memory["departed_rows"][row], _SETTLE_ROWS))
-        memory["settle_rows"][row] = np.where(ended, settle, np.maximum(memory["settle_rows"][row] - 1, 0))
-        began_us = np.where(was, memory["departed_us"][row], time_us)
-        memory["departed_us"][row] = np.where(departed, began_us, -1)
-        memory["departed_rows"][row] = np.where(departed, memory["departed_rows"][row] + 1, 0)
-        long_us = np.maximum(self._accept_us, _ACCEPT_ROWS * memory["width_us"][row])
-        at = row[departed & (time_us - began_us >= long_us)]
-        memory["base"][at] = memory["fast"][at]
-        memory["departed_us"][at], memory["departed_rows"][at] = -1, 0
-
-    def _keep_base(self, memory: Memory, row: Rows, away: Floats, alive: Mask, departed: Mask) -> None:
-        """Let the baseline follow, but hold it for the channels that make the departure."""
-        lasting = memory["steady"][row] | (memory["departed_rows"][row] < _HELD_ROWS) | (memory["height"][row] > _WEAK)
-        held = (departed & lasting)[:, None] & ~memory["slow"][row]
-        held &= np.abs(away) > _OWN_PART * memory["spread"][row]
-        settling = memory["settle_rows"][row] > 0
-        touched = np.where((departed | settling)[:, None], memory["touched"][row] | held, False)
-        memory["touched"][row] = touched
-        pace = 1.0 / np.minimum(memory["n"][row, None], memory["base_rows"][row])
-        pace = np.where(settling[:, None] & touched, _SETTLE_PACE, pace)
-        base = memory["base"][row]
-        memory["base"][row] = np.where(alive & ~held, base + (memory["fast"][row] - base) * pace, base)
-
-    def _learn_on(self, memory: Memory, row: Rows, away: Floats, weight: Floats) -> None:
-        """Covariance of the differences in health; the model anew when it is due."""
-        seen = memory["seen"][row] + weight
-        memory["seen"][row] = seen
-        pace = (weight / np.minimum(seen, self._memory_rows))[:, None, None]
-        covariance = memory["covariance"][row]
-        memory["covariance"][row] = covariance + (away[:, :, None] * away[:, None, :] - covariance) * pace
-        fitted = memory["fitted"][row]
-        due = seen >= np.minimum(_REFIT * fitted, fitted + (_REFIT - 1.0) * self._memory_rows)
-        if due.any():
-            self._fit(memory, row[due])
 
     def _fit(self, memory: Memory, row: Rows) -> None:
         memory["inverse"][row], memory["spread"][row] = machine_normal.correlation_of(memory["covariance"][row])
@@ -436,7 +305,6 @@ def _memory_of(points: int) -> Memory:
             "row_us": np.int64(-1),
             "began_us": np.int64(-1),
             "rows": np.int64(0),
-            "moved": np.bool_(False),
             "afresh": np.bool_(False),
             "learnt": np.bool_(False),
             "steady": np.bool_(False),
@@ -461,15 +329,6 @@ def _memory_of(points: int) -> Memory:
             "since_us": np.int64(-1),
         },
     )
-
-
-def _expected(z: Floats, inverse: Floats, missing: Mask) -> Floats:
-    """`z` with its missing channels where the others say they should be: they then add nothing to the distance."""
-    filled = z.copy()
-    filled[missing] = -np.linalg.solve(
-        inverse[np.ix_(missing, missing)], inverse[np.ix_(missing, ~missing)] @ z[~missing]
-    )
-    return filled
 
 
 def _in_order(parts: Sequence[Taken]) -> tuple[Scores, Rows, Times]:
