@@ -9,14 +9,18 @@ from detectors.scores import Evidence
 
 def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:  # noqa: PLR0911 - one line a detector
     """One line for one edge. A detector that is not known here gets the plain comparison."""
+    unit = unit if evidence.unit is None else evidence.unit
     observed = _quantity(evidence.observed, unit)
     match detector:
         case "silence":
             return f"nothing heard; {point} is overdue" if point else "nothing heard"
         case "site":
             return f"{point} lost: nothing heard from {evidence.observed:.0f} of {evidence.high:.0f} devices"
-        case "flatline" | "sensors":
-            return f"{point} {evidence.sign}: {observed}" if evidence.sign else f"{point} is stuck at {observed}"
+        case "flatline":
+            lasted, allowed = _duration(evidence.observed), _duration(evidence.high)
+            return f"{point} is stuck: the same value for {lasted}, where {allowed} would be normal"
+        case "sensors":
+            return f"{point} {evidence.sign}: {observed}"
         case "drift" | "novelty":
             how = "has drifted to" if detector == "drift" else "is as it never was in its last week:"
             return f"{point} {how} {observed}{_band(evidence, unit)}"
@@ -44,6 +48,13 @@ def _band(evidence: Evidence, unit: str) -> str:
 
 def _share(share: float) -> str:
     return f" ({share:.0%})" if math.isfinite(share) else ""
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "unknown"
+    size, name = next(((s, n) for s, n in ((86_400, "d"), (3_600, "h"), (60, "min")) if seconds >= 2 * s), (1, "s"))
+    return f"{seconds / size:.3g} {name}"
 
 
 def _quantity(value: float, unit: str) -> str:

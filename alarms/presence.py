@@ -208,6 +208,7 @@ class Presence:
             high=float(found.judged[number]),
             since_us=int(found.fell_us[number]),
             contributions={name: 1.0 / len(names) for name in names},
+            unit="devices",
         )
 
     def gone_with(self, subjects: Collection[int]) -> list[int]:

@@ -324,7 +324,7 @@ class Watch:
             tenant=stream.tenant,
             device=stream.device,
             point=point,
-            unit=unit,
+            unit=unit if evidence.unit is None else evidence.unit,
             fault=edge.condition.fault or rule.fault,
             severity=edge.severity,
             since_us=edge.condition.since_us,

@@ -113,6 +113,7 @@ class Flatline:
             high=float(self._allowed_us(longest_us, interval_us)) / 1e6,
             since_us=int(memory["since_us"][row]),
             contributions={point: 1.0},
+            unit="s",
         )
 
     def snapshot(self) -> Snapshot:

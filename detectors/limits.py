@@ -112,13 +112,17 @@ class Limits:
         bounds = [bound for bound in (low, high) if not np.isnan(bound)]
         nearest = min(bounds, key=lambda bound: abs(bound - value), default=float("nan"))
         inside = not (value < low or value > high)
+        since_us = int(memory["since_us"][row]) if memory["since_us"][row] >= 0 else int(memory["time_us"][row])
+        allowed, rate = limit.rate_per_min, float(memory["rate"][row])
+        if inside and allowed is not None and abs(rate) >= allowed:
+            return _too_fast(self._streams[subject], rate, allowed, since_us)
         return Evidence(
             point=self._streams[subject].point,
             observed=value,
             expected=value if inside else nearest,
             low=low,
             high=high,
-            since_us=int(memory["since_us"][row]) if memory["since_us"][row] >= 0 else int(memory["time_us"][row]),
+            since_us=since_us,
             contributions={self._streams[subject].point: 1.0},
         )
 
@@ -186,3 +190,9 @@ def _beyond(value: npt.NDArray[np.float64], side: npt.NDArray[np.float64]) -> np
     below = np.maximum(0.0, np.minimum(1.0 + above, np.nextafter(1.0, 0.0)))
     score: npt.NDArray[np.float64] = np.where(above >= 0, at_alarm + above, below)
     return score
+
+
+def _too_fast(stream: Stream, rate: float, allowed: float, since_us: int) -> Evidence:
+    """The evidence of a value within its limits that changes faster than it may."""
+    share = {stream.point: 1.0}
+    return Evidence(stream.point, rate, 0.0, -allowed, allowed, since_us, share, unit=f"{stream.unit}/min")

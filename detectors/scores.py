@@ -53,10 +53,11 @@ class Scores:
 class Evidence:
     """Why a detector says what it says of a subject now.
 
-    `point` leads: `observed` and `expected` are its values in its own unit, with the band `low` to `high` inside which
-    it would be normal (NaN where there is none). `contributions` are the shares of the score by point name: not
-    negative, they add up to 1. `since_us` is when the present departure began. `sign` says in words what it looks like,
-    to follow the point's name; "" where the numbers say it all.
+    `point` leads: `observed` and `expected` are its values, with the band `low` to `high` inside which it would be
+    normal (NaN where there is none), in its own unit or in `unit` where that is not None: how long it has been stuck is
+    in seconds. `contributions` are the shares of the score by point name: not negative, they add up to 1, so that times
+    the score they add up to it. `since_us` is when the present departure began. `sign` says in words what it looks
+    like, to follow the point's name; "" where the numbers say it all.
     """
 
     point: str
@@ -67,6 +68,7 @@ class Evidence:
     since_us: int
     contributions: Mapping[str, float]
     sign: str = ""
+    unit: str | None = None
 
 
 class Detector(Protocol):

@@ -179,6 +179,7 @@ class Silence:
             high=float(allowed_us) / 1e6,
             since_us=int(heard_us),
             contributions={self._points[point]: float(part) for point, part in zip(points, share, strict=True)},
+            unit="s",
         )
 
     def snapshot(self) -> Snapshot:

@@ -374,3 +374,35 @@ def test_evidence_shares_add_up_to_one(make: Callable[[], Detector]) -> None:
             assert all(share >= 0 for share in evidence.contributions.values())
             assert sum(evidence.contributions.values()) == pytest.approx(1.0)
     assert set(evidence.contributions) <= {stream.point for stream in streams}
+
+
+def thermometers(rows: int = 600) -> tuple[list[Stream], Batch]:
+    """Three of one machine, one of which is set to °F in the end: what `sensors` speaks of."""
+    streams = [Stream(10 + n, 1, "acme", "pump-1", f"bearing-{n}", "temperature", "degC") for n in range(POINTS)]
+    values = 60.0 + np.random.default_rng(3).normal(size=(POINTS, rows)) * 0.1
+    values[0, 3 * rows // 4 :] = values[0, 3 * rows // 4 :] * 1.8 + 32.0
+    times = np.tile(START_US + np.arange(rows) * SECOND_US, POINTS)
+    return streams, Batch.of(times, np.repeat([stream.id for stream in streams], rows), values.ravel())
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_whoever_is_called_is_told_what_was_measured_against_what(name: str) -> None:
+    """At a score of 1 and more: a value, its band with what was expected in it, since when, and whose share is most."""
+    streams, batch = thermometers() if name == "sensors" else (streams_of([1]), history(300, [1], seed=4))
+    detector = MAKERS[name]()
+    detector.watch(streams)
+    told = 0
+    # Each second, those without a reading too.
+    for at_us in range(START_US, int(batch.time_us.max()) + 1, SECOND_US):
+        scores = detector.score(rows_of(batch, at_us, at_us + SECOND_US), at_us)
+        for subject in scores.subject[scores.score >= 1.0].tolist():
+            evidence = detector.explain(subject)
+            assert np.isfinite((evidence.observed, evidence.expected)).all()
+            assert np.isfinite((evidence.low, evidence.high)).any()
+            assert not evidence.expected < evidence.low
+            assert not evidence.expected > evidence.high
+            assert START_US <= evidence.since_us <= at_us
+            assert sum(evidence.contributions.values()) == pytest.approx(1.0)
+            assert evidence.contributions[evidence.point] == max(evidence.contributions.values())
+            told += 1
+    assert told, "the readings have nothing to say to it"

@@ -34,7 +34,16 @@ def evidence(
         ),
         ("shift", evidence(expected=50.0), "bearing 71.23 °C, expected 50 °C"),
         ("shift", evidence(observed=NAN), "bearing unknown"),
-        ("flatline", evidence(), "bearing is stuck at 71.23 °C"),
+        (
+            "flatline",
+            replace(evidence(observed=1800.0, low=0.0, high=90.0), unit="s"),
+            "bearing is stuck: the same value for 30 min, where 90 s would be normal",
+        ),
+        (
+            "limits",
+            replace(evidence(observed=12.0, low=-5.0, high=5.0, expected=0.0), unit="degC/min"),
+            "bearing 12 °C/min, normal -5 to 5 °C/min",
+        ),
         (
             "sensors",
             replace(evidence(low=20.0, high=22.0), sign="reads °F instead of °C"),

@@ -29,6 +29,16 @@ def test_level_is_linear_between_and_beyond_the_limits(values: list[float]) -> N
     np.testing.assert_allclose(scored(FULL, values), [limit_score(FULL, value) for value in values], atol=1e-9)
 
 
+def test_evidence_of_a_change_that_is_too_fast_is_the_rate_in_its_own_unit() -> None:
+    detector = Limits(lambda stream: Limit(hi=100.0, rate_per_min=3.0))
+    detector.watch([STREAM])
+    times = START_US + np.arange(7) * 10_000_000
+    assert detector.score(Batch.of(times, np.ones(7, int), np.arange(7.0)), 0).score[-1] >= 1.0
+    evidence = detector.explain(1)
+    assert (evidence.observed, evidence.expected, evidence.low, evidence.high) == (pytest.approx(6.0), 0.0, -3.0, 3.0)
+    assert evidence.unit == "bar/min"
+
+
 @pytest.mark.parametrize(("value", "score"), [(8.0, 1.0), (10.0, 2.0), (12.0, 3.0), (2.0, 1.0), (1.0, 2.0), (5.0, 0.0)])
 def test_the_limits_themselves(value: float, score: float) -> None:
     assert scored(FULL, [value]) == [pytest.approx(score)]
