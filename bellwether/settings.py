@@ -7,14 +7,16 @@ has a default password.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from prognosis.faults import BadLibrary, FailureMode, library
 from store.errors import Misconfigured
 from telemetry import Broker, Trust
+
+if TYPE_CHECKING:
+    from prognosis.faults import FailureMode
 
 FILE = Path("bellwether.toml")
 # As long as the keys that tokens are signed with must be: shorter can be guessed from one token.
@@ -110,6 +112,8 @@ class Settings(BaseSettings):
 
     def failure_modes(self) -> tuple[FailureMode, ...]:
         """The fault library, with the plant's own modes in it."""
+        from prognosis.faults import BadLibrary, library  # noqa: PLC0415  # a second, for `notify` alone
+
         try:
             return library(self.fault_library)
         except BadLibrary as error:

@@ -12,7 +12,6 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -130,6 +129,8 @@ def smoothed(rows: Floats, memory: float) -> Floats:
     if first == len(rows):
         return means
     pace = 1.0 / memory
+    from scipy.signal import lfilter  # noqa: PLC0415  # a second, for whoever smooths
+
     later, _ = lfilter([pace], [1.0, pace - 1.0], rows[first:], axis=0, zi=(1.0 - pace) * means[-1:])
     return np.concatenate((means, later))
 
