@@ -217,7 +217,7 @@ def trend(indices: Sequence[float]) -> float:
     if not len(values):
         return float("nan")
     values = values[_recovered(values >= HEALTHY_INDEX) :]
-    return float(_falling(smoothed(values))[-1])
+    return float(falling(smoothed(values))[-1])
 
 
 def smoothed(values: Floats) -> Floats:
@@ -239,8 +239,8 @@ def _recovered(well: Flags) -> int:
     return found
 
 
-def _falling(values: Floats) -> Floats:
-    """The closest course that never rises, by pooling neighbours that do."""
+def falling(values: Floats) -> Floats:
+    """The closest course that never rises, by pooling neighbours that do. (N,) to (N,)."""
     level: list[float] = []
     weight: list[int] = []
     for value in values.tolist():
