@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from api.auth import Caller, Person, require
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
-from dashboard import clocks, figures, words
+from dashboard import clocks, words
 from store import assessment, episodes, overview
 from store import tickets as ticket_store
 from store.transactions import Transaction
@@ -24,6 +24,8 @@ from tickets.states import ENDED, MOVES, Need, Verdict, moves_from
 from tickets.states import State as TicketState
 
 LINES_PER_PAGE = 50
+# What a time says of a point, by the detector that measured it.
+_LASTING = {"flatline": "the same value for", "silence": "nothing heard for"}
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -185,18 +187,24 @@ def _evidence(t: ticket_store.Ticket, points: Sequence[overview.PointNow], now: 
     if leading not in units:
         return {"point": ""}
     observed, expected, low, high = (_finite(raw.get(name)) for name in ("observed", "expected", "low", "high"))
+    unit = str(raw.get("unit") or units[leading])
     contributions: Mapping[str, float] = raw.get("contributions") or {}
     shares = sorted(((share, name) for name, share in contributions.items()), reverse=True)
     until = t.closed_at or now
     lead_in = max((until - t.since) * 0.6, timedelta(minutes=30))
     return {
         "point": leading,
-        "unit": units[leading],
+        "unit": unit,
+        "point_unit": units[leading],
+        # Beside the readings stands only what is in their unit: how long a point was stuck is no temperature.
+        "drawn": {"low": low, "high": high, "expected": expected} if unit == units[leading] else {},
         "observed": observed,
         "expected": expected,
         "low": low,
         "high": high,
-        "departure": _departure(observed, expected, low, high, units[leading]),
+        "lasting": _LASTING.get(str(raw.get("detector")), ""),
+        "score": _finite(raw.get("score")),
+        "departure": _departure(observed, expected, low, high, unit),
         "contributions": [(name, share) for share, name in shares[:8]],
         "others": [
             {"point": name, "unit": units[name]}
@@ -213,12 +221,11 @@ def _departure(observed: float | None, expected: float | None, low: float | None
     if observed is None:
         return ""
     if high is not None and observed > high:
-        return f"{figures.number(observed - high)} {words.unit(unit)} above".strip()
+        return f"{words.quantity(observed - high, unit)} {'longer' if unit == 's' else 'above'}"
     if low is not None and observed < low:
-        return f"{figures.number(low - observed)} {words.unit(unit)} below".strip()
+        return f"{words.quantity(low - observed, unit)} below"
     if expected is not None and low is None and high is None:
-        side = "above" if observed > expected else "below"
-        return f"{figures.number(abs(observed - expected))} {words.unit(unit)} {side}".strip()
+        return f"{words.quantity(abs(observed - expected), unit)} {'above' if observed > expected else 'below'}"
     return ""
 
 

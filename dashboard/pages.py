@@ -56,6 +56,7 @@ class Pages:
             "plain": words.plain,
             "point": words.point,
             "unit": words.unit,
+            "quantity": words.quantity,
             "alarm_state": words.alarm_state,
             "machine_state": words.machine_state,
             "presence": words.presence,

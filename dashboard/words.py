@@ -6,6 +6,8 @@ page in its own name before anybody has thought of a better one.
 
 from __future__ import annotations
 
+from dashboard import figures
+
 ALARM_STATES: dict[str, str] = {
     "normal": "Normal",
     "unacknowledged": "Unacknowledged",
@@ -89,6 +91,13 @@ def point(name: str) -> str:
 
 def unit(name: str) -> str:
     return _UNITS.get(name, name)
+
+
+def quantity(value: float | None, of_unit: str) -> str:
+    """A number with its unit; a time as a person says it: `5.21 mm/s`, `30 min`."""
+    if of_unit == "s" and value is not None and value >= 60:
+        return figures.duration(value)
+    return f"{figures.number(value)} {unit(of_unit)}".rstrip()
 
 
 def alarm_state(name: str) -> str:

@@ -474,6 +474,31 @@ def test_a_tickets_evidence_shows_what_when_and_who(visitor: Visitor, site: Site
         expect(page.locator("#ticket-rest")).to_contain_text("Bearing temperature has risen")
 
 
+def test_a_stuck_sensors_evidence_is_a_time_and_no_band_of_its_readings(visitor: Visitor, site: Site) -> None:
+    evidence = {"point": "motor_current", "unit": "s", "detector": "flatline", "observed": 1830.0, "expected": 12.0,
+                "low": 0.0, "high": 90.0, "score": 20.3, "contributions": {"motor_current": 1.0}}  # fmt: skip
+    site.change(
+        "INSERT INTO tickets (tenant, code, device_id, device, fault, source, title, state, priority, level,"
+        " leading_point, since, evidence) SELECT tenant, 'STUCKSTUCKSTUCK2', id, device, 'sensor', 'alarm', 'Stuck',"
+        " 'new', 'low', 'general', 'flow', now() - interval '1 hour', %s FROM devices WHERE device = 'gearmotor-203'",
+        json.dumps(evidence),
+    )
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("gearmotor-203"))
+        shown = page.locator(".verdict").first
+        expect(shown).to_contain_text("Motor current, the same value for")
+        expect(shown).to_contain_text("30 min")
+        expect(shown).to_contain_text("up to 1 min")
+        expect(shown).to_contain_text("29 min longer")
+        expect(page.get_by_text("20.3 times the limit")).to_be_visible()
+        drawn(page, "motor_current")
+        trace = page.evaluate(
+            "(({low, high, unit}) => ({low, high, unit}))(document.querySelector('.trace.tall').trace)"
+        )
+        assert trace == {"low": None, "high": None, "unit": "A"}
+
+
 def test_a_ticket_says_what_is_probably_wrong_and_how_to_find_out(visitor: Visitor, site: Site) -> None:
     with visitor() as visit:
         visit.sign_in()
