@@ -16,7 +16,7 @@ from alarms.events import AlarmEvent, Kind
 from alarms.lessons import Patience
 from alarms.rules import Rule
 from alarms.watch import Watch
-from detectors.learnt import Learnt, fresh
+from detectors.learnt import Learnt, fresh, of_detectors
 from telemetry import Batch, Stream
 
 _DAY_US = 86_400e6
@@ -85,9 +85,10 @@ def play(stage: Stage, memory: Learnt, batch: Batch) -> tuple[list[AlarmEvent], 
     watch.watch(stage.streams)
     watch.teach(stage.patience)
     for name, detector in detectors.items():
-        detector.restore(memory[name])
+        if name in memory:
+            detector.restore(memory[name])
     events = [event for part in _parts(batch) for event in watch.step(part, 0)]
-    return events, {name: detector.snapshot() for name, detector in detectors.items()}
+    return events, of_detectors(stage.streams, detectors)
 
 
 def raised_at(events: Sequence[AlarmEvent]) -> list[int]:

@@ -246,9 +246,10 @@ class Watch:
         streams = [stream for stream in self._streams.values() if stream.machine == machine]
         if not streams:
             raise Unfit("the machine has no points")
-        for name, memory in checked(streams, learnt).items():
-            if name in self._detectors:
-                self._detectors[name].restore(memory)
+        memories = checked(streams, learnt)
+        for name, detector in self._detectors.items():
+            if name in memories:
+                detector.restore(memories[name])
 
     # Edges ----------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from alarms.lessons import by_subject
 from alarms.rehearsal import Episode, Stage
-from detectors.learnt import MOST_ROWS
 from notify import spans
 from notify.spans import Span
 from store import lessons, training
@@ -31,14 +30,15 @@ FEWEST_US, FEWEST_ROWS = 86_400_000_000, 600
 _BEFORE_A_FAULT_US = 6 * 3_600_000_000
 # Held back for the trial: a part of the past, and so many rows at most.
 _HELD_BACK, _MOST_TRIED_ROWS = 0.25, 40_000
-# The newest rows before that, which baselines of minutes and hours rest on; and a stretch of what lies before.
-_LEAD_ROWS, _STRETCH_ROWS = 10_000, 1_000
+# The newest rows before that, which baselines of minutes and hours rest on; so many of what lies before them, and how
+# many of these follow on one another.
+_LEAD_ROWS, _MOST_ROWS, _STRETCH_ROWS = 10_000, 20_000, 1_000
 # All of this is for machines of so many points; one with more has that many fewer rows.
 _USUAL_POINTS = 16
 # Readings that come from the database at once.
 _AT_ONCE = 50_000
 _SHORTEST_ROW_US = 1_000_000
-_MINUTE_US, _DAY_US = 60_000_000, 86_400_000_000
+_DAY_US = 86_400_000_000
 # Faults of the past that a memory is tried on: the newest, with so many rows before each and so many of it.
 _MOST_FAULTS, _YEAR = 5, timedelta(days=366)
 _FAULT_LEAD_ROWS, _FAULT_ROWS = 500, 2_000
@@ -102,7 +102,7 @@ def look(conn: Session, streams: Sequence[Stream], now: datetime) -> Past:
         from_us=start_us,
         until_us=until_us,
         training=taught,
-        spread=spans.spread(before, MOST_ROWS * row_us, _STRETCH_ROWS * row_us),
+        spread=spans.spread(before, _MOST_ROWS * row_us, _STRETCH_ROWS * row_us),
         lead=lead,
         holdout=holdout,
     )
@@ -117,17 +117,9 @@ def read(conn: Session, past: Past, parts: Sequence[Span]) -> Iterator[Batch]:
             yield batch
 
 
-def means(conn: Session, past: Past) -> Iterator[Batch]:
-    """All that is learnt from, a mean a minute and point, day by day."""
-    for start, end in spans.pieces(past.training, _DAY_US):
-        batch = training.minutes(conn, past.streams, instant(start), instant(end))
-        if len(batch):
-            yield batch
-
-
 def thinned(past: Past) -> bool:
-    """Whether there is more than is learnt from row by row."""
-    return past.width_us < _MINUTE_US or spans.length_us([*past.spread, *past.lead]) < spans.length_us(past.training)
+    """Whether there is more of it than is learnt from."""
+    return spans.length_us([*past.spread, *past.lead]) < spans.length_us(past.training)
 
 
 def stage(conn: Session, past: Past, now: datetime) -> Stage:

@@ -15,7 +15,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -50,6 +50,8 @@ _AT_ONCE = 100
 _MACHINES = 50
 _MOST_ATTEMPTS = 3
 _MOST_POINTS = 200
+# What moves over days is not learnt from stretches of minutes: where there is no more, the machine keeps its own.
+_OF_WEEKS = ("drift",)
 # Of the champion's healthy days so many must be matched to be no less.
 _AS_BROAD = 0.9
 _NICE = 10
@@ -189,24 +191,22 @@ def _train(conn: Session, begun: Begun, now: datetime) -> str:
 
 def _tried(conn: Session, past: Past, champion: Learnt, champion_us: int, now: datetime) -> tuple[Made, bytes, str]:
     """A challenger and its trial, the champion packed, and why the challenger is refused."""
-    lead = Batch.concat(list(pasts.read(conn, past, past.lead)))
-    rows = list(pasts.read(conn, past, past.spread))
-    means = pasts.means(conn, past) if pasts.thinned(past) else iter([*rows, lead])
-    challenger = learn(past.streams, rows, lead, means, past.width_us)
-    readings = sum(len(batch) for batch in rows) + len(lead)
+    taught = Counted(pasts.read(conn, past, [*past.spread, *past.lead]))
+    challenger = learn(past.streams, taught)
     on = pasts.stage(conn, past, now)
-    ours, after = tried(on, challenger, int(lead.time_us.max(initial=0)), goes_on=True)
+    ours, after = tried(on, challenger, taught.until_us, goes_on=True)
     theirs, _ = tried(on, champion, champion_us, goes_on=False)
     days = spans.length_us([*past.training, *past.holdout]) / 86_400e6
     broader = days >= _AS_BROAD * models.champion_days(conn, past.streams[0].machine)
+    left_out = _OF_WEEKS if pasts.thinned(past) else ()
     made = Made(
         learnt_from=instant(past.from_us),
         learnt_until=instant(past.until_us),
         learnt_days=days,
-        readings=readings + len(on.holdout),
+        readings=taught.readings + len(on.holdout),
         code=code_hash(),
         settings=settings_hash(on),
-        arrays=models.pack(after),
+        arrays=models.pack({name: each for name, each in after.items() if name not in left_out}),
         trial={"challenger": trial_to_json(ours), "champion": trial_to_json(theirs)},
     )
     return made, models.pack(champion), why_not(theirs, ours, broader=broader)
@@ -229,6 +229,21 @@ def take_back(conn: Session) -> int:
         log.warning("a model was taken back", extra={"model": str(promise.id), "reason": reason})
         ended += 1
     return ended
+
+
+class Counted:
+    """Batches as they go by: how many readings there were, and the time of the newest, in µs."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+        self.readings = 0
+        self.until_us = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._batches:
+            self.readings += len(batch)
+            self.until_us = max(self.until_us, int(batch.time_us.max()))
+            yield batch
 
 
 @cache

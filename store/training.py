@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from alarms.rules import Rule
 from alarms.watch import UNSCORED
-from detectors.learnt import Unfit, of_machine
+from detectors.learnt import Unfit, fresh, of_machine
 from detectors.scores import Snapshot
 from detectors.traits import TRAINED
 from store import occurrences
@@ -67,12 +67,6 @@ def readings(conn: Session, own: Sequence[Stream], start: datetime, end: datetim
     return _batch(conn.execute(_SQL["readings"], asked).fetchall())
 
 
-def minutes(conn: Session, own: Sequence[Stream], start: datetime, end: datetime) -> Batch:
-    """The same, a mean a minute and point."""
-    asked = {"streams": [stream.id for stream in own], "start": start, "end": end}
-    return _batch(conn.execute(_SQL["minutes"], asked).fetchall())
-
-
 def illnesses(conn: Session, machine: int, after: datetime) -> list[Illness]:
     """What tickets closed since have found, the newest first."""
     with conn.cursor(row_factory=class_row(Illness)) as cursor:
@@ -92,7 +86,7 @@ def memory_of(conn: Session, own: Sequence[Stream]) -> tuple[dict[str, Snapshot]
     """
 
     def saved() -> Iterator[tuple[str, Snapshot]]:
-        for name in TRAINED:
+        for name in fresh():
             memory = occurrences.load_one(conn, name)
             if memory is not None:
                 yield name, memory
@@ -101,7 +95,7 @@ def memory_of(conn: Session, own: Sequence[Stream]) -> tuple[dict[str, Snapshot]
     watch = occurrences.load_one(conn, "watch")
     ids = [stream.id for stream in own]
     latest_us = 0 if watch is None else int(watch["last_us"][np.isin(watch["last_stream"], ids)].max(initial=0))
-    if set(found) != set(TRAINED):
+    if not set(found) >= set(TRAINED):
         raise Unfit("ingest has not saved what it knows yet")
     return found, latest_us
 

@@ -24,13 +24,6 @@ FROM readings
 WHERE stream_id = ANY (%(streams)s) AND time >= %(start)s AND time < %(end)s AND quality & %(unscored)s = 0
 ORDER BY stream_id, time
 
--- name: minutes
--- The same as means of minutes, which is enough for what moves over days.
-SELECT (extract(epoch FROM bucket) * 1000000)::bigint, stream_id, mean
-FROM readings_1m
-WHERE stream_id = ANY (%(streams)s) AND bucket >= %(start)s AND bucket < %(end)s
-ORDER BY stream_id, bucket
-
 -- name: faults
 -- What was found on a machine of late, the newest first: from when to when it was not well.
 SELECT since, closed_at, verdict FROM tickets
