@@ -16,9 +16,11 @@ def length_us(spans: Iterable[Span]) -> int:
 
 
 def without(spans: Sequence[Span], holes: Iterable[Span]) -> list[Span]:
-    """What is left of spans where holes are cut out."""
+    """What is left of spans where holes are cut out; a hole that ends before it begins is none."""
     left = list(spans)
     for hole_start, hole_end in holes:
+        if hole_end <= hole_start:
+            continue
         pieces = ((start, min(end, hole_start)) for start, end in left)
         rests = ((max(start, hole_end), end) for start, end in left)
         left = sorted({(start, end) for start, end in (*pieces, *rests) if start < end})
