@@ -157,19 +157,22 @@ def outlook(days: Floats, indices: Floats, like: Like | None = None) -> Outlook 
         Its health in each of these hours as measured, since it was repaired.
     """
     like = like or Like()
-    time, wear = _pieces(days, indices)
-    if len(time) < _FEWEST_PIECES or not _grows(wear[time >= time[0] * (1.0 - 1.0 / _BEFORE)]):
+    time, wear, seen_days = _pieces(days, indices)
+    if len(time) < _FEWEST_PIECES or not _grows(wear[time >= -seen_days]):
         return None
     cells = _weighed(time, wear, like)
     failed = _passages(cells, like)
     return Outlook(failed, *_band(cells, failed), float(index_of(np.array(np.exp(like.level)))))
 
 
-def _pieces(days: Floats, indices: Floats) -> tuple[Floats, Floats]:
-    """Days before now (negative) and wear, by pieces of equal length; a course in which nothing is seen has none."""
+def _pieces(days: Floats, indices: Floats) -> tuple[Floats, Floats, float]:
+    """Days before now (negative) and wear, by pieces of equal length, and for how many days wear is seen.
+
+    A course in which nothing is seen has no pieces.
+    """
     course = falling(smoothed(indices))
     if not len(course) or course[-1] >= HEALTHY_INDEX:
-        return np.empty(0), np.empty(0)
+        return np.empty(0), np.empty(0), 0.0
     seen_days = days[-1] - days[int(np.argmax(course < HEALTHY_INDEX))]
     ago = days - days[-1]
     length = min(-ago[0], max(_BEFORE * seen_days, 1.0))
@@ -178,7 +181,8 @@ def _pieces(days: Floats, indices: Floats) -> tuple[Floats, Floats]:
     which = np.minimum(((ago[inside] + length) / max(length, 1e-9) * pieces).astype(np.intp), pieces - 1)
     wear, at = wear_of(indices[inside]), ago[inside]
     there = np.unique(which)
-    return np.array([at[which == k].mean() for k in there]), np.array([np.median(wear[which == k]) for k in there])
+    middles = np.array([at[which == k].mean() for k in there])
+    return middles, np.array([np.median(wear[which == k]) for k in there]), float(seen_days)
 
 
 def _grows(wear: Floats) -> bool:
