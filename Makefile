@@ -33,7 +33,8 @@ demo: setup ## a simulated fleet with faults in it, alarms and tickets as they h
 
 test: setup-dev ## the whole suite, against a real TimescaleDB, Mosquitto and browser
 	@$(MAKE) lint
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=25 $(ARGS)
+	@# Three, since half of the long ones wait for a server; in their own order, which has the longest first.
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=25 $(ARGS)
 
 lint: python-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .

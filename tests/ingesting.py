@@ -153,7 +153,7 @@ class IngestProcess:
             said = self._log.read_text()[self._log_begins :]
             return "broker connected" in said and "ingest: awake" in said
 
-        until(lambda: self.process.poll() is not None or awake(), within_s=60)
+        until(lambda: self.process.poll() is not None or awake(), within_s=120)
         assert self.process.poll() is None, self._log.read_text()
 
     def kill(self) -> None:
@@ -192,7 +192,7 @@ def until_stored(database: Database, readings: int, within_s: float = 30.0) -> N
         assert there() == readings
 
 
-def until_settled(database: Database, within_s: float = 10.0) -> None:
+def until_settled(database: Database, within_s: float = 30.0) -> None:
     """Wait until the ledger says what the journal says."""
     with database.owner() as conn:
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import seed
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from waiting import until
 
 from api import live
@@ -32,6 +32,7 @@ FLAGS = [
     "--disable-sync",
 ]
 live.LOOK_AGAIN_S = 0.1  # a stop waits for it
+expect.set_options(timeout=20_000)  # a busy machine may take longer than the five seconds that are usual
 SECRET = "only for the tests, 32 characters and more"
 DESK, PHONE = (1440, 900), (390, 844)
 

@@ -170,7 +170,7 @@ def test_the_broker_does_not_start_without_each_of_its_secrets(
 ) -> None:
     environment = variables(container.passwords, certificates)
     del environment[missing]
-    _, said = container.start(environment).communicate(timeout=15)
+    _, said = container.start(environment).communicate(timeout=60)
     assert "run make " in said
     assert not list(container.run.iterdir())
 
@@ -231,4 +231,4 @@ def test_the_api_is_well_when_it_says_that_it_is_ready(database: Database) -> No
         text=True,
     )
     with ended(api):
-        until(lambda: look("api", http_port=http_port).returncode == 0, within_s=30, every_s=0.5)
+        until(lambda: look("api", http_port=http_port).returncode == 0, within_s=90, every_s=0.5)

@@ -144,7 +144,7 @@ class Plant:
             asked["device"] = "pump-1"
         made = ok(self.api.client(tenant=tenant).post("/api/v1/credentials", json=asked), 201)
         if wait:
-            until(lambda: self.state(made, tenant) == "active", within_s=10)
+            until(lambda: self.state(made, tenant) == "active")
         return made
 
     def state(self, credential: JSON, tenant: str = "demo") -> str:
@@ -390,14 +390,20 @@ def test_a_revoked_one_is_thrown_out_while_it_is_connected(fresh: Plant) -> None
     assert fresh.state(revoked) == "revoked"
 
 
-def test_one_whose_time_is_over_is_thrown_out(fresh: Plant) -> None:
-    until_then = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+def test_one_whose_time_is_over_is_thrown_out(fresh: Plant, module_database: Database) -> None:
+    until_then = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     credential = fresh.credential(expires_at=until_then)
     with Client(fresh.plain(credential)) as device:
         assert device.is_in
+        with module_database.owner() as conn:
+            conn.execute(
+                "UPDATE device_credentials SET expires_at = now() + interval '1 second' WHERE id = %s",
+                [credential["id"]],
+            )
         until(lambda: device.ended, within_s=REVOKED_WITHIN_S)
     assert fresh.state(credential) == "expired"
-    refused(fresh.api.client().post("/api/v1/credentials", json={"device": "pump-1", "expires_at": until_then}), 422)
+    over = datetime.now(UTC).isoformat()
+    refused(fresh.api.client().post("/api/v1/credentials", json={"device": "pump-1", "expires_at": over}), 422)
 
 
 def test_a_device_has_no_more_than_it_needs(fresh: Plant) -> None:
@@ -644,7 +650,7 @@ def test_what_was_decided_while_the_broker_was_away_is_carried_over(fresh: Plant
     until(lambda: fresh.state(waiting) == "active", within_s=60)
     with Client(fresh.plain(waiting)) as device:
         assert device.is_in
-    until(lambda: fresh.is_shut_out(revoked), within_s=10)
+    until(lambda: fresh.is_shut_out(revoked))
 
 
 def test_the_gate_outlives_the_loss_of_its_database(fresh: Plant, module_database: Database) -> None:

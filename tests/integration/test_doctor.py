@@ -51,11 +51,11 @@ def mosquitto(programs: packages.Programs, account: Account, *settings: str) -> 
         )
         try:
             broker = Broker.parse(f"mqtt://127.0.0.1:{at}")
-            until(lambda: listens(at), within_s=20)
+            until(lambda: listens(at))
             yield broker
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def listens(at: int) -> bool:

@@ -59,7 +59,7 @@ def hearing(broker: RunningBroker, device: str = "pump-1") -> Iterator[list[dict
     client.on_subscribe = lambda *_: subscribed.set()
     client.connect(to.host, to.port)
     client.loop_start()
-    assert subscribed.wait(10)
+    assert subscribed.wait(30)
     try:
         yield heard
     finally:

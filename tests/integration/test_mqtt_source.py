@@ -256,7 +256,7 @@ def test_it_stops_in_the_middle_of_a_backlog_and_goes_on_where_it_stopped(broker
         with taking(to_ingest(broker), pace_s=0.1) as first:
             until(lambda: first.messages)
             began = time.monotonic()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
         assert len(first.messages) < 20_000
         with taking(to_ingest(broker)) as second:
             until(lambda: len(first.messages) + len(second.messages) >= 20_000)

@@ -281,7 +281,7 @@ def test_stamps_are_mended_once_and_for_ever(
         assert second.stop() == 0
     off_s = off_by_s(database, "pump-1")
     assert len(off_s) == 7, "each once"
-    assert max(map(abs, off_s)) < 15, "right by the time that the first message of each run was under way"
+    assert max(map(abs, off_s)) < 60, "right by the time that the first message of each run was under way"
     assert rows(database, "SELECT DISTINCT r.quality FROM readings r JOIN streams s ON s.id = r.stream_id"
                           " WHERE device = 'pump-1'") == [(int(Quality.CLOCK),)]  # fmt: skip
     assert rows(database, "SELECT count(*) FROM contested") == [(0,)]

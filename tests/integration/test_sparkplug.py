@@ -89,7 +89,7 @@ def states(broker: RunningBroker) -> Iterator[list[tuple[dict[str, Any], bool]]]
     client.connect(to.host, to.port)
     client.loop_start()
     try:
-        assert subscribed.wait(10)
+        assert subscribed.wait(30)
         yield heard
     finally:
         client.disconnect()
@@ -278,7 +278,7 @@ def test_the_first_word_is_our_state_and_commands_are_neither_kept_nor_confirmed
     client.connect(to.host, to.port)
     client.loop_start()
     try:
-        assert subscribed.wait(10)
+        assert subscribed.wait(30)
         with hosting(database, broker):
             until(lambda: len(heard) >= 2)
     finally:
