@@ -43,7 +43,8 @@ Rows = npt.NDArray[np.intp]
 
 
 class Columns(NamedTuple):
-    """The columns of the memory that a row changes or rests on, (capacity,), (capacity, C) or (capacity, C, C)."""
+    """The columns of the memory that a row changes or rests on: (capacity,), (capacity, C), (capacity, C, C); the past
+    (capacity, rows, C)."""
 
     width_us: Integers
     first: Floats
@@ -73,16 +74,24 @@ class Columns(NamedTuple):
     height: Floats
     settle_rows: Integers
     touched: Masks
+    past: npt.NDArray[np.float32]
+    past_rows: Integers
+    spacing: Integers
+    passed: Integers
 
 
 class Settings(NamedTuple):
-    """Of `Multivariate`, by the names of its parameters; `learn_until_us` is -1 where there is none."""
+    """Of `Multivariate`, by the names of its parameters; `learn_until_us` is -1 where there is none.
+
+    `matures`: the normal stays as it is until the machine's past tells a better one.
+    """
 
     learn_rows: int
     learn_us: float
     learn_until_us: int
     memory_rows: float
     accept_us: float
+    matures: bool
 
 
 class Ask(IntEnum):
@@ -91,6 +100,7 @@ class Ask(IntEnum):
     NOTHING = 0
     LEARN = 1  # the normal of the row's machine, from the rows kept so far; the row itself is yet to be taken
     FIT = 2  # the model of the machine of the row before, by its covariance
+    MATURE = 3  # the normal of the machine of the row before, from its past, which is full
 
 
 @compiled
@@ -140,11 +150,12 @@ def take(
         if not columns.learnt[row]:
             score[at], lead[at] = np.nan, 0
             continue
+        moved = kept[at]
         kept[at] = False
-        score[at], fit = _judge(columns, settings, row, time_us[at], value[at], alive[at], weighed, z)
+        score[at], due = _judge(columns, settings, row, time_us[at], value[at], alive[at], moved, weighed, z)
         lead[at] = _leading(columns.share[row])
-        if fit:
-            return at + 1, Ask.FIT
+        if due:
+            return at + 1, Ask.MATURE if settings.matures else Ask.FIT
     return len(machine), Ask.NOTHING
 
 
@@ -190,7 +201,8 @@ def _learning(columns: Columns, settings: Settings, row: int, time_us: int) -> b
     if settings.learn_until_us >= 0 and not columns.afresh[row]:
         return bool(time_us <= settings.learn_until_us)
     # A machine that stood still until then has a start of its own.
-    return columns.rows[row] <= settings.learn_rows or time_us - columns.began_us[row] < settings.learn_us
+    young_us = time_us - columns.began_us[row]
+    return bool(columns.rows[row] <= settings.learn_rows or young_us < settings.learn_us)
 
 
 @compiled
@@ -201,10 +213,11 @@ def _judge(
     time_us: int,
     value: Floats,
     alive: Masks,
+    moved: bool,
     away: Floats,
     z: Floats,
 ) -> tuple[float, bool]:
-    """Score a row; then follow and learn, as far as the machine is well. Whether the model is due to be fitted."""
+    """Score a row; then follow and learn, as far as the machine is well. Whether the model is due to be made anew."""
     _follow(columns, row, value, alive, away)
     distance = _distance(columns, row, alive, away, z)
     score = min(distance / columns.reach[row], _FARTHEST)
@@ -212,13 +225,33 @@ def _judge(
     departed = not settling and score >= (_RETURNED if was else 1.0)
     departed = not _stepped_back(columns, row, score, departed) and departed
     _turn(columns, settings, row, time_us, was, departed)
-    _keep_base(columns, row, alive, departed)
-    fit = False
-    if not departed and columns.settle_rows[row] <= 0:
-        fit = _learn_on(columns, settings, row, alive, away, score)
+    due = False
+    if settings.matures:
+        if moved and not departed:
+            due = _remember(columns, row, alive)
+    else:
+        _keep_base(columns, row, alive, departed)
+        if not departed and columns.settle_rows[row] <= 0:
+            due = _learn_on(columns, settings, row, alive, away, score)
     if settling or (was and not departed and score >= _RETURNED):
-        return np.nan, fit
-    return max(score, 1.0) if departed else score, fit
+        return np.nan, due
+    return max(score, 1.0) if departed else score, due
+
+
+@compiled
+def _remember(columns: Columns, row: int, alive: Masks) -> bool:
+    """Add a row to the past where it is time and all that is judged has spoken; whether the past is full."""
+    columns.passed[row] += 1
+    if columns.passed[row] < columns.spacing[row]:
+        return False
+    for slot in range(len(alive)):
+        if columns.spread[row, slot] > 0 and not alive[slot]:
+            return False
+    columns.passed[row] = 0
+    for slot in range(len(alive)):
+        columns.past[row, columns.past_rows[row], slot] = columns.fast[row, slot]
+    columns.past_rows[row] += 1
+    return bool(columns.past_rows[row] >= columns.past.shape[1])
 
 
 @compiled
@@ -311,7 +344,11 @@ def _turn(columns: Columns, settings: Settings, row: int, time_us: int, was: boo
     columns.departed_rows[row] += 1
     if time_us - columns.departed_us[row] >= max(settings.accept_us, _ACCEPT_ROWS * columns.width_us[row]):
         for slot in range(columns.fast.shape[1]):
+            moved = columns.fast[row, slot] - columns.base[row, slot]
             columns.base[row, slot] = columns.fast[row, slot]
+            # As it was, but elsewhere.
+            for rows in range(columns.past_rows[row]):
+                columns.past[row, rows, slot] += moved
         columns.departed_us[row], columns.departed_rows[row] = -1, 0
 
 

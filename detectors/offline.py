@@ -141,23 +141,23 @@ def detect(
         Stream(number, _MACHINE, "offline", "machine", channel, "unknown", "")
         for number, channel in enumerate(recording.channels)
     ]
+    batch, usable = _readings(recording, time_us)
     said = []
     for name, make in COMPOSED.items():
         if name in only:
             detector = make(Training(known_us, share))
             if isinstance(detector, Multivariate):
-                said.append(_score_machine(detector, streams, recording, time_us))
+                said.append(_score_machine(detector, streams, batch, time_us))
             else:
-                said.append(_score_streams(detector, streams, recording, time_us))
+                said.append(_score_streams(detector, streams, batch, usable))
     scores = np.stack([_by_limit(score, trained, share) for score, _ in said])
     leads = np.stack([lead for _, lead in said])
     worst = scores.argmax(axis=0)
     row = np.arange(len(recording))
     score = scores[worst, row]
-    top = tuple(
-        recording.channels[lead] if known > 0 else "" for lead, known in zip(leads[worst, row], score, strict=True)
-    )
-    return Detection(score, (score >= 1.0).astype(np.int8), top)
+    names = np.array([*recording.channels, ""], object)
+    top = names[np.where(score > 0, leads[worst, row], -1)]
+    return Detection(score, (score >= 1.0).astype(np.int8), tuple(top.tolist()))
 
 
 def run(
@@ -232,33 +232,40 @@ def _by_limit(score: Floats, trained: int, share: float) -> Floats:
     return np.concatenate((score[:trained], score[trained:] / level))
 
 
+def _readings(recording: Recording, time_us: Times) -> tuple[Batch, npt.NDArray[np.bool_]]:
+    """All of them as a batch, a stream a channel; and where they are in the table, bool (C, N)."""
+    usable = (time_us >= 0) & ~np.isnan(recording.values.T)
+    channel = np.repeat(np.arange(len(usable), dtype=np.int32), usable.sum(axis=1))
+    times = np.concatenate([time_us[known] for known in usable])
+    return Batch.of(times, channel, recording.values.T[usable]), usable
+
+
 def _score_streams(
-    detector: Detector, streams: Sequence[Stream], recording: Recording, time_us: Times
+    detector: Detector, streams: Sequence[Stream], batch: Batch, usable: npt.NDArray[np.bool_]
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The worst channel's score at each row, and which it is. A channel without a reading keeps its score."""
     detector.watch(streams)
-    scores = np.zeros(recording.values.shape)
-    usable = (time_us >= 0)[:, None] & ~np.isnan(recording.values)
-    channel, row = np.nonzero(usable.T)
-    batch = Batch.of(time_us[row], channel, recording.values[row, channel])
-    scores[row, channel] = np.nan_to_num(detector.score(batch, 0).score)
-    held = np.maximum.accumulate(np.where(usable, np.arange(len(recording))[:, None], 0), axis=0)
-    scores = np.take_along_axis(scores, held, axis=0)
-    lead = scores.argmax(axis=1)
-    return scores[np.arange(len(recording)), lead], lead
+    scores = np.zeros(usable.shape)
+    scores[usable] = np.nan_to_num(detector.score(batch, 0).score)
+    for score, known in zip(scores, usable, strict=True):
+        if not known.all():
+            score[:] = score[np.maximum.accumulate(np.where(known, np.arange(len(score)), 0))]
+    worst, lead = scores[0].copy(), np.zeros(scores.shape[1], np.intp)
+    for channel in range(1, len(scores)):
+        above = scores[channel] > worst
+        worst[above], lead[above] = scores[channel, above], channel
+    return worst, lead
 
 
 def _score_machine(
-    model: Multivariate, streams: Sequence[Stream], recording: Recording, time_us: Times
+    model: Multivariate, streams: Sequence[Stream], batch: Batch, time_us: Times
 ) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The model's score as it is known at each row, and the channel that leads.
 
     A row with a reading missing is scored when the next one shows that it is over, and not before.
     """
     model.watch(streams)
-    usable = (time_us >= 0)[:, None] & ~np.isnan(recording.values)
-    channel, row = np.nonzero(usable.T)
-    said, leads, known_us = model.trace(Batch.of(time_us[row], channel, recording.values[row, channel]))
+    said, leads, known_us = model.trace(batch)
     at = np.searchsorted(known_us, np.maximum.accumulate(time_us), side="right") - 1
     score = np.nan_to_num(np.concatenate((said.score, [0.0])))[at]
     return score, np.where(score > 0, np.concatenate((leads, [0]))[at], 0)

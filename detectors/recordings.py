@@ -84,7 +84,7 @@ def read(path: Path, *, time_column: str, ignore: Sequence[str] = ()) -> Recordi
         time_us = parse_times(text)
     except ValueError as error:
         raise ValueError(f"{path}: {time_column} holds no times, such as {text.iloc[0]!r}") from error
-    return Recording(time_us, tuple(text), tuple(values), np.column_stack(list(values.values())))
+    return Recording(time_us, tuple(text.tolist()), tuple(values), np.column_stack(list(values.values())))
 
 
 def parse_times(text: pd.Series[str]) -> Times:
@@ -97,12 +97,12 @@ def parse_times(text: pd.Series[str]) -> Times:
     ValueError
         If no more than half can be read.
     """
-    plain = numbers(text)
+    sample = text.iloc[:: max(1, len(text) // _SAMPLED_ROWS)]
+    plain = numbers(text if np.isfinite(numbers(sample)).mean() > _SAMPLE_READABLE else sample)
     if np.isfinite(plain).mean() > 0.5:
         largest = np.nanmax(np.abs(plain))
         unit_us = 1e6 if largest < _MILLISECONDS_FROM else 1e3 if largest < _MICROSECONDS_FROM else 1.0
         return np.where(np.isfinite(plain), np.round(np.nan_to_num(plain) * unit_us), -1).astype(np.int64)
-    sample = text.iloc[:: max(1, len(text) // _SAMPLED_ROWS)]
     worth_trying = [form for form in _TIME_FORMATS if (_as_written(sample, form) >= 0).mean() > _SAMPLE_READABLE]
     best, fewest = np.full(len(text), -1, np.int64), len(text) // 2 + 1
     for form in worth_trying:
