@@ -166,7 +166,7 @@ def test_each_query_says_its_purpose_and_is_used(path: Path) -> None:
     assert not blocks[0].strip() or blocks[0].startswith("--")
     names, bodies = blocks[1::2], blocks[2::2]
     assert len(names) == len(set(names)) > 0
-    code = "\n".join(source.read_text() for source in (ROOT / "store").glob("*.py"))
+    code = "\n".join(source.read_text() for source in (ROOT / "store").rglob("*.py"))
     families = tuple(re.findall(r"name\.startswith\(\"(\w+_)\"\)", code))  # asked one after the other
     for name, body in zip(names, bodies, strict=True):
         assert body.startswith("-- "), f"{name} has no purpose line"

@@ -1,0 +1,275 @@
+"""How a ticket begins: an alarm event opens one, joins the open one or reopens the last; a person opens a new one.
+
+One open ticket per machine and fault is held by a unique index, whatever comes at once: `open_or_join` asks the index,
+never a look beforehand. An alarm event is taken once in all, so that whoever is unsure whether it arrived sends it
+again.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+from psycopg.types.json import Jsonb
+
+from store.errors import Conflict, NotFound
+from store.queries import queries
+from store.tickets.history import record, save_clocks, save_moves
+from store.tickets.rows import Ticket, clocks_of, ticket
+from store.transactions import Transaction
+from tickets.clocks import apply, tighten
+from tickets.evidence import Report, title
+from tickets.priority import LEVEL_OF, PRIORITY_OF, Priority, worse
+from tickets.states import OPENING, REOPENS_WITHIN, State
+
+_SQL = queries("tickets")
+
+# Each further turn needs a ticket that opened or closed between two of our statements: a hundred in a row is a fault.
+_TURNS = 100
+_CODE_BYTES = 10  # 80 bits: nobody guesses the code of another's ticket
+
+
+class Outcome(StrEnum):
+    """What an alarm event did."""
+
+    OPENED = "opened"
+    JOINED = "joined"
+    REOPENED = "reopened"
+
+
+_OUTCOME_OF = {"opened": Outcome.OPENED, "alarm": Outcome.JOINED, "reopened": Outcome.REOPENED}
+_KIND_OF = {outcome: kind for kind, outcome in _OUTCOME_OF.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The ticket that an alarm event belongs to. `again`: it had been taken before, and nothing was done now."""
+
+    ticket: Ticket
+    outcome: Outcome
+    again: bool
+
+
+def open_or_join(conn: Transaction, tenant: str, report: Report, *, who: str, now: datetime) -> Opening:
+    """Take an alarm event: open a ticket for its machine and fault, join the open one, or reopen the last.
+
+    Needs a transaction at READ COMMITTED: each turn looks at what others have committed meanwhile.
+
+    Raises
+    ------
+    NotFound
+        There is no such machine.
+    Conflict
+        The event was taken before, for another machine or fault.
+    """
+    machine = conn.execute(_SQL["machine"], {"device": report.device}).fetchone()
+    if machine is None:
+        raise NotFound(f"there is no device {report.device}")
+    place = {"device_id": machine[0], "fault": report.fault}
+    for _ in range(_TURNS):
+        known = _known(conn, report, place)
+        if known is not None:
+            return known
+        joined = conn.execute(_SQL["lock_open"], place).fetchone()
+        if joined is not None:
+            # Another may have taken the same event while this one waited for the lock.
+            return _known(conn, report, place) or _join(conn, tenant, joined[0], report, who, now)
+        closed = conn.execute(_SQL["lock_closed"], {**place, "closed_since": now - REOPENS_WITHIN}).fetchone()
+        if closed is not None:
+            reopened = _reopen_by_alarm(conn, tenant, closed[0], report, who, now)
+            if reopened is not None:
+                return reopened
+            continue
+        opened = _insert(
+            conn,
+            tenant,
+            machine[0],
+            device=report.device,
+            fault=report.fault,
+            source="alarm",
+            title=title(report),
+            description="",
+            priority=PRIORITY_OF[report.severity],
+            leading_point=report.finding.point,
+            since=report.since,
+            evidence=_evidence(report),
+            now=now,
+        )
+        if opened is not None:
+            _record_alarm(conn, tenant, opened, report, Outcome.OPENED, who, now, None, State.NEW)
+            save_clocks(conn, tenant, opened, apply(OPENING, {}, LEVEL_OF[PRIORITY_OF[report.severity]], now).values())
+            return Opening(ticket(conn, opened), Outcome.OPENED, again=False)
+    raise Conflict(f"tickets of {report.device} open and close faster than they can be joined")
+
+
+def open_by_person(
+    conn: Transaction,
+    tenant: str,
+    *,
+    device: str,
+    title: str,
+    description: str,
+    priority: Priority,
+    who: str,
+    now: datetime,
+) -> Ticket:
+    """A ticket that a person reports, always a new one: two reports may be of two faults. NotFound: no machine."""
+    machine = conn.execute(_SQL["machine"], {"device": device}).fetchone()
+    if machine is None:
+        raise NotFound(f"there is no device {device}")
+    opened = _insert(
+        conn,
+        tenant,
+        machine[0],
+        device=device,
+        fault=f"report-{secrets.token_hex(8)}",
+        source="person",
+        title=title,
+        description=description,
+        priority=priority,
+        leading_point="",
+        since=now,
+        evidence={},
+        now=now,
+    )
+    if opened is None:
+        raise Conflict("there is such a ticket already")
+    record(conn, tenant, opened, "opened", who, now, to_state=State.NEW, note=description)
+    save_clocks(conn, tenant, opened, apply(OPENING, {}, LEVEL_OF[priority], now).values())
+    return ticket(conn, opened)
+
+
+def _known(conn: Transaction, report: Report, place: Mapping[str, Any]) -> Opening | None:
+    """What the event did when it was first taken; None where it never was."""
+    row = conn.execute(_SQL["holder_of_event"], {"event_id": report.event_id}).fetchone()
+    if row is None:
+        return None
+    holder = ticket(conn, row[0])
+    if (holder.device, holder.fault) != (report.device, place["fault"]):
+        raise Conflict(f"event {report.event_id} was taken for {holder.device}, {holder.fault}")
+    return Opening(holder, _OUTCOME_OF[row[1]], again=True)
+
+
+def _insert(
+    conn: Transaction, tenant: str, device_id: int, *, priority: Priority, evidence: Mapping[str, Any], **fields: Any
+) -> UUID | None:
+    row = conn.execute(
+        _SQL["open"],
+        {
+            **fields,
+            "tenant": tenant,
+            "code": base64.b32encode(secrets.token_bytes(_CODE_BYTES)).decode(),
+            "device_id": device_id,
+            "priority": priority,
+            "level": LEVEL_OF[priority],
+            "evidence": Jsonb(evidence),
+        },
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _join(conn: Transaction, tenant: str, ticket_id: UUID, report: Report, who: str, now: datetime) -> Opening:
+    before = ticket(conn, ticket_id)
+    conn.execute(_SQL["touch"], {"id": ticket_id, "now": now})
+    _record_alarm(conn, tenant, ticket_id, report, Outcome.JOINED, who, now, None, None)
+    _raise_priority(conn, tenant, before, report, who, now)
+    return Opening(ticket(conn, ticket_id), Outcome.JOINED, again=False)
+
+
+def _reopen_by_alarm(
+    conn: Transaction, tenant: str, ticket_id: UUID, report: Report, who: str, now: datetime
+) -> Opening | None:
+    """None where another ticket of the machine and fault has opened meanwhile: the index refuses a second."""
+    before = ticket(conn, ticket_id)
+    try:
+        with conn.transaction():
+            conn.execute(_SQL["reopen"], {"id": ticket_id, "now": now})
+    except UniqueViolation:
+        return None
+    _record_alarm(conn, tenant, ticket_id, report, Outcome.REOPENED, who, now, State.CLOSED, State.REOPENED)
+    save_moves(conn, tenant, before, OPENING, who, now)
+    _raise_priority(conn, tenant, before, report, who, now)
+    return Opening(ticket(conn, ticket_id), Outcome.REOPENED, again=False)
+
+
+def _raise_priority(conn: Transaction, tenant: str, before: Ticket, report: Report, who: str, now: datetime) -> None:
+    """A worse alarm leads the ticket from now on, and holds its clocks to the stricter promise."""
+    was = Priority(before.priority)
+    priority = worse(was, PRIORITY_OF[report.severity])
+    if priority is was:
+        return
+    level = LEVEL_OF[priority]
+    conn.execute(
+        _SQL["raise"],
+        {
+            "id": before.id,
+            "priority": priority,
+            "level": level,
+            "leading_point": report.finding.point,
+            "evidence": Jsonb(_evidence(report)),
+        },
+    )
+    tightened = [tighten(clock, level, now) for clock in clocks_of(conn, [before.id]).get(before.id, {}).values()]
+    save_clocks(conn, tenant, before.id, tightened)
+    record(conn, tenant, before.id, "raised_priority", who, now, detail={"from": was, "to": priority, "level": level})
+
+
+def _record_alarm(
+    conn: Transaction,
+    tenant: str,
+    ticket_id: UUID,
+    report: Report,
+    outcome: Outcome,
+    who: str,
+    now: datetime,
+    from_state: State | None,
+    to_state: State | None,
+) -> None:
+    taken = record(
+        conn,
+        tenant,
+        ticket_id,
+        _KIND_OF[outcome],
+        who,
+        now,
+        event_id=report.event_id,
+        from_state=from_state,
+        to_state=to_state,
+        note=report.message,
+        detail=_evidence(report),
+    )
+    if not taken:
+        raise Conflict(f"event {report.event_id} was taken for another machine or fault")
+    conn.execute(_SQL["link"], {"id": ticket_id, "alarm_id": report.occurrence_id, "now": now})
+
+
+def _evidence(report: Report) -> dict[str, Any]:
+    """An alarm's evidence as it is kept: numbers that there are none of are null."""
+    finding = report.finding
+    numbers = {name: getattr(finding, name) for name in ("observed", "expected", "low", "high")}
+    return {
+        "occurrence_id": str(report.occurrence_id),
+        "kind": report.kind,
+        "rule": report.rule,
+        "detector": report.detector,
+        "severity": report.severity.value,
+        "since": report.since.isoformat(),
+        "at": report.at.isoformat(),
+        "score": report.score if math.isfinite(report.score) else None,
+        "message": report.message,
+        "point": finding.point,
+        "unit": finding.unit,
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+        "contributions": dict(finding.contributions),
+        "window": None
+        if finding.window is None
+        else {"from": finding.window[0].isoformat(), "to": finding.window[1].isoformat()},
+    }
