@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from detectors.smoothing import forgetting
+
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -96,11 +98,11 @@ def learn(rows: Floats, has_say: Mask, share: float) -> Normal | None:
     """
     spread = rows.std(axis=0)
     judged = has_say & (spread > 0)
-    if len(rows) < FEWEST_ROWS or judged.sum() < 2:
+    smooth = smoothing(rows, has_say)
+    if smooth is None:
         return None
     spread = np.where(judged, spread, 1.0)
     scaled = rows / spread
-    smooth = _smoothing(scaled[:, judged])
     steady = _is_steady(smoothed(scaled[:, judged], smooth))
     slow = judged & (_independent(scaled) < _FEWEST_INDEPENDENT)
     base_rows = np.where(slow, _SLOW_ROWS, _STEADY_ROWS if steady else _FOLLOWING_ROWS)
@@ -122,17 +124,22 @@ def learn(rows: Floats, has_say: Mask, share: float) -> Normal | None:
     )
 
 
+def smoothing(rows: Floats, has_say: Mask) -> int | None:
+    """How many rows (N, C) to average over; None where they are too few or fewer than two channels moved."""
+    spread = rows.std(axis=0)
+    judged = has_say & (spread > 0)
+    if len(rows) < FEWEST_ROWS or judged.sum() < 2:
+        return None
+    return _smoothing(rows[:, judged] / spread[judged])
+
+
 def smoothed(rows: Floats, memory: float) -> Floats:
     """The mean of the rows so far, and from `memory` rows on one that forgets at that pace."""
     first = min(len(rows), int(memory))
     means = np.cumsum(rows[:first], axis=0) / np.arange(1, first + 1)[:, None]
     if first == len(rows):
         return means
-    pace = 1.0 / memory
-    from scipy.signal import lfilter  # noqa: PLC0415  # a second, for whoever smooths
-
-    later, _ = lfilter([pace], [1.0, pace - 1.0], rows[first:], axis=0, zi=(1.0 - pace) * means[-1:])
-    return np.concatenate((means, later))
+    return np.concatenate((means, forgetting(rows[first:], means[-1], 1.0 / memory)))
 
 
 def correlation_of(covariance: Floats) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from detectors import machine_normal, machine_rows
+from detectors import machine_maturity, machine_normal, machine_rows
 from detectors.machine_rows import Floats, Mask, Over, Times
 from detectors.machine_steps import Ask, Columns, Settings, take
 from detectors.memory import Memory, Rows
@@ -25,7 +25,12 @@ from telemetry import Batch, Stream
 _FEWEST_POINTS = 2
 # The newest so many rows are learnt from, at most: more add nothing but memory.
 _MOST_ROWS = 20_000
-_LAYOUT = "multivariate 3"
+# Memory of the smoothing of a machine that is watched on: what passes sooner is not waited for by anybody. Less where
+# that would leave fewer than thirty memories to learn from, and never less than it takes to see a step.
+_SMOOTH_US, _MEMORIES = 12_000_000, 30.0
+# The first smoothed rows are averages over too few readings.
+_SKIPPED_ROWS = 20
+_LAYOUT = "multivariate 4"
 Taken = tuple[Rows, Times, Floats, Rows, Times]
 """Rows that are over: the machine, time, score, the stream that leads, and the time of the reading that showed it."""
 _NOTHING: Taken = (
@@ -74,6 +79,7 @@ class Multivariate:
             learn_until_us=-1 if learn_until_us is None else learn_until_us,
             memory_rows=float(max(memory_rows, learn_rows)),
             accept_us=accept_s * 1e6,
+            matures=learn_until_us is None,
         )
         self._share = false_alarm_rate
         self._streams: dict[int, Stream] = {}
@@ -94,7 +100,7 @@ class Multivariate:
             members = self._of_machine[machine]
             self._size_of[machine] = len(members)
             self._kept.pop(machine, None)
-            memory = self._memories.setdefault(len(members), _memory_of(len(members)))
+            memory = self._memories.setdefault(len(members), _memory_of(len(members), self._past_rows))
             memory.add([machine])
             memory["streams"][memory.row(machine)] = members
             for slot, member in enumerate(members):
@@ -187,6 +193,10 @@ class Multivariate:
     def _most_rows(self) -> int:
         return min(self._settings.learn_rows, _MOST_ROWS)
 
+    @property
+    def _past_rows(self) -> int:
+        return self._most_rows if self._settings.matures else 0
+
     def _score_size(self, memory: Memory, batch: Batch, place: Rows) -> Taken:
         """Machines of one number of points."""
         starts = batch.starts()
@@ -211,6 +221,8 @@ class Multivariate:
                 self._learn(memory, int(over.machine[at]), over.alive[at])
             elif ask == Ask.FIT:
                 self._fit(memory, over.machine[at - 1 : at])
+            elif ask == Ask.MATURE:
+                self._mature(memory, int(over.machine[at - 1]), over.alive[at - 1])
         self._keep(memory, over, kept, done, total)
         if not total:
             return _NOTHING
@@ -239,7 +251,12 @@ class Multivariate:
         """Turn the rows that were kept into the machine's normal, or begin anew where they tell none."""
         kept = self._kept.pop(int(memory.subjects[row]), None)
         normal = None
-        if kept is not None:
+        if kept is not None and self._settings.matures:
+            rows = kept.in_order().astype(np.float64)
+            memory["learnt"][row] = self._begin(memory, row, _without_gaps(rows), alive & ~np.isnan(rows).all(axis=0))
+            if memory["learnt"][row]:
+                return
+        elif kept is not None:
             rows = kept.in_order().astype(np.float64)
             normal = machine_normal.learn(_without_gaps(rows), alive & ~np.isnan(rows).all(axis=0), self._share)
         if normal is None or kept is None:
@@ -251,6 +268,35 @@ class Multivariate:
         memory["covariance"][row], memory["reach"][row] = normal.covariance, normal.reach
         memory["n"][row] = memory["seen"][row] = len(kept)
         self._fit(memory, np.array([row]))
+
+    def _begin(self, memory: Memory, row: int, rows: Floats, has_say: Mask) -> bool:
+        """The first normal of a machine that is watched on, from rows in health; whether they tell one."""
+        smooth = machine_normal.smoothing(rows, has_say)
+        if smooth is None:
+            return False
+        lasting = min(_SMOOTH_US / memory["width_us"][row], len(rows) / _MEMORIES)
+        memory["smooth_rows"][row] = max(smooth, lasting)
+        fast = machine_normal.smoothed(rows, memory["smooth_rows"][row])
+        memory["fast"][row], memory["steady"][row] = fast[-1], True
+        machine_maturity.begin(memory, row, fast[min(_SKIPPED_ROWS, len(fast) // 4) :])
+        return self._mature(memory, row, has_say)
+
+    def _mature(self, memory: Memory, row: int, has_say: Mask) -> bool:
+        """A normal from the machine's past, if that tells one; then room for what comes."""
+        past = memory["past"][row, : memory["past_rows"][row]].astype(np.float64)
+        normal = machine_maturity.mature(
+            past,
+            has_say,
+            float(memory["smooth_rows"][row]),
+            int(memory["spacing"][row]),
+            self._share,
+            memory["covariance"][row],
+        )
+        if normal is not None:
+            memory["base"][row], memory["covariance"][row], memory["reach"][row] = normal
+            memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(normal.covariance)
+        machine_maturity.thin(memory, row)
+        return normal is not None
 
     def _fit(self, memory: Memory, row: Rows) -> None:
         memory["inverse"][row], memory["spread"][row] = machine_normal.correlation_of(memory["covariance"][row])
@@ -292,13 +338,14 @@ def _without_gaps(rows: Floats) -> Floats:
     return np.where(known, rows, np.nan_to_num(rows[began, np.arange(rows.shape[1])]))
 
 
-def _memory_of(points: int) -> Memory:
+def _memory_of(points: int, past_rows: int) -> Memory:
     """Memory of machines with so many points. Values are counted in `unit` from `first`."""
     return Memory(
         f"{_LAYOUT}, {points} points",
         {
             "streams": np.zeros(points, np.int32),
             **machine_rows.columns(points),
+            **machine_maturity.columns(points, past_rows),
             "first": np.full(points, np.nan),
             "unit": np.zeros(points),
             "value": np.full(points, np.nan),

@@ -96,7 +96,8 @@ def test_a_fault_that_ends_by_a_step_back_ends_though_the_level_is_another() -> 
     values = machine(1600) + np.cumsum(rng.normal(size=(1600, POINTS)), axis=0) * 0.05
     values[800:1100, 2] += 30.0
     values[1100:, 2] += 3.0
-    scores = scored(Multivariate(false_alarm_rate=0.01), values)
+    learnt_us = START_US + 399_000_000
+    scores = scored(Multivariate(learn_until_us=learnt_us, false_alarm_rate=0.01), values)
     fault = (second(scores) >= 810) & (second(scores) < 1100)
     assert (scores.score[fault] >= 1.0).all()
     assert np.isnan(scores.score[(second(scores) > 1120) & (second(scores) < 1150)]).all()
@@ -127,7 +128,8 @@ def test_what_it_says_by_the_row_is_what_it_explains() -> None:
 def test_health_is_within_the_rate_asked_for() -> None:
     said = []
     for seed in range(4):
-        scores = scored(Multivariate(false_alarm_rate=0.01), machine(6000, seed)).score
+        learnt_us = START_US + 399_000_000
+        scores = scored(Multivariate(learn_until_us=learnt_us, false_alarm_rate=0.01), machine(6000, seed)).score
         said.append(scores[~np.isnan(scores)])
     share = np.mean(np.concatenate(said) >= 1.0)
     assert 0.0005 < share <= 0.015
@@ -256,7 +258,7 @@ def test_memory_stays_small() -> None:
     detector.watch([Stream(i, 1, "acme", "pump", f"point-{i}", "unknown", "") for i in range(8)])
     rng = np.random.default_rng(0)
     detector.score(batch_of(rng.normal(size=(500, 8))), 0)
-    assert sum(column.nbytes for column in detector.snapshot().values()) < 8_000
+    assert sum(column.nbytes for column in detector.snapshot().values()) < 20_000
 
 
 def test_memory_is_bounded_while_rows_are_gathered() -> None:
@@ -266,7 +268,7 @@ def test_memory_is_bounded_while_rows_are_gathered() -> None:
     detector.score(batch_of(rng.normal(size=(390, 8))), 0)
     kept = detector.snapshot()
     assert kept["kept/1"].nbytes > 10_000
-    assert sum(column.nbytes for column in kept.values()) < 20_000
+    assert sum(column.nbytes for column in kept.values()) < 30_000
 
 
 @pytest.mark.parametrize(
