@@ -19,6 +19,7 @@ from api import (
     events,
     health,
     keys,
+    learning,
     ledger,
     lessons,
     machines,
@@ -53,7 +54,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms),
     *(alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, quality, lessons, assessment, machines, training, events),
+    *(retention, presence, quality, learning, lessons, assessment, machines, training, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

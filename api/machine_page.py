@@ -13,11 +13,12 @@ from fastapi import APIRouter, Request, Response
 
 from alarms.events import Severity
 from api.auth import Caller, Person
+from api.learning import when
 from api.machine_form import built_of
 from api.model_section import model_values
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from store import alarms as alarm_store
-from store import assessment, overview, quality
+from store import assessment, learning, overview, quality
 from store import tickets as ticket_store
 from store.errors import NotFound
 from store.transactions import Transaction
@@ -69,6 +70,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         "health_known": health_known,
         "health": health,
         "quality": quality.of_machine(conn, device),
+        "learning": [{**asdict(one), "about": when(one.in_s, now)} for one in learning.of_machine(conn, device, now)],
         "diagnosis": assessment.diagnosis_of_machine(conn, device),
         **model_values(conn, caller, device),
         "built": built_of(conn, caller, device),

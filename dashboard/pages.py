@@ -60,6 +60,7 @@ class Pages:
             "alarm_state": words.alarm_state,
             "machine_state": words.machine_state,
             "presence": words.presence,
+            "detector": words.detector,
             "ticket_move": words.ticket_move,
             "verdict": words.verdict,
             "clock_name": words.clock,

@@ -30,6 +30,16 @@ PRESENCES: dict[str, str] = {
     "site_lost": "Lost with its site",
     "stopped": "Stopped",
 }
+# What a detector looks for, to whoever has never heard its name.
+DETECTORS: dict[str, str] = {
+    "silence": "How often it is heard",
+    "flatline": "How long a value may stay",
+    "sensors": "How each sensor behaves",
+    "shift": "Usual level and scatter",
+    "novelty": "A week as it is",
+    "drift": "Level over days and weeks",
+    "multivariate": "How its points move together",
+}
 CLOCKS: dict[str, str] = {"response": "Response", "on_site": "On site", "resolution": "Resolution"}
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
@@ -110,6 +120,10 @@ def machine_state(name: str) -> str:
 
 def presence(name: str) -> str:
     return PRESENCES.get(name, plain(name))
+
+
+def detector(name: str) -> str:
+    return DETECTORS.get(name, plain(name))
 
 
 def ticket_move(name: str) -> str:

@@ -384,8 +384,8 @@ def _machines(conn: Connection[TupleRow], tenant: str, now: datetime) -> dict[st
     found = {}
     for m in MACHINES:
         row = conn.execute(
-            "INSERT INTO devices (tenant, device, kind, model, site, firmware, online, online_at, first_seen_at)"
-            " VALUES (%s, %s, %s, %s, %s, '1.4.2', %s, %s, %s) RETURNING id",
+            "INSERT INTO devices (tenant, device, kind, model, site, firmware, online, online_at, first_seen_at,"
+            " learnt_at) VALUES (%s, %s, %s, %s, %s, '1.4.2', %s, %s, %s, %s) RETURNING id",
             [
                 tenant,
                 m.device,
@@ -395,15 +395,16 @@ def _machines(conn: Connection[TupleRow], tenant: str, now: datetime) -> dict[st
                 not m.silent_h,
                 now - timedelta(hours=m.silent_h or 50),
                 now - timedelta(days=m.first_seen_days),
+                now - timedelta(days=m.first_seen_days - 1) if m.first_seen_days > 1 else None,
             ],
         ).fetchone()
         assert row is not None
         found[m.device] = int(row[0])
         for p in POINTS[m.kind]:
             conn.execute(
-                "INSERT INTO streams (device_id, tenant, device, point, quantity, unit)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                [row[0], tenant, m.device, p.name, p.quantity, p.unit],
+                "INSERT INTO streams (device_id, tenant, device, point, quantity, unit, created_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [row[0], tenant, m.device, p.name, p.quantity, p.unit, now - timedelta(days=m.first_seen_days)],
             )
     return found
 

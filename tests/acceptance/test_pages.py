@@ -573,6 +573,21 @@ def test_a_machine_says_which_of_its_sensors_can_be_trusted(visitor: Visitor, si
         assert sorted(grades) == ["C"] * (len(grades) - 1) + ["D"]
 
 
+def test_a_new_machine_says_what_it_cannot_judge_yet(visitor: Visitor) -> None:
+    """Heard for ten hours: what needs days is named with the day, what is known is not; an old machine says nothing."""
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/machines/gearmotor-204")
+        rows = page.get_by_role("region", name="What it can't judge yet").get_by_role("row")
+        drift = rows.filter(has_text="Level over days and weeks").get_by_role("cell")
+        expect(drift.nth(1)).to_have_text("all points")
+        expect(drift.nth(2)).to_have_text(re.compile(r"^about \d+ \w+ \d\d:\d\d, in 7 d 1[0-4] h$"))
+        expect(rows.filter(has_text="How often it is heard")).to_have_count(0)
+        expect(rows.filter(has_text="How its points move together")).to_have_count(1)
+        page = visit.go("/machines/pump-101")
+        expect(page.locator("#machine-learning")).to_be_hidden()
+
+
 def test_an_engineer_says_what_a_machine_is_built_of(visitor: Visitor, site: Site) -> None:
     with visitor() as visit:
         visit.sign_in("ben@demo.example")

@@ -72,6 +72,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/devices/{device}/machine": ANYONE,
     "PUT /api/v1/devices/{device}/machine": STAFF,
     "GET /api/v1/devices/{device}/health": ANYONE,
+    "GET /api/v1/devices/{device}/learning": ANYONE,
     "GET /api/v1/devices/{device}/quality": ANYONE,
     "GET /api/v1/tickets/{ticket_id}/diagnosis": ANYONE,
     "GET /api/v1/alarms": ANYONE,
