@@ -26,6 +26,7 @@ from api import (
     metrics,
     pages,
     presence,
+    prognosis,
     quality,
     readings,
     rejects,
@@ -54,7 +55,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 _RESOURCES = (
     *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms),
     *(alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, quality, learning, lessons, assessment, machines, training, events),
+    *(retention, presence, quality, learning, lessons, assessment, prognosis, machines, training, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""

@@ -13,7 +13,7 @@ from api import ROOT
 from api.auth import Anyone
 from api.errors import BadValue
 from api.models import Answered, DevicePath, Instant, example
-from store import assessment, tickets
+from store import assessment, prognosis, tickets
 from store.assessment import KeptDiagnosis
 from store.errors import NotFound
 
@@ -131,9 +131,12 @@ class DiagnosisOut(Answered):
     abstains: str = Field(description="Why nothing is named; empty where something is")
     other: float
     suspects: list[SuspectOut]
+    p_fail_30: float | None = Field(
+        None, description="The probability of failure within 30 days, as it had been said when the ticket was opened"
+    )
 
     @classmethod
-    def of(cls, kept: KeptDiagnosis) -> DiagnosisOut:
+    def of(cls, kept: KeptDiagnosis, p_fail_30: float | None) -> DiagnosisOut:
         return cls(
             ticket_id=kept.ticket_id,
             made_at=kept.made_at,
@@ -141,6 +144,7 @@ class DiagnosisOut(Answered):
             abstains=kept.abstains,
             other=kept.other,
             suspects=[SuspectOut.model_validate(suspect) for suspect in kept.suspects],
+            p_fail_30=None if p_fail_30 is None else round(p_fail_30, 4),
         )
 
 
@@ -179,6 +183,7 @@ def ticket_diagnosis(caller: Anyone, ticket_id: UUID) -> DiagnosisOut:
     with caller.transaction() as conn:
         tickets.ticket(conn, ticket_id)
         kept = assessment.diagnosis_of(conn, ticket_id)
+        p_fail_30 = prognosis.at_opening(conn, ticket_id)
     if kept is None:
         raise NotFound("there is no diagnosis of this ticket yet")
-    return DiagnosisOut.of(kept)
+    return DiagnosisOut.of(kept, p_fail_30)

@@ -1,4 +1,4 @@
-"""Assessment by the clock: what is probably wrong with the machines of open tickets, and how well all machines are.
+"""Assessment by the clock: what is wrong with the machines of open tickets, how well all are, and how long they have.
 
 On a thread and a connection of its own: no delivery waits for it, nor does ingest. A ticket has its diagnosis within
 seconds, and a newer one as its fault grows. Health is of hours that are over; each machine is a transaction, and a
@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from notify.prognosis import Prognoses
 from prognosis.diagnosis import Diagnosis, Heard, diagnose
 from prognosis.episodes import signature
 from prognosis.faults import FailureMode
@@ -61,6 +62,7 @@ class Assessment:
         self._health_at = -HEALTH_EVERY_S
         # Up to when each machine was looked at last, whether anything was found or not.
         self._looked: dict[int, datetime] = {}
+        self._prognoses = Prognoses()
 
     def run(self) -> None:
         """Until `stop`. Whatever fails is said, and tried again."""
@@ -120,13 +122,15 @@ class Assessment:
                 try:
                     with conn.transaction():
                         found += self._assess(conn, machine, now)
+                    with conn.transaction():
+                        self._prognoses.say(conn, machine.id, _hour_over(now))
                 except _OURS:
                     log.exception("no health", extra={"machine": machine.id})
             after = machines[-1].id
         return found
 
     def _assess(self, conn: Session, machine: Machine, now: datetime) -> int:
-        end = (now - _SETTLED).replace(minute=0, second=0, microsecond=0)
+        end = _hour_over(now)
         if self._looked.get(machine.id) == end:
             return 0
         points = assessment.points(conn, machine.id, HEALTH_POINTS)
@@ -150,6 +154,11 @@ class Assessment:
         normal, hours = by_the_hour(normal, times, rows, before, learning=learning)
         assessment.keep_health(conn, machine, normal, times[-1].replace(minute=0) + _HOUR, hours)
         return len(hours)
+
+
+def _hour_over(now: datetime) -> datetime:
+    """The end of the last hour whose readings have had time to come."""
+    return (now - _SETTLED).replace(minute=0, second=0, microsecond=0)
 
 
 def by_the_hour(

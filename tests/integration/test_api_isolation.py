@@ -73,6 +73,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "PUT /api/v1/devices/{device}/machine": STAFF,
     "GET /api/v1/devices/{device}/health": ANYONE,
     "GET /api/v1/devices/{device}/learning": ANYONE,
+    "GET /api/v1/devices/{device}/prognosis": ANYONE,
     "GET /api/v1/devices/{device}/quality": ANYONE,
     "GET /api/v1/tickets/{ticket_id}/diagnosis": ANYONE,
     "GET /api/v1/alarms": ANYONE,
