@@ -21,6 +21,7 @@ import numpy as np
 from scipy.stats import gamma
 
 from detectors.vibration.bearings import Bearing
+from detectors.vibration.mains import NO_LINES
 from detectors.vibration.orders import CAP, Floats, OrderSpectrum, find_comb, of_no_bearing, owned
 
 # So often may noise alone name a fault, whatever was looked at.
@@ -70,7 +71,9 @@ class Suspect:
     lines: tuple[Line, ...]
 
 
-def suspect(spectrum: OrderSpectrum, bearing: Bearing, shaft: float, tried: int) -> Suspect | None:
+def suspect(
+    spectrum: OrderSpectrum, bearing: Bearing, shaft: float, tried: int, others: Floats = NO_LINES
+) -> Suspect | None:
     """The part of a bearing that is damaged, by the spectrum of one band's envelope; None where none is.
 
     Parameters
@@ -79,8 +82,10 @@ def suspect(spectrum: OrderSpectrum, bearing: Bearing, shaft: float, tried: int)
         The order at which the shaft's own lines were found: 1 unless the speed told was wrong.
     tried : int
         Among how many bands this one was chosen.
+    others : float64 (k,), optional
+        Orders that are known to be somebody else's.
     """
-    owners = of_no_bearing(spectrum, shaft)
+    owners = np.sort(np.concatenate([of_no_bearing(spectrum, shaft), others]))
     least = math.log10(FALSE_ALARMS / (5.0 * tried))
     parts = [part for part in _parts(spectrum, bearing, shaft, owners) if part.chance < least]
     leading = _leading(parts)

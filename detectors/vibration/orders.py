@@ -28,7 +28,8 @@ _FLOOR_ORDERS, _FLOOR_LINES = 1.2, 24
 # No single line counts for more than this in a sum: two or three of a family must be there.
 CAP = 18.0
 # Hum is on every second sensor's cable. Half of its first eight lines, half of these odd.
-_MAINS_HZ, _MAINS_LINES, _MAINS_HEIGHT = (50.0, 60.0), 8, 12.0
+MAINS_HZ = (50.0, 60.0)
+_MAINS_LINES, _MAINS_HEIGHT = 8, 12.0
 # Half orders belong to machines in which something rattles; three of them together are no accident.
 _HALVES, _HALVES_CHANCE = np.array([1.0, 3.0, 5.0]), -4.0
 
@@ -172,7 +173,7 @@ def of_no_bearing(spectrum: OrderSpectrum, shaft: float) -> Floats:
 def _of_the_mains(spectrum: OrderSpectrum) -> Floats:
     """Multiples of 50 or 60 Hz, where so many of them stand out that some are odd ones: a bearing has no such comb."""
     found = [np.empty(0)]
-    for mains_hz in _MAINS_HZ:
+    for mains_hz in MAINS_HZ:
         multiples = np.arange(1.0, spectrum.highest * spectrum.shaft_hz / mains_hz) * mains_hz / spectrum.shaft_hz
         tall = spectrum.heights(multiples[:_MAINS_LINES]) > _MAINS_HEIGHT
         if tall.sum() >= _MAINS_LINES / 2 and tall[::2].sum() >= _MAINS_LINES / 4:

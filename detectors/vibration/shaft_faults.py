@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gamma
 
+from detectors.vibration.mains import NO_LINES, leaked
 from detectors.vibration.orders import Floats, OrderSpectrum, find_comb
 
 # Where zone B of a medium machine on a rigid support ends: taken where group and support are not known. Too low:
@@ -55,10 +56,13 @@ class Pattern:
     lines: tuple[ShaftLine, ...]
 
 
-def velocity_lines(velocity: OrderSpectrum, shaft: float, skipped: Sequence[float] = ()) -> dict[float, ShaftLine]:
+def velocity_lines(
+    velocity: OrderSpectrum, shaft: float, skipped: Sequence[float] = (), electric: Floats = NO_LINES
+) -> dict[float, ShaftLine]:
     """Lines of velocity from half the shaft's speed to ten times, those that stand out alone, by nominal order.
 
-    `skipped` are orders of blades and teeth, which are no harmonics of the shaft itself.
+    `skipped` are orders of blades and teeth, which are no harmonics of the shaft itself; `electric` those of the mains,
+    of which what leaks to a line of the shaft is taken off.
     """
     nominal = [k / 2.0 for k in range(1, 21) if k / 2.0 not in skipped]
     found = {}
@@ -67,9 +71,17 @@ def velocity_lines(velocity: OrderSpectrum, shaft: float, skipped: Sequence[floa
         if order % 1.0 and velocity.resolution > 0.08:
             continue
         if velocity.heights(np.array([order * shaft]))[0] >= _HEIGHT:
-            found[order] = ShaftLine(_order_name(order), order * shaft, math.sqrt(velocity.tone(order * shaft)))
+            found[order] = ShaftLine(_order_name(order), order * shaft, _rms(velocity, order * shaft, electric))
     strongest = max((line.rms for line in found.values()), default=0.0)
     return {order: line for order, line in found.items() if line.rms > _LEAST_PART * strongest}
+
+
+def _rms(velocity: OrderSpectrum, order: float, electric: Floats) -> float:
+    """Of a line, without what lines of the mains beside it leak there: no less than nothing."""
+    hum = leaked(order, electric, velocity)
+    if hum == 0.0:
+        return math.sqrt(velocity.tone(order))
+    return max(math.sqrt(velocity.excess(np.array([order]))[0]) - hum, 0.0)
 
 
 def pattern(lines: dict[float, ShaftLine], velocity_mm_s: float) -> Pattern | None:

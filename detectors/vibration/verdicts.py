@@ -10,6 +10,7 @@ import numpy as np
 from detectors.vibration.bearing_faults import LEAST_DEPTH, Suspect, suspect
 from detectors.vibration.bearings import Bearing
 from detectors.vibration.envelopes import Heard, listen, without_tones
+from detectors.vibration.mains import mains_lines, share_on_mains
 from detectors.vibration.orders import Floats, OrderSpectrum, find_comb, of_no_bearing, owned
 from detectors.vibration.shaft_faults import Pattern, gear, pattern, velocity_lines
 from detectors.vibration.spectral_change import Change
@@ -21,6 +22,9 @@ _UNKNOWN_CHANCE = -7.0
 _STRIKES = 0.5
 # So many lines of evidence, of those that noise shows once in a hundred.
 _SHOWN, _WORTH_SHOWING = 8, 5.0
+# Of the power of a part's lines, where more lies on the mains' it is theirs; of a velocity's, where less is not worth a
+# word.
+_ELECTRIC, _WORTH_SAYING = 2.0 / 3.0, 0.1
 # Powers of ten: noise that is no noise of a textbook's makes more of them idle.
 _SUREST = 12.0
 
@@ -83,6 +87,13 @@ def of_bearing(signal: Floats, rate_hz: float, heard: Heard, band: int, bearing:
     seen = suspect(spectrum, bearing, speed.order, len(heard.spectra))
     if seen is None:
         return Verdict("none", "no line of the bearing stands out in the envelope of any band")
+    if share_on_mains([line.order for line in seen.lines], spectrum) > _ELECTRIC:
+        hum = mains_lines(spectrum, speed.order)
+        part = seen.fault.replace("_", " ")
+        said = f"the vibration swells at {_hz(hum, speed)}: the mains', where lines of the {part} would be"
+        seen = suspect(spectrum, bearing, speed.order, len(heard.spectra), hum)
+        if seen is None:
+            return Verdict("none", f"{said}; a block at another speed would tell")
     if envelope.kurtosis < _STRIKES and not _without_tones_too(signal, rate_hz, bearing, speed):
         return Verdict("none", "what looks like lines of the bearing is the beat of steady tones: gone without these")
     reason = (
@@ -141,14 +152,25 @@ def of_change(moved: Change, gear_alone: bool) -> Verdict:
 def of_shaft(
     velocity: OrderSpectrum, velocity_mm_s: float, allowed_mm_s: float, speed: Speed, skipped: list[float]
 ) -> Verdict:
-    """Imbalance, misalignment, looseness, where the velocity is worth a repair. `skipped`: see `velocity_lines`."""
-    found = pattern(velocity_lines(velocity, speed.order, skipped), velocity_mm_s)
-    if found is None or velocity_mm_s <= allowed_mm_s:
-        shape = "" if found is None else f", of the shape of {found.fault}"
-        return Verdict("none", f"velocity {velocity_mm_s:.2g} mm/s where {allowed_mm_s:g} is allowed{shape}")
+    """Imbalance, misalignment, looseness, where the velocity is worth a repair. `skipped`: see `velocity_lines`.
+
+    The shaft answers for what is left of the velocity without the mains' lines.
+    """
+    electric = mains_lines(velocity, speed.order)
+    hum = float(velocity.excess(electric).sum())
+    own_mm_s = math.sqrt(max(velocity_mm_s**2 - hum, 0.0))
+    found = pattern(velocity_lines(velocity, speed.order, skipped, electric), own_mm_s) if own_mm_s else None
+    said = f"velocity {velocity_mm_s:.2g} mm/s where {allowed_mm_s:g} is allowed"
+    if hum > _WORTH_SAYING * velocity_mm_s**2:
+        said += f", {math.sqrt(hum):.2g} mm/s of it at {_hz(electric, speed)}: the mains', not the shaft's"
+    if found is None or own_mm_s <= allowed_mm_s:
+        return Verdict("none", said + ("" if found is None else f", of the shape of {found.fault}"))
     verdict = _verdict(found, "velocity", velocity, speed)
-    said = f"{found.reason}; velocity {velocity_mm_s:.2g} mm/s where {allowed_mm_s:g} is allowed"
-    return Verdict(verdict.fault, said, verdict.evidence)
+    return Verdict(verdict.fault, f"{found.reason}; {said}", verdict.evidence)
+
+
+def _hz(orders: Floats, speed: Speed) -> str:
+    return " and ".join(f"{order * speed.told_hz:.0f} Hz" for order in orders)
 
 
 def _verdict(found: Pattern, kind: str, spectrum: OrderSpectrum, speed: Speed) -> Verdict:
