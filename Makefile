@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev python python-dev pages servers browser demo test lint bench bench-detectors soak lock secrets certs clean
+.PHONY: help setup setup-dev python python-dev python-bench pages servers browser demo test lint bench bench-detectors soak lock secrets certs clean
 
 # The first interpreter that is new enough; `make PYTHON=... setup` takes another.
 PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -42,7 +42,7 @@ lint: python-dev ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup-dev ## what it costs, printed as a table; `make bench ingest`: all of ingest
+bench: setup-dev python-bench ## what it costs, printed as a table; `make bench ingest`: all of ingest
 	$(BIN)/python -m bench $(filter $(BENCHES),$(MAKECMDGOALS)) $(ARGS)
 
 BENCHES := ingest
@@ -58,6 +58,7 @@ soak: setup-dev ## the long part of the suite: hours of work, outages, kills
 lock: python ## requirements*.txt anew from pyproject.toml, within the versions it allows
 	$(LOCK) --extra stack pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra stack --extra dev --constraints requirements.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra stack --extra bench --constraints requirements-dev.txt pyproject.toml --output-file requirements-bench.txt
 	printf 'uv\npatchelf\n' | $(LOCK) --constraints requirements.txt - --output-file requirements-setup.txt
 
 secrets: ## deploy/secrets/*, for containers: each made once, never overwritten
@@ -76,6 +77,7 @@ clean: ## remove what was made here: environments, caches, the demonstration's d
 # Each with nothing to do but its stamp, and nothing to say when that is there.
 python: .venv/.python ; @:
 python-dev: .venv/.python-dev ; @:
+python-bench: .venv/.python-bench ; @:
 pages: .venv/.pages ; @:
 servers: .venv/.servers ; @:
 browser: .venv/.browser ; @:
@@ -100,6 +102,8 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes 
 	@echo "python: installing $$(grep -c == requirements.txt) packages"
 	@$(call INSTALL,requirements.txt)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable . || $(BIN)/pip install --no-deps --editable .
+	@echo "python: compiling the detectors"
+	@$(BIN)/python -m detectors
 	@echo "python: ready, the command is $(BIN)/bellwether"
 	@touch $@
 
@@ -107,6 +111,11 @@ INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes 
 	@echo "python: installing what the tests need"
 	@$(call INSTALL,requirements-dev.txt)
 	@echo "python: ready for tests"
+	@touch $@
+
+.venv/.python-bench: .venv/.python-dev requirements-bench.txt
+	@echo "python: installing what others offer, to compare with"
+	@$(call INSTALL,requirements-bench.txt)
 	@touch $@
 
 .venv/.pages: dashboard/package-lock.json dashboard/build.mjs | .venv/.tools

@@ -10,7 +10,7 @@ import argparse
 
 from rich.console import Console
 
-from bench import detectors, ingest, latency, throughput
+from bench import detectors, ingest, latency, peers, recording, throughput
 from bench.lines import Line, at_least, at_most, show, told
 from bench.servers import running_servers
 
@@ -42,16 +42,53 @@ def _measure(rounds: int, faults: int, server: str | None, say: throughput.Say) 
     with running_servers(server) as servers:
         columns = throughput.columns(servers, rounds, say)
         singles = throughput.singles(servers, rounds, say)
-    say("detectors")
-    scored = detectors.run()["fleet_all"]
+    scored = _detectors(say)
     median_s, p99_s = latency.publish_to_ticket(faults, say)
     return [
         ingest.columns_line(columns),
         ingest.singles_line(singles),
-        at_least("readings through all detectors on one core", scored, 1e6, "/s"),
+        *scored,
         told("publish to ticket in the API, median", median_s, "s"),
         at_most("publish to ticket in the API, 99th percentile", p99_s, 1.0, "s"),
     ]
+
+
+def _detectors(say: throughput.Say) -> list[Line]:
+    """What scoring costs on one core, and others' methods in the same run: how many times as fast ours is."""
+    say("detectors")
+    ours = detectors.run()
+    say("what others offer")
+    theirs = peers.run()
+    say("a recording of four million readings")
+    seconds = recording.run()
+    shift, together = ours["fleet_shift"], ours["fleet_multivariate"]
+    return [
+        at_least("readings through all detectors on one core", ours["fleet_all"], 1e6, "/s"),
+        at_least("readings through those of streams", ours["fleet_of_streams"], 1e6, "/s"),
+        at_least("readings through that of machines, 8 channels", together, 5e5, "/s"),
+        *(
+            told(f"shift beside {name}", shift / theirs[name], "times", f"{theirs[name]:,.0f}/s")
+            for name in _OF_STREAMS
+        ),
+        *(
+            told(f"multivariate beside {name}", together / rate, "times", f"{rate:,.0f}/s")
+            for name, rate in theirs.items()
+            if name not in _OF_STREAMS
+        ),
+        *(
+            at_most(
+                f"detect over 4 M readings, {name}, beside pandas writing and reading them",
+                seconds[name] / seconds["pandas"],
+                2.0,
+                "times",
+                f"{seconds[name]:.1f} s and {seconds['pandas']:.1f} s",
+            )
+            for name in ("trained", "unknown")
+        ),
+    ]
+
+
+_OF_STREAMS = ("River's ADWIN", "River's PageHinkley", "River's GaussianScorer")
 
 
 if __name__ == "__main__":

