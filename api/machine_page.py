@@ -17,6 +17,7 @@ from api.learning import when
 from api.machine_form import built_of
 from api.model_section import model_values
 from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.prognosis import remaining_life
 from store import alarms as alarm_store
 from store import assessment, learning, overview, quality
 from store import tickets as ticket_store
@@ -69,6 +70,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         "marks": marks_json(marks),
         "health_known": health_known,
         "health": health,
+        "remaining": remaining_life(conn, device, now),
         "quality": quality.of_machine(conn, device),
         "learning": [{**asdict(one), "about": when(one.in_s, now)} for one in learning.of_machine(conn, device, now)],
         "diagnosis": assessment.diagnosis_of_machine(conn, device),

@@ -12,6 +12,7 @@ from api import ROOT
 from api.auth import Anyone
 from api.errors import BadValue
 from api.models import Answered, DevicePath, Instant, example
+from dashboard.remaining import drawing
 from store import assessment, prognosis
 from store.transactions import Transaction
 
@@ -114,9 +115,10 @@ def remaining_life(conn: Transaction, device: str, now: datetime) -> dict[str, A
         return None
     at = kept.hour + _HOUR
     past = assessment.health(conn, device, at - _DEFAULT_SPAN, at, timedelta(hours=6)) if kept.band else []
+    before = [((hour.hour - at) / timedelta(days=1), hour.health) for hour in past]
     return {
         **_said(kept),
-        "past": [((hour.hour - at) / timedelta(days=1), hour.health) for hour in past],
+        "drawing": drawing(before, [(row[0], row[1], row[2], row[3]) for row in kept.band or ()], kept.fails_at or 0.0),
         "is_old": now - at > timedelta(days=1),
     }
 

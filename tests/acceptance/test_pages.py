@@ -556,6 +556,19 @@ def test_a_machine_shows_its_health_and_when_it_fell(visitor: Visitor) -> None:
         expect(page.locator("#machine-health dd").first).to_have_text(re.compile(r"^(100|[89]\d)$"))
 
 
+def test_a_machine_that_wears_says_how_long_it_has_and_one_that_does_not_says_why_not(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        worn = visit.go("/machines/pump-102").locator("#machine-remaining")
+        expect(worn).to_contain_text("Nine of ten times between")
+        expect(worn).to_contain_text("Fails within 30 days")
+        expect(worn).to_contain_text("No failure of its kind is known yet")
+        expect(worn.locator("svg path")).to_have_count(5)
+        well = visit.go("/machines/gearmotor-201").locator("#machine-remaining")
+        expect(well).to_contain_text("No remaining life is said: no wear is seen.")
+        expect(well.locator("svg")).to_have_count(0)
+
+
 def test_a_machine_says_which_of_its_sensors_can_be_trusted(visitor: Visitor, site: Site) -> None:
     """The line to its site was down for two hours and a half; one of its points says what cannot be."""
     site.change(
