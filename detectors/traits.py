@@ -10,3 +10,7 @@ BY_THE_CLOCK = frozenset({"silence"})
 # They hold a baseline against what a machine does now, for days or weeks: what they have learnt can be out of date, and
 # can be learnt again from stored readings. The others renew themselves, or learn from when readings came.
 TRAINED = ("shift", "drift", "multivariate")
+# They learn what is normal, and each level of a machine's load has its own normal.
+AT_EACH_LEVEL = frozenset({"shift", "drift", "multivariate"})
+# A machine that stands tells them nothing: a stopped pump is flat, and every day's standstill is no news.
+WHILE_RUNNING = frozenset({"flatline", "sensors", "novelty"})

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from alarms.rules import Rule, governing
 from detectors import DETECTORS
+from detectors.in_mode import in_mode
 from detectors.limits import Limit, Limits
 from detectors.scores import Detector
 from telemetry import Stream
@@ -21,4 +22,6 @@ def detectors_for(rules: Mapping[str, Sequence[Rule]]) -> dict[str, Detector]:
         rule = governing(rules.get(stream.tenant, ()), "limits", stream, machine_wide=False)
         return rule.limit if rule else None
 
-    return {name: Limits(limit_of) if detector is Limits else detector() for name, detector in DETECTORS.items()}
+    return in_mode(
+        {name: Limits(limit_of) if detector is Limits else detector() for name, detector in DETECTORS.items()}
+    )
