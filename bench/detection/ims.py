@@ -1,7 +1,8 @@
 """IMS: four bearings on one shaft run to failure in weeks; mean absolute vibration each ten minutes.
 
 Trained on the first day of readings. The first half of each test is healthy: an alarm that begins in it is a false one;
-the lead is from the first alarm in the second half to the last row. Channels of one test are one machine's.
+the lead is from the first alarm in the second half to the last row. Channels of one test are one machine's; the first
+column, which counts rows, is none.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ DAY_US = 86_400_000_000
 def rows(data: Path) -> list[Row]:
     false, healthy_days, leads = 0, 0.0, []
     for path in sorted(data.glob("IMS/*.csv")):
-        recording = read(path, time_column="Datetime", ignore=[""])
+        recording = read(path, time_column="Datetime", ignore=["Unnamed: 0"])
         alarm = detect(recording, train_rows=TRAIN_ROWS, false_alarm_rate=FALSE_ALARM_RATE).alarm.astype(bool)
         begun = alarm & ~np.concatenate(([False], alarm[:-1]))
         time_us = in_order(recording.time_us)
