@@ -84,6 +84,23 @@ def test_a_clock_says_how_much_is_left(promise: Promise, now: datetime, tone: st
     assert 0 <= face.part <= 1
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (5.214, "mm/s", "5.21 mm/s"),
+        (71.26, "degC", "71.3 °C"),
+        (1830.0, "s", "30 min"),
+        (12.0, "s", "12.0 s"),
+        (0.5, "", "0.500"),
+        (None, "s", "\N{EN DASH} s"),
+    ],
+)
+def test_a_quantity_is_a_number_with_its_unit_and_a_long_time_a_duration(
+    value: float | None, unit: str, text: str
+) -> None:
+    assert words.quantity(value, unit) == text
+
+
 def test_terms_that_nobody_has_put_into_words_are_still_readable() -> None:
     assert words.point("bearing_temperature") == "Bearing temperature"
     assert words.point("Accelerometer1RMS") == "Accelerometer1RMS"
