@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from detectors import machine_maturity, machine_normal, machine_rows
+from detectors import machine_learning, machine_maturity, machine_normal, machine_rows
+from detectors.machine_learning import Kept
 from detectors.machine_rows import Floats, Mask, Over, Times
 from detectors.machine_steps import Ask, Columns, Settings, take
 from detectors.memory import Memory, Rows
@@ -25,11 +25,6 @@ from telemetry import Batch, Stream
 _FEWEST_POINTS = 2
 # The newest so many rows are learnt from, at most: more add nothing but memory.
 _MOST_ROWS = 20_000
-# Memory of the smoothing of a machine that is watched on: what passes sooner is not waited for by anybody. Less where
-# that would leave fewer than thirty memories to learn from, and never less than it takes to see a step.
-_SMOOTH_US, _MEMORIES = 12_000_000, 30.0
-# The first smoothed rows are averages over too few readings.
-_SKIPPED_ROWS = 20
 _LAYOUT = "multivariate 4"
 Taken = tuple[Rows, Times, Floats, Rows, Times]
 """Rows that are over: the machine, time, score, the stream that leads, and the time of the reading that showed it."""
@@ -87,7 +82,7 @@ class Multivariate:
         self._size_of: dict[int, int] = {}
         self._place = Memory("", {"machine": np.int64(-1), "size": np.int64(0), "slot": np.int64(0)})
         self._memories: dict[int, Memory] = {}
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, Kept] = {}
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """A machine that gains a point is learnt afresh: its model knows nothing of how that one moves."""
@@ -183,7 +178,7 @@ class Multivariate:
                     for slot, stream in enumerate(then):
                         self._place["slot"][self._place.row(int(stream))] = slot
                     if f"kept/{machine}" in snapshot:
-                        self._kept[int(machine)] = _Kept.of(snapshot[f"kept/{machine}"], self._most_rows)
+                        self._kept[int(machine)] = Kept.of(snapshot[f"kept/{machine}"], self._most_rows)
                 else:
                     for name, column in fresh.items():
                         if name not in ("layout", "subject"):
@@ -220,9 +215,9 @@ class Multivariate:
                 done = at
                 self._learn(memory, int(over.machine[at]), over.alive[at])
             elif ask == Ask.FIT:
-                self._fit(memory, over.machine[at - 1 : at])
+                machine_learning.fit(memory, int(over.machine[at - 1]))
             elif ask == Ask.MATURE:
-                self._mature(memory, int(over.machine[at - 1]), over.alive[at - 1])
+                machine_learning.mature(memory, int(over.machine[at - 1]), over.alive[at - 1], self._share)
         self._keep(memory, over, kept, done, total)
         if not total:
             return _NOTHING
@@ -243,99 +238,18 @@ class Multivariate:
         for row in np.unique(over.machine[at]):
             machine = int(memory.subjects[row])
             if machine not in self._kept:
-                self._kept[machine] = _Kept(self._most_rows, over.value.shape[1])
+                self._kept[machine] = Kept(self._most_rows, over.value.shape[1])
             for value in over.value[at[over.machine[at] == row]]:
                 self._kept[machine].add(value)
 
     def _learn(self, memory: Memory, row: int, alive: Mask) -> None:
         """Turn the rows that were kept into the machine's normal, or begin anew where they tell none."""
         kept = self._kept.pop(int(memory.subjects[row]), None)
-        normal = None
-        if kept is not None and self._settings.matures:
-            rows = kept.in_order().astype(np.float64)
-            memory["learnt"][row] = self._begin(memory, row, _without_gaps(rows), alive & ~np.isnan(rows).all(axis=0))
-            if memory["learnt"][row]:
-                return
-        elif kept is not None:
-            rows = kept.in_order().astype(np.float64)
-            normal = machine_normal.learn(_without_gaps(rows), alive & ~np.isnan(rows).all(axis=0), self._share)
-        if normal is None or kept is None:
+        learn = machine_learning.begin if self._settings.matures else machine_learning.learn_for_good
+        if kept is None or not learn(memory, row, kept.in_order().astype(np.float64), alive, self._share):
             memory["rows"][row], memory["afresh"][row] = 0, True
             return
-        memory["learnt"][row], memory["steady"][row], memory["slow"][row] = True, normal.steady, normal.slow
-        memory["smooth_rows"][row], memory["base_rows"][row] = normal.smooth_rows, normal.base_rows
-        memory["fast"][row], memory["base"][row] = normal.fast, normal.base
-        memory["covariance"][row], memory["reach"][row] = normal.covariance, normal.reach
-        memory["n"][row] = memory["seen"][row] = len(kept)
-        self._fit(memory, np.array([row]))
-
-    def _begin(self, memory: Memory, row: int, rows: Floats, has_say: Mask) -> bool:
-        """The first normal of a machine that is watched on, from rows in health; whether they tell one."""
-        smooth = machine_normal.smoothing(rows, has_say)
-        if smooth is None:
-            return False
-        lasting = min(_SMOOTH_US / memory["width_us"][row], len(rows) / _MEMORIES)
-        memory["smooth_rows"][row] = max(smooth, lasting)
-        fast = machine_normal.smoothed(rows, memory["smooth_rows"][row])
-        memory["fast"][row], memory["steady"][row] = fast[-1], True
-        machine_maturity.begin(memory, row, fast[min(_SKIPPED_ROWS, len(fast) // 4) :])
-        return self._mature(memory, row, has_say)
-
-    def _mature(self, memory: Memory, row: int, has_say: Mask) -> bool:
-        """A normal from the machine's past, if that tells one; then room for what comes."""
-        past = memory["past"][row, : memory["past_rows"][row]].astype(np.float64)
-        normal = machine_maturity.mature(
-            past,
-            has_say,
-            float(memory["smooth_rows"][row]),
-            int(memory["spacing"][row]),
-            self._share,
-            memory["covariance"][row],
-        )
-        if normal is not None:
-            memory["base"][row], memory["covariance"][row], memory["reach"][row] = normal
-            memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(normal.covariance)
-        machine_maturity.thin(memory, row)
-        return normal is not None
-
-    def _fit(self, memory: Memory, row: Rows) -> None:
-        memory["inverse"][row], memory["spread"][row] = machine_normal.correlation_of(memory["covariance"][row])
-        memory["fitted"][row] = memory["seen"][row]
-
-
-class _Kept:
-    """The newest rows of a machine that is being learnt, float32: half the memory, and no less is known of a sensor."""
-
-    def __init__(self, most: int, points: int) -> None:
-        self._rows = np.empty((most, points), np.float32)
-        self._count = 0
-
-    @classmethod
-    def of(cls, rows: npt.NDArray[np.float32], most: int) -> _Kept:
-        kept = cls(most, rows.shape[1])
-        for row in rows:
-            kept.add(row)
-        return kept
-
-    def __len__(self) -> int:
-        return min(self._count, len(self._rows))
-
-    def add(self, row: npt.NDArray[np.floating]) -> None:
-        self._rows[self._count % len(self._rows)] = row
-        self._count += 1
-
-    def in_order(self) -> npt.NDArray[np.float32]:
-        """Rows (N, C), the oldest first; NaN where a channel had not spoken yet."""
-        if self._count <= len(self._rows):
-            return self._rows[: self._count].copy()
-        return np.roll(self._rows, -(self._count % len(self._rows)), axis=0)
-
-
-def _without_gaps(rows: Floats) -> Floats:
-    """A channel that began later was before what it was first."""
-    known = ~np.isnan(rows)
-    began = known.argmax(axis=0)
-    return np.where(known, rows, np.nan_to_num(rows[began, np.arange(rows.shape[1])]))
+        memory["learnt"][row] = True
 
 
 def _memory_of(points: int, past_rows: int) -> Memory:
