@@ -71,8 +71,20 @@ def _believed(model: Model) -> Section:
     return Section(
         "How far it can be believed",
         ["Each machine was judged by a model that had not seen it. Errors count the more the nearer the end is.",
-         Table(("figure", ""), rows)],
+         Table(("figure", ""), rows), _alpha_lambda(model)],
     )  # fmt: skip
+
+
+def _alpha_lambda(model: Model) -> Picture:
+    """The share of estimates that are good, by the part of its life that a machine has lived."""
+    part, share = 100 * np.array(model.accuracy.alpha_lambda).T
+    figure, (plot,) = drawing(height_in=3.0, width_in=5.0)
+    plot.plot(part, share, color=SERIES[0], marker="o")
+    plot.set_xlim(0, 100)
+    plot.set_ylim(0, 100)
+    plot.set_xlabel("part of its life, %")
+    plot.set_ylabel("estimates within 20 %, %")
+    return Picture(svg(figure), "Alpha-lambda: the share of machines whose estimate was within 20 % of what was left.")
 
 
 def _probability(model: Model) -> Section:

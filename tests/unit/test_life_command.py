@@ -58,7 +58,9 @@ def test_from_histories_to_a_forecast_and_its_pages(tmp_path: Path, today: Path)
     assert told["origin"]["window"]["units"] == told["accuracy"]["units"] == 20
     assert len(told["origin"]["sha256"]["data"]) == 64
     for page in ("fit.html", "left.html"):
-        assert "<svg" in (tmp_path / page).read_text()
+        shown = (tmp_path / page).read_text()
+        assert "<svg" in shown
+        assert "Alpha-lambda: the share of machines" in shown
     assert "m03" in (tmp_path / "left.html").read_text()
 
 
