@@ -99,13 +99,21 @@ class InMode:
         if own:
             known = [(int(m), int(lot)) for m, lot in own["in_mode/lots"] if int(m) in self._streams]
             self._know(known)
-            self._open = {
+            told = self._told_of(snapshot)
+            self._open = {subject: each for subject, each in self._open.items() if subject % LOT not in told}
+            self._open |= {
                 int(subject): (int(since), int(until), float(score))
                 for (subject, since, until), score in zip(own["in_mode/open"], own["in_mode/score"], strict=True)
                 if int(subject) % LOT in self._machine
             }
-            self._returned = {int(one) for one in own["in_mode/returned"] if int(one) % LOT in self._machine}
+            self._returned = {subject for subject in self._returned if subject % LOT not in told}
+            self._returned |= {int(one) for one in own["in_mode/returned"] if int(one) % LOT in self._machine}
         self._detector.restore({name: kept for name, kept in snapshot.items() if name not in own})
+
+    def _told_of(self, snapshot: Snapshot) -> set[int]:
+        """The subjects that a memory is of: it may be of one machine among many."""
+        told = (kept for name, kept in snapshot.items() if name.rpartition("/")[2] == "subject")
+        return {int(one) % LOT for subjects in told for one in subjects}
 
     def _know(self, lots: Sequence[tuple[int, int]]) -> None:
         for machine, lot in lots:

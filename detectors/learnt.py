@@ -1,8 +1,8 @@
 """What detectors have learnt of one machine, apart from what they know of all others: to be kept, tried and put back.
 
-Of detectors that hold a baseline against what the machine does now (`traits.TRAINED`), and of no others. What comes
-back from storage is read by fresh detectors first: what they cannot read, or what is of another machine, never reaches
-those that run live.
+Of detectors that hold a baseline against what the machine does now (`traits.TRAINED`), with the levels of its load that
+they know apart, and of no others. What comes back from storage is read by fresh detectors first: what they cannot read,
+or what is of another machine, never reaches those that run live.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from detectors.drift import Drift
-from detectors.multivariate import Multivariate
+from detectors import DETECTORS
+from detectors.in_mode import in_mode
 from detectors.scores import Detector, Snapshot
-from detectors.shift import Shift
+from detectors.traits import TRAINED
 from telemetry import Batch, Stream
 
 Learnt = Mapping[str, Snapshot]
@@ -31,7 +31,7 @@ class Unfit(ValueError):
 
 def fresh() -> dict[str, Detector]:
     """Those that can be trained, as they run live, with nothing learnt."""
-    return {"shift": Shift(), "drift": Drift(), "multivariate": Multivariate()}
+    return in_mode({name: DETECTORS[name]() for name in TRAINED})
 
 
 def learn(streams: Sequence[Stream], batches: Iterable[Batch]) -> dict[str, Snapshot]:

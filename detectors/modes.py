@@ -62,7 +62,7 @@ class Modes:
                 points.append(stream)
         for machine in dict.fromkeys(stream.machine for stream in streams):
             tales = self._tales.setdefault(machine, {})
-            tales.update({slot: s for slot, s in _tell_tales(self._points[machine]).items() if slot not in tales})
+            tales.update({slot: s for slot, s in tell_tales(self._points[machine]).items() if slot not in tales})
             if tales:
                 self.memory.add([machine])
                 self._place(machine)
@@ -162,7 +162,7 @@ class Modes:
             self._slot[stream.id] = slot
 
 
-def _tell_tales(points: Sequence[Stream]) -> dict[int, Stream]:
+def tell_tales(points: Sequence[Stream]) -> dict[int, Stream]:
     """One stream a slot, by what it measures."""
     found: dict[int, Stream] = {}
     for slot, quantities in enumerate(_KINDS):

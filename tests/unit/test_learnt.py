@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,16 @@ def lived(streams: list[Stream], first: int, count: int, level: float, seed: int
     return Batch.of(time_us, numbers, level + rng.normal(0.0, 1.0, len(time_us)))
 
 
-def watching(*batches: Batch) -> Watch:
+def stepped(batch: Batch, step: float) -> Batch:
+    """A load that changes every hundred minutes; the first point of each machine tells it."""
+    high = (batch.time_us // EVERY_US // 100) % 2 == 1
+    return Batch(batch.time_us, batch.stream, batch.value - step * high, batch.quality)
+
+
+def watching(*batches: Batch, streams: list[Stream] = STREAMS) -> Watch:
     rules = {"demo": DEFAULT_RULES}
     watch = Watch(detectors_for(rules), rules)
-    watch.watch(STREAMS)
+    watch.watch(streams)
     for batch in batches:
         watch.step(batch, 0)
     return watch
@@ -50,13 +57,17 @@ def same(one: Any, other: Any) -> None:
         np.testing.assert_array_equal(one[column], other[column], err_msg=column)
 
 
-def test_a_machine_out_of_a_fleet_is_what_it_is_alone() -> None:
-    past = lived(STREAMS, 0, 450, 10.0, 1)
-    fleet = watching(past).snapshot()
-    alone = learn(ONE, [past.where(np.isin(past.stream, [stream.id for stream in ONE]))])
-    taken = of_machine(ONE, ((name, fleet[name]) for name in fresh()))
+@pytest.mark.parametrize("step", [0.0, 60.0], ids=["one level", "two levels"])
+def test_a_machine_out_of_a_fleet_is_what_it_is_alone(step: float) -> None:
+    streams = [replace(stream, quantity="power" if stream.point == "p0" else "unknown") for stream in STREAMS]
+    one = [stream for stream in streams if stream.machine == 1]
+    past = stepped(lived(streams, 0, 450, 100.0, 1), step)
+    fleet = watching(past, streams=streams).snapshot()
+    alone = learn(one, [past.where(np.isin(past.stream, [stream.id for stream in one]))])
+    taken = of_machine(one, ((name, fleet[name]) for name in fresh()))
     for name in fresh():
         same(taken[name], alone[name])
+    assert (len(alone["shift"]["subject"]) > POINTS) == (step > 0), "each level has rows of its own"
 
 
 def test_a_machine_takes_over_and_no_other_notices() -> None:
