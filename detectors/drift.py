@@ -66,17 +66,17 @@ class Drift:
         self._accept_spans = accept_learnings * LEARN_SPANS
         self._points: dict[int, str] = {}
         self._memory = Memory(
-            "drift 1",
+            "drift 2",
             {
                 **spans.COLUMNS,
                 **spans.EXTREMES,
                 "recent": np.full(_LEVEL, np.nan),
                 "learnt": np.full(_SAMPLES, np.nan),
-                "spans": np.int64(0),
+                "spans": np.int32(0),
                 "rough": 0.0,
                 "base": np.nan,
                 "limit": np.nan,
-                "away": np.int64(0),
+                "away": np.int32(0),
                 "score": np.nan,
                 "time_us": np.int64(-1),
                 "since_us": np.int64(-1),

@@ -62,15 +62,15 @@ class Flatline:
         self._floor_intervals = floor_intervals
         self._points: dict[int, str] = {}
         self._memory = Memory(
-            "flatline 1",
+            "flatline 2",
             {
                 "time_us": np.int64(-1),
                 "value": np.float64(np.nan),
                 "age_us": np.int64(0),
                 "longest_us": np.int64(0),
-                "changes": np.int64(0),
+                "changes": np.int32(0),
                 "gaps_us": rhythm.NO_GAPS,
-                "gaps_seen": np.int64(0),
+                "gaps_seen": np.int8(0),
                 "since_us": np.int64(-1),
             },
         )

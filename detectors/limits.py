@@ -26,6 +26,8 @@ _SPACING_US = RATE_WINDOW_US // 8
 _OLD_ENOUGH_US = 7 * _SPACING_US
 
 _NEVER = np.int64(-1)
+# Before the names of what is known of rates, in a snapshot.
+_PAST = "past_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,12 @@ class Limits:
         self._limits: dict[int, Limit] = {}
         unset = np.full(3, np.nan)
         self._bounds = Memory("", {"upper": unset, "lower": unset, "rate_per_min": np.float64(np.nan)})
-        self._memory = Memory(
-            "limits 1",
+        self._memory = Memory("limits 2", {"time_us": _NEVER, "value": np.float64(np.nan), "since_us": _NEVER})
+        # Of streams with a limited rate alone: they are few, and it is much.
+        self._past = Memory(
+            "rates 1",
             {
-                "time_us": _NEVER,
-                "value": np.float64(np.nan),
                 "rate": np.float64(np.nan),
-                "since_us": _NEVER,
                 "kept_us": np.full(_KEPT, np.iinfo(np.int64).max // 2),
                 "kept_value": np.zeros(_KEPT),
             },
@@ -84,6 +85,7 @@ class Limits:
             self._bounds["upper"][row] = _side(limit.hi, limit.hihi, limit.lo)
             self._bounds["lower"][row] = _side(_negative(limit.lo), _negative(limit.lolo), _negative(limit.hi))
             self._bounds["rate_per_min"][row] = limit.rate_per_min or np.nan
+        self._past.add([subject for subject in subjects if self._limits[subject].rate_per_min])
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if not len(batch):
@@ -100,7 +102,6 @@ class Limits:
         memory, last = self._memory, starts + counts - 1
         memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
         memory["time_us"][rows], memory["value"][rows] = batch.time_us[last], batch.value[last]
-        memory["rate"][rows] = rate[last]
         return Scores(batch.time_us, batch.stream, score)
 
     def explain(self, subject: int) -> Evidence:
@@ -113,8 +114,8 @@ class Limits:
         nearest = min(bounds, key=lambda bound: abs(bound - value), default=float("nan"))
         inside = not (value < low or value > high)
         since_us = int(memory["since_us"][row]) if memory["since_us"][row] >= 0 else int(memory["time_us"][row])
-        allowed, rate = limit.rate_per_min, float(memory["rate"][row])
-        if inside and allowed is not None and abs(rate) >= allowed:
+        allowed = limit.rate_per_min
+        if inside and allowed and abs(rate := float(self._past["rate"][self._past.row(subject)])) >= allowed:
             return _too_fast(self._streams[subject], rate, allowed, since_us)
         return Evidence(
             point=self._streams[subject].point,
@@ -127,10 +128,12 @@ class Limits:
         )
 
     def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
+        past = {f"{_PAST}{name}": column for name, column in self._past.snapshot().items()}
+        return {**self._memory.snapshot(), **past}
 
     def restore(self, snapshot: Snapshot) -> None:
         self._memory.restore(snapshot)
+        self._past.restore({name.removeprefix(_PAST): snapshot[name] for name in snapshot if name.startswith(_PAST)})
 
     def _rates(self, batch: Batch, rows: Rows, counts: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Change per minute at each reading, NaN where no rate is limited or nothing old enough is known."""
@@ -139,8 +142,9 @@ class Limits:
         if not limited.any():
             return rate
         item = np.flatnonzero(np.repeat(limited, counts))
-        rows = rows[limited]
-        kept_us, kept_value = self._memory["kept_us"], self._memory["kept_value"]
+        last = (np.cumsum(counts) - 1)[limited]
+        rows = self._past.rows(batch.stream[last])
+        kept_us, kept_value = self._past["kept_us"], self._past["kept_value"]
         for segment, turn in rounds(counts[limited]):
             at, row = item[turn], rows[segment]
             now, value = batch.time_us[at], batch.value[at]
@@ -157,6 +161,7 @@ class Limits:
             row = row[due]
             kept_us[row, :-1], kept_value[row, :-1] = kept_us[row, 1:], kept_value[row, 1:]
             kept_us[row, -1], kept_value[row, -1] = now[due], value[due]
+        self._past["rate"][rows] = rate[last]
         return rate
 
 

@@ -68,7 +68,7 @@ class Novelty:
     day_s : float
         Of what rhythm the diary holds seven rounds. A process of shifts repeats itself sooner than the day.
     from_interval_s : float
-        Streams that report more often have no diary and no opinion: 1.6 KB is much for each of thousands, and what
+        Streams that report more often have no diary and no opinion: 1.5 KB is much for each of thousands, and what
         is sudden in them `shift` sees. A minute's jitter is allowed for. 0 gives one to all.
     """
 
@@ -80,16 +80,16 @@ class Novelty:
         self._from_us = int(from_interval_s * 1e6)
         self._points: dict[int, str] = {}
         self._rhythm = Memory(
-            "novelty rhythm 1", {"time_us": np.int64(-1), "gaps_us": rhythm.NO_GAPS, "gaps_seen": np.int64(0)}
+            "novelty rhythm 2", {"time_us": np.int64(-1), "gaps_us": rhythm.NO_GAPS, "gaps_seen": np.int8(0)}
         )
         self._memory = Memory(
-            "novelty 1",
+            "novelty 2",
             {
                 "interval_us": np.int64(rhythm.UNKNOWN_US),
                 **spans.COLUMNS,
                 "page": np.int64(-1),
                 "page_sum": 0.0,
-                "page_n": np.int64(0),
+                "page_n": np.int32(0),
                 "page_low": np.inf,
                 "page_high": -np.inf,
                 "diary": np.full(_PAGES, np.nan, np.float32),

@@ -250,7 +250,7 @@ def _score_streams(
     for score, known in zip(scores, usable, strict=True):
         if not known.all():
             score[:] = score[np.maximum.accumulate(np.where(known, np.arange(len(score)), 0))]
-    worst, lead = scores[0].copy(), np.zeros(scores.shape[1], np.intp)
+    worst, lead = scores[0].copy(), np.zeros(len(usable[0]), np.intp)
     for channel in range(1, len(scores)):
         above = scores[channel] > worst
         worst[above], lead[above] = scores[channel, above], channel

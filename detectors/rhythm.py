@@ -12,7 +12,8 @@ import numpy.typing as npt
 from detectors.rounds import Index
 
 GAPS = 15
-NO_GAPS = np.full(GAPS, -1, np.int64)
+# Single precision: to the microsecond up to 16 s, to a ten-millionth beyond.
+NO_GAPS = np.full(GAPS, -1, np.float32)
 UNKNOWN_US = -1
 
 
@@ -28,8 +29,8 @@ def gaps(time_us: npt.NDArray[np.int64], starts: Index, before_us: npt.NDArray[n
 
 
 def remember(
-    first_gaps: npt.NDArray[np.int64],
-    seen: npt.NDArray[np.int64],
+    first_gaps: npt.NDArray[np.float32],
+    seen: npt.NDArray[np.integer],
     rows: Index,
     gap_us: npt.NDArray[np.int64],
     starts: Index,
@@ -47,10 +48,11 @@ def remember(
     open_slot = (nth >= 0) & (nth < GAPS)
     first_gaps[np.repeat(rows, counts)[open_slot], nth[open_slot]] = gap_us[open_slot]
     seen[rows] = np.minimum(seen[rows] + counts - fresh, GAPS)
-    return nth >= GAPS - 1
+    known: npt.NDArray[np.bool_] = nth >= GAPS - 1
+    return known
 
 
-def interval_us(first_gaps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def interval_us(first_gaps: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """The interval of streams whose gaps (S, GAPS) are all known; -1 for the others. Never 0."""
-    middle = np.sort(first_gaps, axis=-1)[..., GAPS // 2]
+    middle = np.sort(first_gaps, axis=-1)[..., GAPS // 2].astype(np.int64)
     return np.where(first_gaps[..., -1] >= 0, np.maximum(middle, 1), UNKNOWN_US)

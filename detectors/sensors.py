@@ -75,7 +75,7 @@ class Sensors:
         self._learn_spans = learn_spans
         self._streams: dict[int, Stream] = {}
         self._memory = Memory(
-            "sensors 1",
+            "sensors 2",
             {
                 "time_us": np.int64(-1),
                 "pace": 0.0,

@@ -80,7 +80,7 @@ class Shift:
         self._points: dict[int, str] = {}
         calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
         self._memory = Memory(
-            "shift 1" if false_alarm_rate is None else "shift 1, calibrated",
+            "shift 2" if false_alarm_rate is None else "shift 2, calibrated",
             {
                 "time_us": np.int64(-1),
                 "gaps_us": rhythm.NO_GAPS,
@@ -97,8 +97,8 @@ class Shift:
                 "unsettled": np.int16(0),
                 "restarts": np.int8(0),
                 "away": np.int32(0),
-                "peak": np.zeros(2),
-                "habit": np.zeros(2),
+                "peak": np.zeros(2, np.float32),
+                "habit": np.zeros(2, np.float32),
                 "habits": np.int32(0),
                 "departed_us": np.int64(-1),
                 # Live memory is dear: a third less without.

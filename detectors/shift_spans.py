@@ -39,6 +39,7 @@ _STRETCH = 2.0
 _HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 
@@ -57,8 +58,8 @@ class Columns(NamedTuple):
     unsettled: npt.NDArray[np.int16]
     restarts: npt.NDArray[np.int8]
     away: npt.NDArray[np.int32]
-    peak: Floats
-    habit: Floats
+    peak: Singles
+    habit: Singles
     habits: npt.NDArray[np.int32]
     departed_us: Integers
     score: Floats

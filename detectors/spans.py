@@ -22,7 +22,7 @@ Figure = tuple[np.ufunc, npt.ArrayLike, float]
 # A sum of a million of these still is a finite number.
 HUGE = 1e300
 
-COLUMNS: Mapping[str, Any] = {"span": np.int64(-1), "sum": 0.0, "count": np.int64(0)}
+COLUMNS: Mapping[str, Any] = {"span": np.int64(-1), "sum": 0.0, "count": np.int32(0)}
 """What the memory must have among its columns; `low` and `high` beside them where these are wanted."""
 EXTREMES: Mapping[str, Any] = {"low": np.inf, "high": -np.inf}
 

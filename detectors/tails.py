@@ -30,7 +30,7 @@ At = tuple[Rows, Rows]
 
 def empty(kinds: int) -> dict[str, npt.ArrayLike]:
     """What a detector remembers of each stream for so many kinds of numbers."""
-    zero = np.zeros(kinds)
+    zero = np.zeros(kinds, np.float32)
     return {"tail_n": zero, "tail_level": zero, "tail_excess": zero, "tail_over": zero}
 
 
