@@ -49,13 +49,17 @@ def test_what_an_earlier_run_left_is_stored_and_let_go(
     sampling = Sampling(100, 2, buffer=tmp_path)
     plan = Plan(fleet_of(1), seed=3)
     first = run(plan, broker.of("devices"), sampling, for_s=1.2)
-    with closing(Spool(tmp_path / "pump-01", 1 << 30)) as spool:
-        left = len(spool.kept)
-    assert left == first.messages > 3
+
+    def kept_boots() -> list[int]:
+        with closing(Spool(tmp_path / "pump-01", 1 << 30)) as spool:
+            return [kept.boot for kept in spool.kept]
+
+    left = kept_boots()
+    assert len(left) == first.messages > 3
     with ingesting(database, broker), database.owner() as conn:
-        second = run(plan, broker.of("devices"), sampling, for_s=4.0)
-        count = "SELECT count(*) FROM readings"
-        until(lambda: conn.execute(count).fetchone() == (first.readings + second.readings,))
-    with closing(Spool(tmp_path / "pump-01", 1 << 30)) as spool:
-        assert len({kept.boot for kept in spool.kept}) <= 1, "only what came last may be unconfirmed"
-        assert len(spool.kept) < left + second.messages - 10
+        later = [run(plan, broker.of("devices"), sampling, for_s=4.0)]
+        while later[-1].unsent or left[0] in kept_boots():
+            assert len(later) < 8, "only what came last may be unconfirmed, though a busy machine takes longer"
+            later.append(run(plan, broker.of("devices"), sampling, for_s=4.0))
+        readings = first.readings + sum(report.readings for report in later)
+        until(lambda: conn.execute("SELECT count(*) FROM readings").fetchone() == (readings,))

@@ -190,6 +190,7 @@ def test_killed_it_is_missed_and_asks_again_when_it_is_back(
         link.wait_until_taken()
         rebirths = link.rebirths
         with IngestProcess(database, broker, log) as ingest:
+            ingest.until_awake()
             until(lambda: values(database)["edge-1.pump", "flow"][-1] == 6.5)
             assert link.rebirths == rebirths + 1
             assert heard[-1][0]["online"] is True
