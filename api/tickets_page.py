@@ -24,6 +24,7 @@ from tickets.states import ENDED, MOVES, Need, Verdict, moves_from
 from tickets.states import State as TicketState
 
 LINES_PER_PAGE = 50
+SHARES = 8
 # What a time says of a point, by the detector that measured it.
 _LASTING = {"flatline": "the same value for", "silence": "nothing heard for"}
 
@@ -205,7 +206,8 @@ def _evidence(t: ticket_store.Ticket, points: Sequence[overview.PointNow], now: 
         "lasting": _LASTING.get(str(raw.get("detector")), ""),
         "score": _finite(raw.get("score")),
         "departure": _departure(observed, expected, low, high, unit),
-        "contributions": [(name, share) for share, name in shares[:8]],
+        "contributions": [(name, share) for share, name in shares[:SHARES]],
+        "rest": (len(shares[SHARES:]), sum(share for share, _ in shares[SHARES:])),
         "others": [
             {"point": name, "unit": units[name]}
             for share, name in shares

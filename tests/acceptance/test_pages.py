@@ -649,7 +649,7 @@ def test_an_engineer_moves_a_ticket_along(visitor: Visitor, site: Site) -> None:
         expect(page.locator("#ticket-head")).to_contain_text("On site")
         expect(page.locator("#ticket-story")).to_contain_text("On site")
         expect(page.locator(".clock-big", has_text="On site")).to_contain_text("met")
-        assert site.rows("SELECT state FROM tickets WHERE device = 'pump-103'") == [("on_site",)]
+        assert site.rows("SELECT state FROM tickets WHERE device = 'pump-103' AND fault = 'seal'") == [("on_site",)]
         page.get_by_label("Add a comment").fill("Seal faces are <i>scored</i>")
         page.get_by_role("button", name="Comment").click()
         expect(page.locator("#ticket-story .said")).to_have_text("Seal faces are <i>scored</i>")
