@@ -20,7 +20,7 @@ from detectors.vibration.envelopes import listen
 from detectors.vibration.figures import FEWEST_SAMPLES, G_MM_S2, SAMPLES_PER_PERIOD, VELOCITY_BAND_HZ, features
 from detectors.vibration.iso20816 import Zone, zone
 from detectors.vibration.mains import NO_LINES, mains_lines
-from detectors.vibration.orders import Floats, OrderSpectrum, find_comb, order_spectrum
+from detectors.vibration.orders import Comb, Floats, OrderSpectrum, find_comb, order_spectrum
 from detectors.vibration.shaft_faults import WORTH_A_REPAIR_MM_S
 from detectors.vibration.spectral_change import Change, change
 from detectors.vibration.verdicts import (
@@ -40,9 +40,10 @@ QUANTITIES = ("vibration_acceleration", "vibration_velocity")
 
 # Fewer turns of the shaft do not part its orders from those of a bearing.
 FEWEST_TURNS = 15.0
-# The speed told may be wrong by this, if the shaft's own lines say so: a nameplate's is, by the slip of its motor. Too
-# low: that motor's bearing is another one's. Too high: another shaft is found.
-_SPEED_OFF = 0.04
+# The speed told may be wrong by this, if the shaft's own lines say so; by the second, where these are there by so many
+# powers of ten: a nameplate's is, by the slip of its motor. Too low: that motor's bearing is another one's. Too high:
+# another shaft is found.
+_SPEED_OFF, _BY_FAR = (0.016, 0.04), 6.0
 _SPEED_CHANCE = -4.0
 _SHAFT_HARMONICS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 _AMBIGUOUS = 0.035
@@ -248,16 +249,20 @@ def _shaft_order(spectra: list[OrderSpectrum], bearing: Bearing | None) -> float
     """
     ambiguous = [] if bearing is None else [k * order for order in first_lines(bearing).values() for k in (1, 2)]
     own = [k for k in _SHAFT_HARMONICS if all(abs(k - order) > _AMBIGUOUS * k for order in ambiguous)]
-    combs = [
-        find_comb(spectrum, 1.0, kept, _SPEED_OFF, NO_LINES)
-        for spectrum in spectra
-        if len(kept := _without_mains(own, spectrum))
-    ]
-    surest = min(combs, key=lambda comb: comb.chance, default=None)
-    return surest.order if surest is not None and surest.chance < _SPEED_CHANCE else 1.0
+    near, far = (_surest(spectra, own, off) for off in _SPEED_OFF)
+    at_the_edge = abs(near.order - 1.0) > 0.95 * _SPEED_OFF[0]
+    found = far if at_the_edge or far.chance < near.chance - _BY_FAR else near
+    return found.order if found.chance < _SPEED_CHANCE else 1.0
 
 
-def _without_mains(harmonics: list[float], spectrum: OrderSpectrum) -> Floats:
+def _surest(spectra: list[OrderSpectrum], own: list[float], off: float) -> Comb:
+    """The shaft's lines where one of the spectra shows them best, within a share `off` of the speed told."""
+    kept = [(spectrum, _without_mains(own, spectrum, off)) for spectrum in spectra]
+    combs = [find_comb(spectrum, 1.0, multiples, off, NO_LINES) for spectrum, multiples in kept if len(multiples)]
+    return min(combs, key=lambda comb: comb.chance, default=Comb(1.0, 0.0))
+
+
+def _without_mains(harmonics: list[float], spectrum: OrderSpectrum, off: float) -> Floats:
     """Those near which the electricity has no line, wherever the shaft may be."""
     electric, reach = mains_lines(spectrum, 1.0), 2.0 * spectrum.resolution
-    return np.array([k for k in harmonics if not (np.abs(electric - k) < _SPEED_OFF * k + reach).any()])
+    return np.array([k for k in harmonics if not (np.abs(electric - k) < off * k + reach).any()])
