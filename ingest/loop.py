@@ -386,9 +386,7 @@ class Ingest:
         self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
         self._lessons.turn(self._transact, watch, self._directory.streams, self._clock_us())
-        if self._models.turn(self._transact, watch):
-            self._saved_at = 0.0
-            self._apply()
+        self._models.turn(self._transact, watch)
         learnt = watch.learnt() - self._learnt
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -264,10 +264,10 @@ def _fields(begun: Begun, made: Made) -> dict[str, Any]:
 # Ingest's ------------------------------------------------------------------------------------------------------------
 
 
-def untaken(conn: Session, limit: int) -> list[Untaken]:
-    """Champions to be taken over."""
+def untaken(conn: Session, taken: Collection[UUID], limit: int) -> list[Untaken]:
+    """Champions to be taken over, but for those that are and have not been noted yet."""
     with conn.cursor(row_factory=class_row(Untaken)) as cursor:
-        return cursor.execute(_SQL["untaken"], {"limit": limit}).fetchall()
+        return cursor.execute(_SQL["untaken"], {"taken": list(taken), "limit": limit}).fetchall()
 
 
 def note_taken(conn: Session, ids: Iterable[UUID]) -> None:

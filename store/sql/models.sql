@@ -136,7 +136,7 @@ WHERE id = %(id)s
 -- name: untaken
 -- Champions that ingest has not taken over.
 SELECT id, device_id, hash, arrays, replaces FROM models
-WHERE state = 'champion' AND taken_at IS NULL
+WHERE state = 'champion' AND taken_at IS NULL AND id <> ALL (%(taken)s::uuid[])
 ORDER BY promoted_at NULLS FIRST
 LIMIT %(limit)s
 

@@ -301,14 +301,14 @@ def test_what_breaks_its_promise_is_taken_back(
     assert (ended.id, ended.state, ended.ended_by) == (champion.id, "rolled_back", "bellwether")
     assert ended.reason.startswith("2 false alarms in 3.0 days")
     assert (first.state, first.version, (first.hash,)) == ("champion", 0, kept)
-    (due,) = models.untaken(notify, 10)
+    (due,) = models.untaken(notify, [], 10)
     assert due.id == first.id
     with psycopg.connect(database.url("ingest")) as conn:
         watch = watching(streams)
         taken = Models()
-        assert taken.turn(lambda work: work(conn), watch)
+        taken.turn(lambda work: work(conn), watch)
         taken.note(conn)
-    assert models.untaken(notify, 10) == []
+    assert models.untaken(notify, [], 10) == []
     held, before = watch.snapshot()["shift"], models.unpack(due.arrays, due.hash)["shift"]
     for column in before:
         np.testing.assert_array_equal(held[column], before[column])
@@ -345,7 +345,7 @@ def test_a_model_that_is_none_is_refused_and_stops_nothing(
     watch = watching(streams)
     before = watch.snapshot()
     with psycopg.connect(database.url("ingest")) as conn:
-        assert not Models().turn(lambda work: work(conn), watch)
+        Models().turn(lambda work: work(conn), watch)
     after = watch.snapshot()
     for name, memory in before.items():
         for column, values_then in memory.items():
@@ -353,7 +353,7 @@ def test_a_model_that_is_none_is_refused_and_stops_nothing(
     ended, first = all_of(notify)
     assert (ended.state, ended.ended_by, first.state) == ("refused", "ingest", "champion")
     assert ended.reason
-    assert models.untaken(notify, 10) == []
+    assert models.untaken(notify, [], 10) == []
 
 
 def test_people_ask_see_and_roll_back(own_api: RunningApi) -> None:
