@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bellwether.console import AsJson, names, print_json, say
+from bellwether.life_risk import risk
 from store.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ life = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+life.command("risk")(risk)
 
 Report = Annotated[Path | None, typer.Option(dir_okay=False, help="Write an HTML page with pictures.")]
 

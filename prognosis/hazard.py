@@ -146,26 +146,21 @@ def warned(opened: Times, failures: Times) -> int:
 
 
 def threshold(fleet: Sequence[History], risks: Sequence[Floats], needless_a_month: float) -> float:
-    """The lowest threshold with so many needless tickets a machine and month at most.
+    """The threshold that warns of most failures with so many needless tickets a machine and month at most.
 
-    Above any risk, where no threshold keeps to the budget. `risks` must be of models that had not seen the machine:
-    each row of a fleet by a model of the others.
+    Of several the lowest; above any risk, where no threshold keeps to the budget. `risks` must be of models that had
+    not seen the machine: each row of a fleet by a model of the others.
     """
     months = sum(float(machine.time_us[-1] - machine.time_us[0]) for machine in fleet) / _MONTH_US
-    levels = np.unique(np.quantile(np.concatenate(risks), np.linspace(0.5, 0.9995, 150)))
-    # Not simply downwards until the budget is spent: at a high threshold tickets are few, and late.
-    return next(
-        (
-            level
-            for level in levels.tolist()
-            if sum(
-                needless(tickets(machine.time_us, risk, level), failures_of(machine))
-                for machine, risk in zip(fleet, risks, strict=True)
-            )
-            <= needless_a_month * months
-        ),
-        1.1,
-    )
+    best, most = 1.1, -1
+    # Each of them: at a high threshold tickets are few and late, at a low one all of a life is one ticket.
+    for level in np.unique(np.quantile(np.concatenate(risks), np.linspace(0.5, 0.9995, 150))).tolist():
+        opened = [tickets(machine.time_us, risk, level) for machine, risk in zip(fleet, risks, strict=True)]
+        pairs = [(own, failures_of(machine)) for own, machine in zip(opened, fleet, strict=True)]
+        hits = sum(warned(*pair) for pair in pairs)
+        if hits > most and sum(needless(*pair) for pair in pairs) <= needless_a_month * months:
+            best, most = level, hits
+    return float(best)
 
 
 def failures_of(machine: History) -> Times:
