@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from ingesting import ingesting
 from servers import Database, RunningBroker, served_folder
@@ -28,6 +29,28 @@ from store import health
 from telemetry import Broker
 
 HEALTHY_BROKER = {"broker": "ok", "session": "ok", "queue": "ok", "window": "ok"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _written_safely(server_url: str) -> Iterator[None]:
+    """The suite's server waits for no disk, see `servers.without_syncing`: here it does, as a patient should."""
+    settings = ("fsync", "full_page_writes")
+    with psycopg.connect(server_url, autocommit=True) as conn:
+
+        def is_safe() -> bool:
+            return all(conn.execute(f"SHOW {name}").fetchone() == ("on",) for name in settings)
+
+        if is_safe():  # not ours
+            yield
+            return
+        for name in settings:
+            conn.execute(f"ALTER SYSTEM SET {name} = on")
+        conn.execute("SELECT pg_reload_conf()")
+        until(is_safe)
+        yield
+        for name in settings:
+            conn.execute(f"ALTER SYSTEM RESET {name}")
+        conn.execute("SELECT pg_reload_conf()")
 
 
 def verdicts(findings: Iterator[Finding]) -> dict[str, str]:
