@@ -15,7 +15,7 @@ from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.settling import Settling
 from telemetry import Batch, Stream
 
-# For so long after a change a machine has just come to its level.
+# For so long after a change, and after all its points have settled, a machine has just come to its level.
 RETURN_US = 7_200_000_000
 # Nothing heard of a tell-tale for so long. Shorter, and those that report by the hour are lost in between.
 _LOST_US = 4 * 3_600_000_000
@@ -189,3 +189,5 @@ class Watchman:
             for part in parts:
                 steady[part] = False if still else batch.time_us[part] >= settled_us
             state["waits"][row] = still
+            if not still:
+                state["came_us"][row] = max(int(state["came_us"][row]), settled_us)
