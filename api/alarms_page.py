@@ -11,11 +11,12 @@ from fastapi import APIRouter, Form, Request, Response
 from alarms.events import Severity
 from alarms.states import State as AlarmState
 from api.auth import Caller, Person, Staff
-from api.machine_page import machine_values
+from api.evidence import evidence_of
+from api.machine_page import MARKS, POINTS_PER_MACHINE, machine_values, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from dashboard import words
 from store import alarms as alarm_store
-from store import overview
+from store import episodes, overview
 
 LINES_PER_PAGE = 50
 SHELVE_HOURS_AT_MOST = 168
@@ -27,6 +28,28 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/alarms")
 def alarms(request: Request, caller: Person) -> Response:
     return _alarms(request, caller)
+
+
+@router.get("/alarms/{alarm_id}")
+def alarm(request: Request, caller: Person, alarm_id: UUID) -> Response:
+    """One alarm: its evidence, what the like of it was, and what happened to it."""
+    now = datetime.now(UTC)
+    with caller.transaction() as conn:
+        found = alarm_store.alarm(conn, alarm_id)
+        shell = head_of(conn, caller, "alarms")
+        points = overview.points(conn, found.device, now, POINTS_PER_MACHINE)
+        raw = {**found.evidence, "detector": found.detector, "score": found.score}
+        ended = found.returned_at or now
+        begin = found.since - (ended - found.since)
+        values = {
+            **shell,
+            "t": found,
+            "ev": evidence_of(raw, found.point, points, found.since, found.returned_at, now),
+            "like": episodes.like(conn, found.ticket_id),
+            "events": alarm_store.events(conn, alarm_id),
+            "marks": marks_json(overview.marks(conn, found.device, begin, ended, MARKS)),
+        }
+    return answer(request, "alarm.html", values)
 
 
 @router.post("/alarms/{alarm_id}/acknowledge")

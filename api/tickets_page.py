@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from api.auth import Caller, Person, require
+from api.evidence import evidence_of
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from dashboard import clocks, words
@@ -24,9 +24,6 @@ from tickets.states import ENDED, MOVES, Need, Verdict, moves_from
 from tickets.states import State as TicketState
 
 LINES_PER_PAGE = 50
-SHARES = 8
-# What a time says of a point, by the detector that measured it.
-_LASTING = {"flatline": "the same value for", "silence": "nothing heard for"}
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -124,7 +121,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
     shell = head_of(conn, caller, "tickets")
     names = shell["names"]
     machine_now = overview.glances(conn, now, t.device)
-    evidence = _evidence(t, overview.points(conn, t.device, now, POINTS_PER_MACHINE), now)
+    points = overview.points(conn, t.device, now, POINTS_PER_MACHINE)
     end = t.closed_at or now
     may_assign = role in DESK and TicketState(t.state) not in ENDED
     present = ticket_store.clocks_of(conn, [t.id]).get(t.id, {})
@@ -132,7 +129,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         **shell,
         "t": t,
         "site": machine_now[0].site if machine_now else "",
-        "ev": evidence,
+        "ev": evidence_of(t.evidence, t.leading_point, points, t.since, t.closed_at, now),
         "clocks": [clocks.face(name, clock, now) for name, clock in sorted(present.items(), reverse=True)],
         "moves": _moves(t, role, may_assign=may_assign),
         "verdicts": [verdict.value for verdict in Verdict],
@@ -178,58 +175,3 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
     if detail.get("verdict"):
         summary = words.verdict(detail["verdict"])
     return {**asdict(event), "who_name": names.get(event.who, event.who), "summary": summary}
-
-
-def _evidence(t: ticket_store.Ticket, points: Sequence[overview.PointNow], now: datetime) -> dict[str, Any]:
-    """What the evidence of a ticket's worst alarm comes to on its page. Without a measurement, `point` is empty."""
-    raw = t.evidence
-    units = {point.point: point.unit for point in points}
-    leading = str(raw.get("point") or t.leading_point)
-    if leading not in units:
-        return {"point": ""}
-    observed, expected, low, high = (_finite(raw.get(name)) for name in ("observed", "expected", "low", "high"))
-    unit = str(raw.get("unit") or units[leading])
-    contributions: Mapping[str, float] = raw.get("contributions") or {}
-    shares = sorted(((share, name) for name, share in contributions.items()), reverse=True)
-    until = t.closed_at or now
-    lead_in = max((until - t.since) * 0.6, timedelta(minutes=30))
-    return {
-        "point": leading,
-        "unit": unit,
-        "point_unit": units[leading],
-        # Beside the readings stands only what is in their unit: how long a point was stuck is no temperature.
-        "drawn": {"low": low, "high": high, "expected": expected} if unit == units[leading] else {},
-        "observed": observed,
-        "expected": expected,
-        "low": low,
-        "high": high,
-        "lasting": _LASTING.get(str(raw.get("detector")), ""),
-        "score": _finite(raw.get("score")),
-        "departure": _departure(observed, expected, low, high, unit),
-        "contributions": [(name, share) for share, name in shares[:SHARES]],
-        "rest": (len(shares[SHARES:]), sum(share for share, _ in shares[SHARES:])),
-        "others": [
-            {"point": name, "unit": units[name]}
-            for share, name in shares
-            if name != leading and name in units and share >= 0.02
-        ][:6],
-        "start": (t.since - lead_in).isoformat(),
-        "end": (until + (until - t.since) * 0.04).isoformat(),
-        "until": t.closed_at.isoformat() if t.closed_at else "",
-    }
-
-
-def _departure(observed: float | None, expected: float | None, low: float | None, high: float | None, unit: str) -> str:
-    if observed is None:
-        return ""
-    if high is not None and observed > high:
-        return f"{words.quantity(observed - high, unit)} {'longer' if unit == 's' else 'above'}"
-    if low is not None and observed < low:
-        return f"{words.quantity(low - observed, unit)} below"
-    if expected is not None and low is None and high is None:
-        return f"{words.quantity(abs(observed - expected), unit)} {'above' if observed > expected else 'below'}"
-    return ""
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

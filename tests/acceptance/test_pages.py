@@ -517,6 +517,22 @@ def test_a_ticket_says_what_is_probably_wrong_and_how_to_find_out(visitor: Visit
         expect(panel).to_contain_text("Nothing is named: what moved has come back.")
 
 
+def test_an_alarm_says_why(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/alarms")
+        page.locator(".alarm-list > li", has_text="5.2 mm/s").get_by_role("link", name="why").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Vibration velocity 5.2 mm/s")
+        expect(page.locator(".verdict")).to_contain_text("2.90 mm/s above")
+        expect(page.locator(".bars li").first).to_contain_text("Vibration velocity")
+        expect(page.get_by_text("together they are all of it: 3.10 times the limit")).to_be_visible()
+        drawn(page)
+        expect(page.get_by_role("region", name="Like these").locator("li")).to_have_count(2)
+        silent = site.rows("SELECT id FROM alarms WHERE rule = 'silence'")[0][0]
+        visit.go(f"/alarms/{silent}")
+        expect(page.get_by_role("region", name="What happened")).to_be_visible()
+
+
 def test_a_ticket_says_what_the_like_of_it_was(visitor: Visitor, site: Site) -> None:
     with visitor() as visit:
         visit.sign_in()
@@ -745,7 +761,8 @@ def test_every_page_fits_and_can_be_used_by_everyone(
         found = {"/login": _violations(visit)}
         visit.sign_in()
         code = site.rows("SELECT code FROM tickets WHERE device = 'pump-102'")[0][0]
-        for address in [*PAGES, site.ticket("pump-102"), site.ticket("pump-103"), f"/track/{code}"]:
+        alarm = site.rows("SELECT id FROM alarms WHERE rule = 'bearing_wear'")[0][0]
+        for address in [*PAGES, f"/alarms/{alarm}", site.ticket("pump-102"), site.ticket("pump-103"), f"/track/{code}"]:
             answer = page.goto(site.url + address)
             assert answer is not None
             assert len(answer.body()) < LARGEST_HTML_BYTES, address
