@@ -11,13 +11,13 @@ distribution over all of them, so that few data give a wider limit, and none at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.compiled import compiled
 from detectors.memory import Memory, Rows
+from detectors.shift_spans import PeakColumns, note_peaks
 
 Floats = npt.NDArray[np.float64]
 
@@ -140,16 +140,6 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
     return level
 
 
-class PeakColumns(NamedTuple):
-    """What `Peaks` has in a memory, (capacity,) or (capacity, n)."""
-
-    peaks: Floats
-    spell: npt.NDArray[np.int64]
-    spell_top: Floats
-    tops: Floats
-    spells: npt.NDArray[np.int64]
-
-
 class Peaks:
     """The highest excursions of each subject of a `Memory`, and the level that its budget allows.
 
@@ -178,7 +168,7 @@ class Peaks:
 
         Returns the rows of those whose peaks have changed.
         """
-        changed: Rows = row[_note_peaks(self.columns, row, score, spell)]
+        changed: Rows = row[note_peaks(self.columns, row, score, spell)]
         return changed
 
     def level(self, row: Rows, per_spell: float) -> Floats:
@@ -193,53 +183,6 @@ class Peaks:
             expected = per_spell * memory["spells"][row[enough]]
             level[enough] = threshold + exceeded(peaks[enough, 1:] - threshold[:, None], expected / (known[enough] - 1))
         return level
-
-
-@compiled
-def note_peak(peaks: PeakColumns, row: int, score: float, spell: int) -> bool:
-    """Take a score of one subject; whether its highest peaks have changed."""
-    changed = False
-    if peaks.spell[row] == spell:
-        if score > peaks.spell_top[row] or np.isnan(peaks.spell_top[row]):
-            peaks.spell_top[row] = score
-        return changed
-    if peaks.spell[row] >= 0:
-        changed = _close_spell(peaks, row)
-    peaks.spells[row] += 1
-    peaks.spell_top[row], peaks.spell[row] = score, spell
-    return changed
-
-
-@compiled
-def _note_peaks(peaks: PeakColumns, row: Rows, score: Floats, spell: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    changed = np.zeros(len(row), np.bool_)
-    for at in range(len(row)):
-        changed[at] = note_peak(peaks, row[at], score[at], spell[at])
-    return changed
-
-
-@compiled
-def _close_spell(peaks: PeakColumns, row: int) -> bool:
-    """The spell before the one that is over may have been a peak: it is kept if it is among the highest."""
-    before, middle = peaks.tops[row, 0], peaks.tops[row, 1]
-    top = peaks.spell_top[row]
-    peaks.tops[row, 0], peaks.tops[row, 1] = middle, top
-    lower_before = before <= middle or (np.isnan(before) and middle >= 0.0)
-    lower_after = top < middle or (np.isnan(top) and middle > 0.0)
-    if not (lower_before and lower_after):
-        return False
-    highest = peaks.peaks[row]
-    lowest = 0
-    for place in range(len(highest)):
-        if np.isnan(highest[place]):
-            lowest = place
-            break
-        if highest[place] < highest[lowest]:
-            lowest = place
-    if middle <= highest[lowest]:
-        return False
-    highest[lowest] = middle
-    return True
 
 
 def _threshold(said: Floats, ordered: Floats) -> tuple[float, float]:

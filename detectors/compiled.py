@@ -15,7 +15,10 @@ R = TypeVar("R")
 
 
 class Compiled(Generic[P, R]):
-    """A function that is compiled when first called; another compiled one may call it."""
+    """A function that is compiled when first called; another compiled one of the same file may call it.
+
+    Of another file it may not: what is kept of the caller would not be made anew when that file changes.
+    """
 
     def __init__(self, function: Callable[P, R]) -> None:
         self.function = function

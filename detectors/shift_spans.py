@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from detectors.calibration import PeakColumns, note_peak
 from detectors.compiled import compiled
 
 # Spans in the fast window. Its median needs four to move: a step is seen after four spans, a spike of two never.
@@ -70,6 +69,16 @@ class Calibrated(NamedTuple):
 
     height: Floats
     level: Floats
+
+
+class PeakColumns(NamedTuple):
+    """What `calibration.Peaks` has in a memory, (capacity,) or (capacity, n)."""
+
+    peaks: Floats
+    spell: Integers
+    spell_top: Floats
+    tops: Floats
+    spells: Integers
 
 
 class Settings(NamedTuple):
@@ -282,3 +291,50 @@ def _calibrate(
     if np.isnan(height) or columns.move_n[row] < _LEARNT_ENOUGH:
         return False
     return note_peak(peaks, row, height, spell)
+
+
+@compiled
+def note_peak(peaks: PeakColumns, row: int, score: float, spell: int) -> bool:
+    """Take a score of one subject; whether its highest peaks have changed."""
+    changed = False
+    if peaks.spell[row] == spell:
+        if score > peaks.spell_top[row] or np.isnan(peaks.spell_top[row]):
+            peaks.spell_top[row] = score
+        return changed
+    if peaks.spell[row] >= 0:
+        changed = _close_spell(peaks, row)
+    peaks.spells[row] += 1
+    peaks.spell_top[row], peaks.spell[row] = score, spell
+    return changed
+
+
+@compiled
+def note_peaks(peaks: PeakColumns, row: Rows, score: Floats, spell: Integers) -> npt.NDArray[np.bool_]:
+    changed = np.zeros(len(row), np.bool_)
+    for at in range(len(row)):
+        changed[at] = note_peak(peaks, row[at], score[at], spell[at])
+    return changed
+
+
+@compiled
+def _close_spell(peaks: PeakColumns, row: int) -> bool:
+    """The spell before the one that is over may have been a peak: it is kept if it is among the highest."""
+    before, middle = peaks.tops[row, 0], peaks.tops[row, 1]
+    top = peaks.spell_top[row]
+    peaks.tops[row, 0], peaks.tops[row, 1] = middle, top
+    lower_before = before <= middle or (np.isnan(before) and middle >= 0.0)
+    lower_after = top < middle or (np.isnan(top) and middle > 0.0)
+    if not (lower_before and lower_after):
+        return False
+    highest = peaks.peaks[row]
+    lowest = 0
+    for place in range(len(highest)):
+        if np.isnan(highest[place]):
+            lowest = place
+            break
+        if highest[place] < highest[lowest]:
+            lowest = place
+    if middle <= highest[lowest]:
+        return False
+    highest[lowest] = middle
+    return True
