@@ -138,6 +138,7 @@ const LOST = "Connection lost. What you see may be out of date; trying again.";
 const KINDS = [
   ...["raised", "escalated", "returned", "acknowledged", "shelved", "unshelved"].map((kind) => `alarm.${kind}`),
   ...["opened", "alarm", "reopened", "raised_priority", "moved", "assigned", "comment", "clock_warned", "clock_breached", "diagnosed"].map((kind) => `ticket.${kind}`),
+  ...["challenger", "champion", "refused", "rolled_back"].map((kind) => `model.${kind}`),
 ];
 let lost = false;
 let waiting = null;
