@@ -18,11 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import gamma
 
 from detectors.vibration.bearings import Bearing
 from detectors.vibration.mains import NO_LINES
-from detectors.vibration.orders import CAP, Floats, OrderSpectrum, find_comb, of_no_bearing, owned
+from detectors.vibration.orders import CAP, Floats, OrderSpectrum, find_comb, log_chance, of_no_bearing, owned
 
 # So often may noise alone name a fault, whatever was looked at.
 FALSE_ALARMS = 1e-3
@@ -160,7 +159,7 @@ def _rolling(
         if score > best[0]:
             best = score, float(slip), lines
     score, slip, lines = best
-    chance = float(gamma.logsf(score * len(lines), len(lines))) / math.log(10.0) + math.log10(len(steps))
+    chance = log_chance(score * len(lines), len(lines)) + math.log10(len(steps))
     of_cage = [line for line in lines if "shaft" not in line.name]
     depth = _depth(spectrum, [line.order for line in lines], owners)
     alone = _depth(spectrum, [line.order for line in of_cage], owners)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import next_fast_len, rfft
-from scipy.stats import gamma
+from scipy.special import gammaincc
 
 Floats = npt.NDArray[np.float64]
 
@@ -154,7 +154,7 @@ def find_comb(spectrum: OrderSpectrum, order: float, multiples: Floats, toleranc
     best = int(np.argmax(np.log1p(heights).sum(axis=1)))
     independent = max(len(tried) / _FINER, 1.0) * 2.0
     capped = float(np.minimum(heights[best], CAP).sum())
-    chance = float(gamma.logsf(capped, len(multiples))) / math.log(10.0) + math.log10(independent)
+    chance = log_chance(capped, len(multiples)) + math.log10(independent)
     return Comb(float(tried[best]), min(chance, 0.0))
 
 
@@ -163,6 +163,12 @@ def of_the_shaft(spectrum: OrderSpectrum, shaft: float) -> Floats:
     halves = find_comb(spectrum, shaft / 2.0, _HALVES, 1e-3, np.empty(0))
     part = 2.0 if halves.chance < _HALVES_CHANCE else 1.0
     return np.arange(1.0, math.ceil(part * spectrum.highest / shaft)) * shaft / part
+
+
+def log_chance(total: float, lines: int) -> float:
+    """Decimal logarithm of how often so many lines of noise, whose heights are exponential, sum to so much or more."""
+    with np.errstate(divide="ignore"):
+        return float(np.log10(gammaincc(lines, max(total, 0.0))))
 
 
 def of_no_bearing(spectrum: OrderSpectrum, shaft: float) -> Floats:

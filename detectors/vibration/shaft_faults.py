@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import gamma
 
 from detectors.vibration.mains import NO_LINES, leaked
-from detectors.vibration.orders import Floats, OrderSpectrum, find_comb
+from detectors.vibration.orders import Floats, OrderSpectrum, find_comb, log_chance
 
 # Where zone B of a medium machine on a rigid support ends: taken where group and support are not known. Too low:
 # healthy machines have a fault of the shaft. Too high: it is felt by hand first.
@@ -133,7 +132,7 @@ def gear(acceleration: OrderSpectrum, teeth: int, shaft: float) -> Pattern | Non
 
 def _pair_chance(lesser: Floats) -> float:
     """Decimal logarithm of the probability of such pairs in noise: the lesser of two heights is 0.5 on average."""
-    return float(gamma.logsf(2.0 * lesser.sum(), len(lesser))) / math.log(10.0)
+    return log_chance(2.0 * lesser.sum(), len(lesser))
 
 
 def _mesh_lines(acceleration: OrderSpectrum, k: int, mesh: float, apart: Floats) -> tuple[ShaftLine, ...]:
