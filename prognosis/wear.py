@@ -68,7 +68,6 @@ class Like:
     level_spread: float = _LEVEL_SPREAD
     days: float = _DAYS
     days_spread: float = _DAYS_SPREAD
-    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +113,7 @@ def learn(indices: Sequence[float], days: Sequence[float], like: Like | None = N
     lives = np.log(np.maximum(np.array(days, np.float64), 0.1))
     level, level_spread = _believed(levels, like.level, like.level_spread)
     took, took_spread = _believed(lives, like.days, like.days_spread)
-    return Like(level, level_spread, took, took_spread, len(levels))
+    return Like(level, level_spread, took, took_spread)
 
 
 def _believed(seen: Floats, mean: float, spread: float) -> tuple[float, float]:
