@@ -322,15 +322,17 @@ def watching(streams: list[Stream]) -> Watch:
     return watch
 
 
-@pytest.mark.parametrize("harm", ["bytes", "columns", "layout", "another's"])
 def test_a_model_that_is_none_is_refused_and_stops_nothing(
-    database: Database, notify: Session, promoted: tuple[list[Stream], models.Model], harm: str
+    database: Database, notify: Session, promoted: tuple[list[Stream], models.Model]
 ) -> None:
     streams, champion = promoted
     with database.owner() as owner:
-        row = owner.execute("SELECT arrays, hash FROM models WHERE id = %s", [champion.id]).fetchone()
-        assert row is not None
-        learnt = models.unpack(*row)
+        stored = owner.execute("SELECT arrays, hash FROM models WHERE id = %s", [champion.id]).fetchone()
+    assert stored is not None
+    watch = watching(streams)
+    before = watch.snapshot()
+    for harm in ("bytes", "columns", "layout", "another's"):
+        learnt = models.unpack(*stored)
         if harm == "columns":
             learnt["shift"]["base"] = learnt["shift"]["base"][:1]
         elif harm == "layout":
@@ -339,21 +341,21 @@ def test_a_model_that_is_none_is_refused_and_stops_nothing(
             learnt["about"]["machine"] = learnt["about"]["machine"] + 1
         arrays = models.pack(learnt)
         hash_ = "0" * 64 if harm == "bytes" else models.hash_of(arrays)
-        owner.execute(
-            "UPDATE models SET arrays = %s, hash = %s, taken_at = NULL WHERE id = %s", [arrays, hash_, champion.id]
-        )
-    watch = watching(streams)
-    before = watch.snapshot()
-    with psycopg.connect(database.url("ingest")) as conn:
-        Models().turn(lambda work: work(conn), watch)
-    after = watch.snapshot()
-    for name, memory in before.items():
-        for column, values_then in memory.items():
-            np.testing.assert_array_equal(after[name][column], values_then)
-    ended, first = all_of(notify)
-    assert (ended.state, ended.ended_by, first.state) == ("refused", "ingest", "champion")
-    assert ended.reason
-    assert models.untaken(notify, [], 10) == []
+        with database.owner() as owner:
+            owner.execute("UPDATE models SET state = 'retired' WHERE version = 0")
+            owner.execute(
+                "UPDATE models SET state = 'champion', arrays = %s, hash = %s, taken_at = NULL WHERE id = %s",
+                [arrays, hash_, champion.id],
+            )
+        with psycopg.connect(database.url("ingest")) as conn:
+            Models().turn(lambda work: work(conn), watch)
+        ended, first = all_of(notify)
+        assert (ended.state, ended.ended_by, first.state) == ("refused", "ingest", "champion"), harm
+        assert ended.reason
+        assert models.untaken(notify, [], 10) == []
+    for name, memory in watch.snapshot().items():
+        for column in memory:
+            np.testing.assert_array_equal(memory[column], before[name][column])
 
 
 def test_people_ask_see_and_roll_back(own_api: RunningApi) -> None:
