@@ -17,6 +17,9 @@ from detectors.memory import Memory
 # Memory of the smoothing of a machine that is watched on: what passes sooner is not waited for by anybody. Less where
 # that would leave fewer than thirty memories to learn from, and never less than it takes to see a step.
 _SMOOTH_US, _MEMORIES = 12_000_000, 30.0
+# How long a level is remembered that is followed. Longer, and the day's warmth is a departure; shorter, and a cooler
+# that clogs within hours is followed too.
+_FOLLOWED_US = 3600_000_000
 # The first smoothed rows are averages over too few readings.
 _SKIPPED_ROWS = 20
 
@@ -86,7 +89,10 @@ def mature(memory: Memory, row: int, has_say: Mask, share: float) -> bool:
     smooth_rows, spacing = float(memory["smooth_rows"][row]), int(memory["spacing"][row])
     normal = machine_maturity.mature(past, has_say, smooth_rows, spacing, share, memory["covariance"][row])
     if normal is not None:
-        memory["base"][row], memory["covariance"][row], memory["reach"][row] = normal
+        followed = memory["learnt"][row] & memory["slow"][row]
+        memory["base"][row] = np.where(followed, memory["base"][row], normal.base)
+        memory["covariance"][row], memory["reach"][row], memory["slow"][row] = normal[1:]
+        memory["base_rows"][row] = max(_FOLLOWED_US / memory["width_us"][row], smooth_rows)
         memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(normal.covariance)
     machine_maturity.thin(memory, row)
     return normal is not None

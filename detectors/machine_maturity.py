@@ -36,6 +36,9 @@ _SHARE = 0.0005
 _WIDEST = 200.0
 # A slow channel need not move as it was seen to, with the others, but by so much of its own allowance for itself.
 _ALONE = 0.1
+# A channel of which fewer independent readings were seen has not shown its range (a temperature in its first hours: the
+# day is yet to come): its level is followed.
+_FEWEST_INDEPENDENT = 40.0
 # No direction's variance grows by more when the past doubles: what was quick and seems slow all at once is a fault that
 # is growing. Lower, and a machine's own slow ways alarm; higher, and faults that grow in hours are learnt away.
 _GROWTH = 3.0
@@ -46,11 +49,15 @@ _PAST_US = 8 * 86_400_000_000
 
 
 class Matured(NamedTuple):
-    """What is to be expected of the next rows: around `base` (C,) by `covariance` (C, C), within `reach`."""
+    """What is to be expected of the next rows: around `base` (C,) by `covariance` (C, C), within `reach`.
+
+    `slow` (C,) are channels that have not shown their range yet.
+    """
 
     base: Floats
     covariance: Floats
     reach: float
+    slow: Mask
 
 
 def columns(points: int, rows: int) -> dict[str, npt.ArrayLike]:
@@ -108,12 +115,14 @@ def mature(
     if len(rows) < FEWEST_ROWS or len(judged) < 2:
         return None
     own, block = spread[judged], np.ix_(judged, judged)
-    expected = _expected((rows[:, judged] - rows[:, judged].mean(axis=0)) / own, smooth_rows / spacing)
+    expected, independent = _expected((rows[:, judged] - rows[:, judged].mean(axis=0)) / own, smooth_rows / spacing)
     expected = _held_back(expected * np.outer(own, own), before[block])
+    slow = np.zeros(rows.shape[1], bool)
+    slow[judged] = independent < _FEWEST_INDEPENDENT
     covariance = np.zeros((rows.shape[1], rows.shape[1]))
     covariance[block] = expected
     reach = _BEYOND * float(np.sqrt(chdtri(len(judged), share)))
-    return Matured(rows.mean(axis=0), covariance, reach)
+    return Matured(rows.mean(axis=0), covariance, reach, slow)
 
 
 def inverse_of(covariance: Floats) -> tuple[Floats, Floats]:
@@ -125,8 +134,8 @@ def inverse_of(covariance: Floats) -> tuple[Floats, Floats]:
     return np.asarray(np.linalg.inv(correlation), np.float64), spread
 
 
-def _expected(scaled: Floats, smooth: float) -> Floats:
-    """Covariance (C, C) to expect of rows to come, in units of the spread of these."""
+def _expected(scaled: Floats, smooth: float) -> tuple[Floats, Floats]:
+    """Covariance (C, C) to expect of rows to come, in units of the spread of these; their worth by channel (C,)."""
     n = len(scaled)
     correlation = scaled.T @ scaled / n * (1.0 - SHRINKAGE)
     np.fill_diagonal(correlation, 1.0)
@@ -141,22 +150,29 @@ def _expected(scaled: Floats, smooth: float) -> Floats:
     np.fill_diagonal(change, own_change)
     slowness, direction = eigh(change, correlation)
     lag, memory = float(lags.mean()), max(smooth, 0.5)
-    wider = _widening(n, slowness, lag, memory)
+    wider = _widening(_independent(n, slowness, lag, memory))
     pattern = correlation @ direction
-    alone = _ALONE**2 * (_widening(n, own_change, lag, memory) ** 2 - 1.0)
+    independent = _independent(n, own_change, lag, memory)
+    alone = _ALONE**2 * (_widening(independent) ** 2 - 1.0)
     expected: Floats = (pattern * wider**2) @ pattern.T + np.diag(alone)
-    return expected
+    return expected, independent
 
 
-def _widening(n: int, change: Floats, lag: float, memory: float) -> Floats:
-    """How much farther than in n rows a direction may go, by the variance of its changes over a lag (2: none is left).
+def _independent(n: int, change: Floats, lag: float, memory: float) -> Floats:
+    """How many independent readings n rows are worth, by the variance of their changes over a lag (2: all is new).
 
     `memory` is the least number of rows that tell as much as one.
     """
     alike = np.clip(1.0 - change / 2.0, 1e-6, 1.0 - 1e-6)
     unlike = alike < max(_UNLIKE, _UNLIKE_ERRORS / np.sqrt(n / (2.0 * memory)))
     rows = np.where(unlike, memory, np.maximum(-lag / np.log(alike), memory))
-    freedom = np.maximum(_RELIED_ON * n / (2.0 * rows) - 1.0, 1.0)
+    independent: Floats = n / (2.0 * rows)
+    return independent
+
+
+def _widening(independent: Floats) -> Floats:
+    """How much farther than so many readings went the next ones may go."""
+    freedom = np.maximum(_RELIED_ON * independent - 1.0, 1.0)
     t = stdtrit(freedom, 1.0 - _SHARE) / NormalDist().inv_cdf(1.0 - _SHARE)
     wider: Floats = np.minimum(t * np.sqrt(1.0 + 1.0 / (freedom + 1.0)), _WIDEST)
     return wider

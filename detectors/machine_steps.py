@@ -228,6 +228,7 @@ def _judge(
     due = False
     if settings.matures:
         if moved and not departed:
+            _follow_slow(columns, row, alive)
             due = _remember(columns, row, alive)
     else:
         _keep_base(columns, row, alive, departed)
@@ -236,6 +237,15 @@ def _judge(
     if settling or (was and not departed and score >= _RETURNED):
         return np.nan, due
     return max(score, 1.0) if departed else score, due
+
+
+@compiled
+def _follow_slow(columns: Columns, row: int, alive: Masks) -> None:
+    """Let the baseline of channels follow that have not shown their range yet."""
+    for slot in range(len(alive)):
+        if alive[slot] and columns.slow[row, slot]:
+            away = columns.fast[row, slot] - columns.base[row, slot]
+            columns.base[row, slot] += away / columns.base_rows[row, slot]
 
 
 @compiled
