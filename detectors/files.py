@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from detectors.recordings import Recording, parse_times, read
 
 Analysed = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -35,6 +33,8 @@ def each(
     ValueError
         If a file can't be read as a recording, or `train_until` is no time.
     """
+    import pandas as pd
+
     until_us = None if train_until is None else int(parse_times(pd.Series([train_until]))[0])
     out.mkdir(parents=True, exist_ok=True)
     files = []

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TIME_FORMATS = (
     "ISO8601",
@@ -117,6 +120,8 @@ def parse_times(text: pd.Series[str]) -> Times:
 
 
 def _as_written(text: pd.Series[str], form: str) -> Times:
+    import pandas as pd
+
     parsed = pd.to_datetime(text, format=form, errors="coerce", utc=True)
     return np.where(parsed.notna().to_numpy(), parsed.dt.as_unit("us").astype("int64").to_numpy(), -1)
 
@@ -151,6 +156,8 @@ def table(path: Path, *, as_text: Collection[str] = ()) -> pd.DataFrame:
     ValueError
         If there is no table in it.
     """
+    import pandas as pd
+
     if path.suffix == ".parquet":
         try:
             frame = pd.read_parquet(path)
@@ -163,6 +170,8 @@ def table(path: Path, *, as_text: Collection[str] = ()) -> pd.DataFrame:
 
 
 def _separated(path: Path, as_text: Collection[str]) -> pd.DataFrame:
+    import pandas as pd
+
     with path.open(encoding="utf-8-sig") as lines:
         first = lines.readline().rstrip("\r\n")
     separator = max(",;\t", key=first.count)
@@ -186,6 +195,8 @@ def _separated(path: Path, as_text: Collection[str]) -> pd.DataFrame:
 
 def numbers(text: pd.Series[str]) -> Floats:
     """Numbers, with decimal point or comma; NaN for anything else and for what is not finite."""
+    import pandas as pd
+
     plain = pd.to_numeric(text, errors="coerce")
     if plain.isna().all() and not pd.api.types.is_numeric_dtype(text):
         plain = pd.to_numeric(text.astype(str).str.replace(",", ".", regex=False), errors="coerce")
