@@ -23,10 +23,12 @@ from alarms.messages import message
 from alarms.presence import DETECTOR as SITE
 from alarms.presence import Place, Presence, Site
 from alarms.rules import Rule, governing
+from detectors.in_mode import MODES
 from detectors.learnt import Learnt, Unfit, checked
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.silence import Heard, Silence
 from detectors.traits import BY_THE_CLOCK, LEARNERS, OF_SENSORS
+from detectors.watchman import Watchman
 from telemetry import Batch, Quality, Stream
 
 # Readings of one stream that are scored at once. An alarm's evidence is taken at the end of such a slice: too high, and
@@ -204,6 +206,12 @@ class Watch:
     def learnt(self) -> set[int]:
         """The machines whose normal is known, as far as they were heard of since the start."""
         return set(self._learnt)
+
+    def modes(self) -> dict[int, tuple[str, int]]:
+        """What each machine that tells it is doing, and since when, in µs."""
+        watchman = self._detectors.get(MODES)
+        now = watchman.now() if isinstance(watchman, Watchman) else {}
+        return {machine: (str(mode), since_us) for machine, (mode, since_us) in now.items() if since_us >= 0}
 
     def snapshot(self) -> dict[str, Snapshot]:
         """All memory: a snapshot by detector, and the watch's own under `watch`."""

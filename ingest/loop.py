@@ -99,6 +99,7 @@ class Ingest:
         self._sparkplug = sparkplug(self._directory.turned_away) if sparkplug else None
         self._rules: dict[str, list[Rule]] = {}
         self._learnt: set[int] = set()  # machines noted as such
+        self._modes: dict[int, tuple[str, int]] = {}  # of machines, as noted
         self._metrics = metrics or Metrics()
         self._counts: Counter[str] = Counter()
         self._scoring = Scoring(self._metrics, self._counts)
@@ -391,6 +392,10 @@ class Ingest:
         if learnt:
             self._transact(lambda conn: rows.note_learnt(conn, learnt))
             self._learnt |= learnt
+        modes = {machine: said for machine, said in watch.modes().items() if self._modes.get(machine) != said}
+        if modes:
+            self._transact(lambda conn: rows.note_modes(conn, modes))
+            self._modes |= modes
         rules = self._transact(rules_of_all)
         if rules != self._rules:
             log.info("rules changed")

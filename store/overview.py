@@ -68,6 +68,8 @@ class Glance:
     clock_offset_s: float | None = None
     clock_drift_ppm: float | None = None
     clock_policy: str = "keep"
+    mode: str = ""
+    mode_since: datetime | None = None
 
     def status(self, now: datetime) -> str:
         """One of `STATUSES`. What is wrong with a machine goes before whether it can be heard."""

@@ -7,7 +7,7 @@ batch with readings stored before takes the slower way through a stage, and says
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
@@ -178,6 +178,12 @@ def encode(batch: Batch, *, ordinals: bool = False) -> memoryview:
 def note_learnt(conn: Session, machines: Collection[int]) -> None:
     """The detectors know these machines' normal now."""
     conn.execute(queries("telemetry")["note_learnt"], [list(machines)])
+
+
+def note_modes(conn: Session, modes: Mapping[int, tuple[str, int]]) -> None:
+    """What these machines are doing, and since when, in µs."""
+    said, since = [mode for mode, _ in modes.values()], [instant(since_us) for _, since_us in modes.values()]
+    conn.execute(queries("telemetry")["note_modes"], [list(modes), said, since])
 
 
 def tenants_known(conn: Session) -> set[str]:

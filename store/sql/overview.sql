@@ -6,7 +6,8 @@ SELECT d.id, d.device, d.kind, d.model, d.site, d.firmware, d.online, d.online_a
        coalesce(a.alarms, 0) AS alarms, a.severity, a.detector, a.message,
        t.id AS ticket_id, t.title AS ticket_title, t.state AS ticket_state, t.priority,
        lead.id AS stream_id, lead.point, lead.unit, heard.at AS heard_at, d.gateway, d.offline_reason, d.clock_policy,
-       coalesce(p.presence, 'unknown') AS presence, p.presence_at, p.expected_s, p.clock_offset_s, p.clock_drift_ppm
+       coalesce(p.presence, 'unknown') AS presence, p.presence_at, p.expected_s, p.clock_offset_s, p.clock_drift_ppm,
+       d.mode, d.mode_since
 FROM devices d
 LEFT JOIN device_presence p ON p.device_id = d.id
 LEFT JOIN LATERAL (

@@ -93,6 +93,12 @@ LIMIT %s
 -- Machines whose normal is known from now on.
 UPDATE devices SET learnt_at = now() WHERE id = ANY(%s) AND learnt_at IS NULL
 
+-- name: note_modes
+-- What machines are doing, and since when.
+UPDATE devices SET mode = said.mode, mode_since = said.since
+FROM unnest(%s::int[], %s::text[], %s::timestamptz[]) AS said (id, mode, since)
+WHERE devices.id = said.id AND (devices.mode, devices.mode_since) IS DISTINCT FROM (said.mode, said.since)
+
 -- name: beat
 -- A role says that it lives, and how it fares.
 INSERT INTO heartbeats (role, at, detail) VALUES (%s, now(), %s)

@@ -11,6 +11,7 @@ import pytest
 
 from store import overview
 from store.connection import Session, act_for
+from store.telemetry import note_modes
 
 if TYPE_CHECKING:
     from conftest import Database
@@ -66,6 +67,15 @@ def as_api(database: Database, plant: Session) -> Iterator[Session]:
 
 def _streams(conn: Session, tenant: str) -> list[int]:
     return [row[0] for row in conn.execute("SELECT id FROM streams WHERE tenant = %s ORDER BY id", [tenant])]
+
+
+def test_a_machine_says_what_it_is_doing(database: Database, plant: Session, as_api: Session) -> None:
+    ids = dict(plant.execute("SELECT tenant, id FROM devices").fetchall())
+    plant.commit()
+    since_us = int(NOW.timestamp() * 1e6)
+    with psycopg.connect(database.url("ingest"), options="-c timezone=UTC") as conn:
+        note_modes(conn, {ids["demo"]: ("part load", since_us)})
+    assert [(glance.mode, glance.mode_since) for glance in overview.glances(as_api, NOW)] == [("part load", NOW)]
 
 
 def test_samples_are_the_last_reading_of_each_step(plant: Session, as_api: Session) -> None:
