@@ -17,11 +17,10 @@ import numpy.typing as npt
 
 from detectors.memory import Memory
 
-# Tell-tales of a machine: speed, effort, throughput, duty.
-SLOTS = 4
-_DUTY_SLOT = 3
+# Tell-tales of a machine: speed, effort, throughput.
+SLOTS = 3
 # What a machine is asked for shows in its speed and effort; a throughput that falls by itself is a fault.
-_OF_LOAD = [0, 1, 3]
+_OF_LOAD = [0, 1]
 LEVELS = 5
 NONE = -1
 # At rest: within the band for ten seconds, and four readings. Fewer, and a soft starter's ramp is taken for a level.
@@ -292,10 +291,8 @@ def is_off(centre: npt.NDArray[np.floating], scale: Floats, level: int) -> bool:
 
 
 def _stands(place: npt.NDArray[np.floating], scale: Floats) -> bool:
-    """Whether all tell-tales are next to nothing; of a duty, a mean of the past, only where it is the only one."""
+    """Whether all tell-tales are next to nothing."""
     heard = ~np.isnan(place)
-    if heard[:_DUTY_SLOT].any():
-        heard[_DUTY_SLOT] = False
     return bool(heard.any() and (np.abs(place[heard]) <= _STANDING * scale[heard]).all())
 
 

@@ -1,6 +1,6 @@
 """What a machine is doing: standing, idling, at part or full load, or on its way from one to another.
 
-Read off the machine's tell-tales: its speed, its effort (power, torque, current), its throughput, its duty. A machine
+Read off the machine's tell-tales: its speed, its effort (power, torque, current) and its throughput. A machine
 that has shown one level only is in a mode unknown: for all that is known, it never does anything else.
 
 Quiet machines cost two comparisons a tell-tale and batch. Of a machine that changes, each reading is looked at.
@@ -8,7 +8,6 @@ Quiet machines cost two comparisons a tell-tale and batch. Of a machine that cha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -21,10 +20,9 @@ from detectors.memory import Memory
 from telemetry import Batch, Stream
 
 # One tell-tale a kind; in each kind the first quantity that the machine has.
-_KINDS = (("speed",), ("power", "torque", "current", "apparent_power"), ("flow", "mass_flow"), ("duty",))
-_DUTY = re.compile(r"\bduty|\bload (share|ratio|factor)|\btime loaded")
+_KINDS = (("speed",), ("power", "torque", "current", "apparent_power"), ("flow", "mass_flow"))
 # By which of them loads are told from each other, the first that the machine has.
-_EFFORT = (3, 1, 2, 0)
+_EFFORT = (1, 2, 0)
 # Of the effort at the highest level: less, at the lowest level it runs at, is idling.
 _IDLE = 0.5
 
@@ -167,14 +165,8 @@ def tell_tales(points: Sequence[Stream]) -> dict[int, Stream]:
     found: dict[int, Stream] = {}
     for slot, quantities in enumerate(_KINDS):
         for quantity in quantities:
-            of_it = [point for point in points if _tells(point) == quantity]
+            of_it = [point for point in points if point.quantity == quantity]
             if of_it:
                 found[slot] = of_it[0]
                 break
     return found
-
-
-def _tells(stream: Stream) -> str:
-    if stream.quantity in ("ratio", "unknown") and _DUTY.search(stream.point.lower().replace("_", " ")):
-        return "duty"
-    return stream.quantity
