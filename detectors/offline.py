@@ -7,6 +7,7 @@ have live; a row without a time of its own is kept in the output with the score 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
 from detectors.novelty import Novelty
 from detectors.recordings import Floats, Recording, Times, in_order
+from detectors.rise import Rise
 from detectors.scores import Detector
 from detectors.shift import Shift
 from telemetry import Batch, Stream
@@ -74,9 +76,14 @@ def _drift(training: Training) -> Drift:
     return Drift(max(trained_s, _DRIFT_LEARNS_INTERVALS * interval_s, _DRIFT_LEARNS_S), training.share)
 
 
+def _rise(training: Training) -> Rise:
+    return Rise(int(training.time_us[-1]) if len(training.time_us) else 0)
+
+
 COMPOSED: Mapping[str, Callable[[Training], Detector]] = {
     "shift": _shift,
     "drift": _drift,
+    "rise": _rise,
     "flatline": lambda _: Flatline(),
     "multivariate": _multivariate,
     "novelty": lambda _: Novelty(limit=_DECADES, from_interval_s=0.0),
@@ -142,14 +149,16 @@ def detect(
         for number, channel in enumerate(recording.channels)
     ]
     batch, usable = _readings(recording, time_us)
-    said = []
-    for name, make in COMPOSED.items():
-        if name in only:
-            detector = make(Training(known_us, share))
-            if isinstance(detector, Multivariate):
-                said.append(_score_machine(detector, streams, batch, time_us))
-            else:
-                said.append(_score_streams(detector, streams, batch, usable))
+
+    def ask(detector: Detector) -> tuple[Floats, npt.NDArray[np.intp]]:
+        if isinstance(detector, Multivariate):
+            return _score_machine(detector, streams, batch, time_us)
+        return _score_streams(detector, streams, batch, usable)
+
+    detectors = [make(Training(known_us, share)) for name, make in COMPOSED.items() if name in only]
+    # Side by side: what takes long lets go of the interpreter.
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(ask, detectors))
     scores = np.stack([_by_limit(score, trained, share) for score, _ in said])
     leads = np.stack([lead for _, lead in said])
     worst = scores.argmax(axis=0)
