@@ -432,8 +432,8 @@ def _times(now_us: int, days: float, dense_minutes: float) -> npt.NDArray[np.int
 
 
 def _load(time_us: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Two shifts a day, a slow night, and a wandering demand; between 0.55 and 1."""
-    hour = (time_us / 3.6e9) % 24
+    """Two shifts a day, a slow night, and a wandering demand; between 0.55 and 1. It is always nine in the morning."""
+    hour = ((time_us - _whole_hour(int(time_us[-1]))) / 3.6e9 + 9) % 24
     shift = 1 / (1 + np.exp(-(hour - 6) * 2)) - 1 / (1 + np.exp(-(hour - 22) * 2))
     slow = np.interp(time_us, np.linspace(time_us[0], time_us[-1], 60), rng.normal(0, 0.04, 60))
     return np.asarray(np.clip(0.68 + 0.27 * shift + slow, 0.55, 1.0))
