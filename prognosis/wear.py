@@ -55,7 +55,7 @@ _KEPT = 240
 _HASTE = 1.5
 # And it is surer than it thinks: probabilities are drawn apart by a beta distribution of this shape. 1: not at all, and
 # 90 % intervals hold 96 %.
-_SURER = 1.3
+_SURER = 1.4
 # Days ahead at which it is asked.
 AHEAD_DAYS = np.concatenate(([0.0], np.geomspace(0.02, 3650.0, 95)))
 

@@ -31,7 +31,7 @@ from telemetry.quantities import quantity_of
 
 START_S = 1_763_740_800
 SAMPLE_S, ROW_S, DAY_S = 200, 600, 86_400
-WORN, WELL, SEED = 48, 3, 1739
+WORN, WELL, SEED = 48, 3, 2741
 FAULTS = (
     ("pump", FaultKind.BEARING_WEAR),
     ("pump", FaultKind.BLOCKED_FILTER),
@@ -46,6 +46,7 @@ FAULTS = (
     ("compressor", FaultKind.BLOCKED_FILTER),
     ("compressor", FaultKind.LEAK),
 )
+TURBOFANS = ("FD001", "FD003")
 PARTS = np.linspace(0.15, 0.95, 9)
 LAMBDAS = (0.45, 0.65, 0.85)
 _FIRST_ROWS, _TURBOFAN_ROWS, _ASKED_EVERY = 36, 50, 30
@@ -127,7 +128,7 @@ def rows(data: Path) -> list[Row]:
         Row("worn to the end", "prognostic horizon, % of the wear's days (median)", 100 * horizon),
         Row("worn to the end", "remaining life said of healthy machines, % of the times", 100 * float(needless), 5, 1,
             upwards=False),
-        *(row for name in ("FD001", "FD003") for row in turbofans(data, name)),
+        *(row for name in TURBOFANS for row in turbofans(data, name)),
         *by_age(),
     ]  # fmt: skip
 
@@ -180,7 +181,19 @@ def ask(lives: Sequence[Life], parts: Floats, *, with_fleet: bool = True) -> Ans
 
 
 def turbofans(data: Path, name: str) -> list[Row]:
-    """What is said of the engines of one set, every 30 cycles."""
+    """How good what is said of the engines of one set is."""
+    found = ask_turbofans(data, name)
+    ours, base = briers(found)
+    return [
+        Row(f"turbofans {name}", "90 % interval holds, %", 100 * covered(found),
+            beside={"said, % of the times": round(100 * float(found.said.mean()), 1)}),
+        Row(f"turbofans {name}", "Brier score of failure within 30 cycles", ours, base, upwards=False,
+            beside={"how often it happens": round(base, 4)}),
+    ]  # fmt: skip
+
+
+def ask_turbofans(data: Path, name: str) -> Answers:
+    """What is said of every other engine of one set, every 30 cycles."""
     table = np.loadtxt(data / "CMAPSS" / f"train_{name}.txt")
     channels = [c for c in range(5, table.shape[1]) if len(np.unique(table[:, c])) > 8]
     lives = [_turbofan(table[table[:, 0] == unit], channels) for unit in np.unique(table[:, 0])]
@@ -189,14 +202,7 @@ def turbofans(data: Path, name: str) -> list[Row]:
     for unit, life in enumerate(lives[::2]):
         for day in np.arange(_TURBOFAN_ROWS + 10.0, life.end, _ASKED_EVERY):
             answers.append((unit, day / life.end, life.end - day, *_numbers(prognose(life.until(day), fleet))))
-    found = _answers(answers)
-    ours, base = briers(found)
-    return [
-        Row(f"turbofans {name}", "90 % interval holds, %", 100 * covered(found),
-            beside={"said, % of the times": round(100 * float(found.said.mean()), 1)}),
-        Row(f"turbofans {name}", "Brier score of failure within 30 cycles", ours, base, upwards=False,
-            beside={"how often it happens": round(base, 4)}),
-    ]  # fmt: skip
+    return _answers(answers)
 
 
 def _turbofan(engine: Floats, channels: list[int]) -> Life:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.detection.remaining import PARTS, Answers, ask, briers, covered, simulated
+from bench.detection.remaining import PARTS, TURBOFANS, Answers, ask, ask_turbofans, covered, simulated
 from prognosis.life.accuracy import ALPHA, reliability
+from prognosis.outlook import HORIZON_DAYS
 
 LINE, MUTED = "#2f7ed8", "#808080"
 
 
-def write(path: Path, found: Answers) -> None:
-    """Alpha-lambda, coverage by the part of wear, and the reliability of the probability of failure within 30 days."""
+def write(path: Path, found: Answers, engines: Sequence[Answers]) -> None:
+    """Alpha-lambda and coverage by the part of wear; of the turbofans, how often happens what is said."""
     figure = Figure(figsize=(12.0, 4.0), layout="constrained")
     cone, held, said = figure.subplots(1, 3)
     _alpha_lambda(cone, found)
     _held(held, found)
-    _reliability(said, found)
+    _reliability(said, engines)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
@@ -53,24 +56,25 @@ def _held(plot, found: Answers) -> None:  # type: ignore[no-untyped-def]
     plot.set_title(f"90 % interval holds {100 * covered(found):.0f} % (dashed: said at all)", fontsize=10)
 
 
-def _reliability(plot, found: Answers) -> None:  # type: ignore[no-untyped-def]
-    happened = found.left[found.said] <= 30.0
-    bins = reliability(found.p_fail[found.said], happened, np.ones(len(happened)))
-    said, often, share = np.array(bins).T
-    ours, base = briers(found)
+def _reliability(plot, engines: Sequence[Answers]) -> None:  # type: ignore[no-untyped-def]
+    p_fail = np.concatenate([found.p_fail[found.said] for found in engines])
+    happened = np.concatenate([found.left[found.said] <= HORIZON_DAYS for found in engines])
+    said, often, share = np.array(reliability(p_fail, happened, np.ones(len(happened)))).T
     plot.plot([0, 1], [0, 1], color=MUTED, linewidth=1)
     plot.plot(said, often, color=LINE)
     plot.scatter(said, often, s=20 + 600 * share, color=LINE, alpha=0.7)
-    plot.set_xlabel("failure within 30 days: said")
+    plot.set_xlabel("said")
     plot.set_ylabel("happened")
-    plot.set_title(f"Brier score {ours:.3f}; how often it happens: {base:.3f}", fontsize=10)
+    plot.set_title("turbofans: failure within 30 cycles", fontsize=10)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/images/prognosis.png"))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("BELLWETHER_DATA", "../shared/data")))
+    wishes = parser.parse_args()
     worn, _ = simulated()
-    write(parser.parse_args().out, ask(worn, PARTS))
+    write(wishes.out, ask(worn, PARTS), [ask_turbofans(wishes.data, name) for name in TURBOFANS])
 
 
 if __name__ == "__main__":
