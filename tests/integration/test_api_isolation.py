@@ -65,6 +65,7 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/readings/changepoints": ANYONE,
     "GET /api/v1/devices/{device}/sequences": ANYONE,
     "GET /api/v1/devices/{device}/waveforms": ANYONE,
+    "GET /api/v1/devices/{device}/vibration": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/samples": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/spectrum": ANYONE,
