@@ -92,6 +92,8 @@ class Turn:
     held_us : int
         When it was last seen at the level that it leaves: what happened later may be the change itself. At its end:
         when the change began.
+    undone : bool
+        What were taken for changes lately were none.
     """
 
     at_us: int
@@ -99,6 +101,7 @@ class Turn:
     off: bool
     fresh: bool
     held_us: int
+    undone: bool = False
 
 
 class Change:
@@ -267,15 +270,15 @@ class Change:
         self.centre[within], self.half[within] = np.nan, np.nan
         self.centre[level], self.half[level] = place, half
         self.hasty = 0
-        self._be_at(at_us, level, False, place, np.where(np.isnan(half), np.inf, half))
+        self._be_at(at_us, level, False, place, np.where(np.isnan(half), np.inf, half), undone=True)
 
-    def _be_at(self, at_us: int, level: int, fresh: bool, place: Floats, half: Floats) -> None:
+    def _be_at(self, at_us: int, level: int, fresh: bool, place: Floats, half: Floats, *, undone: bool = False) -> None:
         low, high = place - half, place + half
         self.low = np.where(np.isnan(low), -np.inf, low).tolist()
         self.high = np.where(np.isnan(high), np.inf, high).tolist()
         self.level, self.moving, self.held_us = level, False, at_us
         off = is_off(self.centre, np.array(self.scale), level)
-        self.turns.append(Turn(at_us, level, off, fresh, self.moved_us))
+        self.turns.append(Turn(at_us, level, off, fresh, self.moved_us, undone))
 
 
 _FIGURES = (

@@ -66,6 +66,10 @@ class Settling:
         self.memory["steps"][rows] = self.memory["count"][rows] = 0
         self.memory["turns"][rows] = self.memory["upward"][rows] = 0
 
+    def end(self, streams: Sequence[int]) -> None:
+        """There was no other level."""
+        self.memory["begun_us"][self.memory.rows(np.array(streams))] = -1
+
     def waits(self, streams: Sequence[int]) -> bool:
         """Whether any of those that have spoken since has not settled."""
         rows = self.memory.rows(np.array(streams))

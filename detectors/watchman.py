@@ -159,6 +159,9 @@ class Watchman:
                 state["shut"][row] = turn.level == NONE or turn.off
                 if turn.level != NONE and not turn.off:
                     state["lot"][row] = turn.level
+                    if turn.undone:
+                        self._settling.end(points)
+                        state["waits"][row], state["came_us"][row] = False, _LONG_AGO
                     if turn.fresh:
                         self._settling.begin(points, turn.at_us)
                         state["waits"][row], state["came_us"][row] = True, turn.at_us
