@@ -85,7 +85,9 @@ def _record(path: Path | None, unit: str, time: str) -> pd.DataFrame | None:
     table = pd.read_csv(path)
     what = [column for column in table if column not in (unit, time)]
     if len(what) != 1:
-        raise ValueError(f"{path} needs {unit}, {time} and one column more, that says what; it has {', '.join(map(str, table))}")
+        raise ValueError(
+            f"{path} needs {unit}, {time} and one column more, that says what; it has {', '.join(map(str, table))}"
+        )
     return pd.DataFrame({"unit": table[unit], "us": _us(table[time]), "what": table[what[0]].astype(str)})
 
 
