@@ -96,9 +96,11 @@ _OF_ONE_CHANNEL = ("shift", "drift", "flatline")
 _OF_AN_UNKNOWN_MACHINE = ("shift", "drift", "flatline", "multivariate")
 # All channels together, where their normal and its limit can be learnt from a start that is known to be healthy: what
 # each channel does by itself is in it. Where the start holds not one row that may be in alarm, no limit can be had from
-# it, and who needs none speaks.
+# it, and who needs none speaks; a drift is told from what comes and goes where a whole day of health was seen.
 _OF_A_KNOWN_MACHINE = ("multivariate",)
-_OF_A_STRICT_ALLOWANCE = ("drift", "flatline")
+_OF_A_STRICT_ALLOWANCE = ("rise", "flatline")
+_OF_A_STRICT_ALLOWANCE_AND_DAYS = ("rise", "drift", "flatline")
+_A_DAY_S = 86_400.0
 # What held-out parts of one start say of the rows after it is too good: of the allowance so much is used.
 _USED = 0.6
 # A minute, and its jitter.
@@ -143,7 +145,9 @@ def detect(
     trained = training_rows(time_us, train_rows, train_until_us)
     known_us = time_us[:trained][time_us[:trained] >= 0]
     share = false_alarm_rate * _USED
-    only = having_a_say(recording, time_us, share * len(known_us)) if only is None else only
+    if only is None:
+        healthy_s = float(known_us[-1] - known_us[0]) / 1e6 if len(known_us) else 0.0
+        only = having_a_say(recording, time_us, share * len(known_us), healthy_s)
     streams = [
         Stream(number, _MACHINE, "offline", "machine", channel, "unknown", "")
         for number, channel in enumerate(recording.channels)
@@ -213,15 +217,25 @@ def run(
     )
 
 
-def having_a_say(recording: Recording, time_us: Times, expected: float) -> Sequence[str]:
-    """Names of `COMPOSED`; `expected` is how many of the training rows may be in alarm, 0 where there are none."""
+def having_a_say(recording: Recording, time_us: Times, expected: float, healthy_s: float) -> Sequence[str]:
+    """Names of `COMPOSED`.
+
+    Parameters
+    ----------
+    expected : float
+        How many of the training rows may be in alarm; 0 where there are none.
+    healthy_s : float
+        From the first training row to the last.
+    """
     if len(recording.channels) == 1:
         first_us = np.diff(time_us[time_us >= 0][: rhythm.GAPS + 1])
         slow = len(first_us) > 0 and np.median(first_us) >= _SLOW_US
         return _OF_ONE_SLOW_CHANNEL if slow else _OF_ONE_CHANNEL
     if expected == 0.0:
         return _OF_AN_UNKNOWN_MACHINE
-    return _OF_A_KNOWN_MACHINE if expected >= 1.0 else _OF_A_STRICT_ALLOWANCE
+    if expected >= 1.0:
+        return _OF_A_KNOWN_MACHINE
+    return _OF_A_STRICT_ALLOWANCE if healthy_s < _A_DAY_S else _OF_A_STRICT_ALLOWANCE_AND_DAYS
 
 
 def training_rows(time_us: Times, train_rows: int | None, train_until_us: int | None) -> int:

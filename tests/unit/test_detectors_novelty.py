@@ -164,7 +164,7 @@ def test_a_recording_of_one_slow_channel_is_a_matter_of_novelty_alone() -> None:
     np.testing.assert_array_equal(said.score, np.nan_to_num(scored(values)))
     assert said.alarm[10 * A_DAY + 30 :][:3].any()
     twice = Recording(time_us, alone.time_text, ("load", "heat"), np.column_stack((values, values)))
-    assert "novelty" not in having_a_say(twice, time_us, 1.0)
+    assert "novelty" not in having_a_say(twice, time_us, 1.0, 0.0)
 
 
 def test_a_diary_begins_when_its_stream_is_known_to_be_slow() -> None:

@@ -214,18 +214,19 @@ def test_a_report_shows_what_was_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("channels", "interval_s", "expected", "speak"),
+    ("channels", "interval_s", "expected", "healthy_s", "speak"),
     [
-        (1, 300, 4.0, {"novelty"}),
-        (1, 1, 4.0, {"shift", "drift", "flatline"}),
-        (8, 1, 2.4, {"multivariate"}),
-        (8, 1, 0.12, {"drift", "flatline"}),
-        (8, 600, 0.0, {"shift", "drift", "flatline", "multivariate"}),
+        (1, 300, 4.0, 1e5, {"novelty"}),
+        (1, 1, 4.0, 400.0, {"shift", "drift", "flatline"}),
+        (8, 1, 2.4, 400.0, {"multivariate"}),
+        (8, 10, 0.12, 600.0, {"rise", "flatline"}),
+        (8, 600, 0.12, 1e5, {"rise", "drift", "flatline"}),
+        (8, 600, 0.0, 0.0, {"shift", "drift", "flatline", "multivariate"}),
     ],
 )
 def test_who_speaks_is_decided_by_channels_and_training(
-    channels: int, interval_s: int, expected: float, speak: set[str]
+    channels: int, interval_s: int, expected: float, healthy_s: float, speak: set[str]
 ) -> None:
     time_us = START_US + np.arange(50) * interval_s * 1_000_000
     given = Recording(time_us, ("",) * 50, tuple(map(str, range(channels))), np.zeros((50, channels)))
-    assert set(having_a_say(given, time_us, expected)) == speak
+    assert set(having_a_say(given, time_us, expected, healthy_s)) == speak
