@@ -33,6 +33,25 @@ _STANDS_US = 259_200_000_000
 _RETURN_WEIGHT = 0.5
 
 
+class Roll:
+    """The streams of each machine, once for all detectors under one watchman."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, list[Stream]] = {}  # by machine
+        self.machine: dict[int, int] = {}  # by stream
+        self._added: Sequence[Stream] = ()
+
+    def add(self, streams: Sequence[Stream]) -> None:
+        """Take streams in, unless they were just taken in."""
+        if streams is self._added:
+            return
+        self._added = streams
+        for stream in streams:
+            others = [one for one in self.streams.get(stream.machine, []) if one.id != stream.id]
+            self.streams[stream.machine] = [*others, stream]
+            self.machine[stream.id] = stream.machine
+
+
 class InMode:
     """A detector that hears of a machine only what it is to judge, level by level.
 
@@ -42,12 +61,9 @@ class InMode:
         Whether each level has its own normal. What finds the rhythm of a machine's days has its loads in it.
     """
 
-    def __init__(self, detector: Detector, watchman: Watchman, apart: bool = True) -> None:
+    def __init__(self, detector: Detector, watchman: Watchman, roll: Roll, apart: bool = True) -> None:
         self.scope = detector.scope
-        self._detector, self._watchman, self._apart = detector, watchman, apart
-        self._streams: dict[int, list[Stream]] = {}  # by machine
-        self._machine: dict[int, int] = {}  # of a subject
-        self._of_stream: dict[int, int] = {}
+        self._detector, self._watchman, self._roll, self._apart = detector, watchman, roll, apart
         self._lots: set[tuple[int, int]] = set()
         self._known: set[int] = set()  # the numbers of streams at other levels than the first
         # Subjects at a level that have departed: since when, until when that stands, and how far.
@@ -56,11 +72,7 @@ class InMode:
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._detector.watch(streams)
-        for stream in streams:
-            others = [one for one in self._streams.get(stream.machine, []) if one.id != stream.id]
-            self._streams[stream.machine] = [*others, stream]
-            self._machine[stream.machine if self.scope is Scope.MACHINE else stream.id] = stream.machine
-            self._of_stream[stream.id] = stream.machine
+        self._roll.add(streams)
         for machine, lot in sorted(self._lots):
             fresh = [_at_level(stream, lot) for stream in streams if stream.machine == machine]
             self._known.update(stream.id for stream in fresh)
@@ -78,8 +90,9 @@ class InMode:
     def explain(self, subject: int) -> Evidence:
         """Of a departure, at the level where it is; else at the present one."""
         departed = [known for known in self._open if known % LOT == subject]
-        lot = self._watchman.lot(self._machine[subject]) if self._apart else 0
-        present = subject + LOT * lot if (self._machine[subject], lot) in self._lots else subject
+        machine = self._machine(subject)
+        lot = self._watchman.lot(machine) if self._apart else 0
+        present = subject + LOT * lot if (machine, lot) in self._lots else subject
         return self._detector.explain(max(departed, key=lambda known: self._open[known][2], default=present))
 
     def snapshot(self) -> Snapshot:
@@ -97,18 +110,26 @@ class InMode:
         """A memory from before there were modes is taken over as that of the first level."""
         own = {name: kept for name, kept in snapshot.items() if name.startswith("in_mode/")}
         if own:
-            known = [(int(m), int(lot)) for m, lot in own["in_mode/lots"] if int(m) in self._streams]
+            known = [(int(m), int(lot)) for m, lot in own["in_mode/lots"] if int(m) in self._roll.streams]
             self._know(known)
             told = self._told_of(snapshot)
             self._open = {subject: each for subject, each in self._open.items() if subject % LOT not in told}
             self._open |= {
                 int(subject): (int(since), int(until), float(score))
                 for (subject, since, until), score in zip(own["in_mode/open"], own["in_mode/score"], strict=True)
-                if int(subject) % LOT in self._machine
+                if self._knows(int(subject))
             }
             self._returned = {subject for subject in self._returned if subject % LOT not in told}
-            self._returned |= {int(one) for one in own["in_mode/returned"] if int(one) % LOT in self._machine}
+            self._returned |= {int(one) for one in own["in_mode/returned"] if self._knows(int(one))}
         self._detector.restore({name: kept for name, kept in snapshot.items() if name not in own})
+
+    def _machine(self, subject: int) -> int:
+        """Whose a subject is, at whatever level."""
+        return subject % LOT if self.scope is Scope.MACHINE else self._roll.machine[subject % LOT]
+
+    def _knows(self, subject: int) -> bool:
+        of_machine = self.scope is Scope.MACHINE
+        return subject % LOT in (self._roll.streams if of_machine else self._roll.machine)
 
     def _told_of(self, snapshot: Snapshot) -> set[int]:
         """The subjects that a memory is of: it may be of one machine among many."""
@@ -119,7 +140,7 @@ class InMode:
         for machine, lot in lots:
             if (machine, lot) not in self._lots:
                 self._lots.add((machine, lot))
-                at_level = [_at_level(stream, lot) for stream in self._streams[machine]]
+                at_level = [_at_level(stream, lot) for stream in self._roll.streams[machine]]
                 self._known.update(stream.id for stream in at_level)
                 self._detector.watch(at_level)
 
@@ -129,7 +150,7 @@ class InMode:
         changes = np.flatnonzero(np.append(True, np.diff(stream) != 0))
         for known in stream[changes].tolist():
             if known >= LOT and known not in self._known:
-                self._know([(self._of_stream[known % LOT], known // LOT)])
+                self._know([(self._roll.machine[known % LOT], known // LOT)])
         return Batch.of(batch.time_us, stream, batch.value, batch.quality)
 
     def _told(self, scores: Scores, sight: Sight) -> Scores:
@@ -156,7 +177,7 @@ class InMode:
         if not len(hot) and not self._returned:
             return scores.score
         score = scores.score.copy()
-        machines = np.array([self._machine[known % LOT] for known in scores.subject[hot].tolist()], np.int64)
+        machines = np.array([self._machine(known) for known in scores.subject[hot].tolist()], np.int64)
         recent = set(scores.subject[hot[self._watchman.returned(machines, scores.time_us[hot])]].tolist())
         for known in sorted(self._returned | recent):
             rows = np.arange(*np.searchsorted(scores.subject, [known, known + 1]))
@@ -164,7 +185,7 @@ class InMode:
             if not len(rows):
                 continue
             away = scores.score[rows] >= 1.0
-            soon = self._watchman.returned(np.full(len(rows), self._machine[known % LOT]), scores.time_us[rows])
+            soon = self._watchman.returned(np.full(len(rows), self._machine(known)), scores.time_us[rows])
             # Where each row's departure began: before these rows, as it was then.
             soon[0] = known in self._returned or (soon[0] and known not in self._open)
             began = np.maximum.accumulate(np.where(away, 0, np.arange(len(rows)) + 1)).clip(max=len(rows) - 1)
@@ -197,7 +218,7 @@ class InMode:
         return score
 
     def _at_other_levels(self, known: int) -> list[int]:
-        subject, machine = known % LOT, self._machine[known % LOT]
+        subject, machine = known % LOT, self._machine(known)
         lots = [0, *(lot for of, lot in self._lots if of == machine)] if self._lots else [0]
         return [subject + LOT * lot for lot in lots if subject + LOT * lot != known]
 
@@ -211,7 +232,7 @@ class InMode:
         """What departed no sooner than the machine began to change was the change."""
         for known, (since_us, _, _) in list(self._open.items()):
             one = known % LOT
-            at_us, held_us = left.get(self._machine[one], (0, since_us + 1))
+            at_us, held_us = left.get(self._machine(one), (0, since_us + 1))
             if since_us < held_us:
                 continue
             del self._open[known]
@@ -224,11 +245,11 @@ class InMode:
 
 def in_mode(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
     """Detectors by name, those that learn under one watchman, who comes first: as `modes`."""
-    watchman = Watchman()
+    watchman, roll = Watchman(), Roll()
     return {
         MODES: watchman,
         **{
-            name: InMode(detector, watchman, name in AT_EACH_LEVEL)
+            name: InMode(detector, watchman, roll, name in AT_EACH_LEVEL)
             if name in AT_EACH_LEVEL or name in WHILE_RUNNING
             else detector
             for name, detector in detectors.items()

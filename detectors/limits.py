@@ -41,6 +41,9 @@ class Limit:
     rate_per_min: float | None = None
 
 
+_UNLIMITED = Limit()
+
+
 class Limits:
     """Score 1.0 at HI or LO, 2.0 at HIHI or LOLO, linear between and beyond with the same slope.
 
@@ -79,7 +82,7 @@ class Limits:
         self._memory.add(subjects)
         self._bounds.add(subjects)
         for stream in streams:
-            limit = self._limit_of(stream) or Limit()
+            limit = self._limit_of(stream) or _UNLIMITED
             self._streams[stream.id], self._limits[stream.id] = stream, limit
             row = self._bounds.row(stream.id)
             self._bounds["upper"][row] = _side(limit.hi, limit.hihi, limit.lo)

@@ -20,6 +20,8 @@ _SMOOTH_US, _MEMORIES = 12_000_000, 30.0
 # How long a level is remembered that is followed. Longer, and the day's warmth is a departure; shorter, and a cooler
 # that clogs within hours is followed too.
 _FOLLOWED_US = 3600_000_000
+# Room for so many rows at first: a fleet that has just come needs no more.
+_FIRST_ROWS = 16
 # The first smoothed rows are averages over too few readings.
 _SKIPPED_ROWS = 20
 
@@ -28,7 +30,8 @@ class Kept:
     """The newest rows of a machine that is being learnt, float32: half the memory, and no less is known of a sensor."""
 
     def __init__(self, most: int, points: int) -> None:
-        self._rows = np.empty((most, points), np.float32)
+        self._most = most
+        self._rows = np.empty((min(most, _FIRST_ROWS), points), np.float32)
         self._count = 0
 
     @classmethod
@@ -39,6 +42,8 @@ class Kept:
         return kept
 
     def add(self, row: npt.NDArray[np.floating]) -> None:
+        if self._count == len(self._rows) < self._most:
+            self._rows = np.resize(self._rows, (min(2 * self._count, self._most), self._rows.shape[1]))
         self._rows[self._count % len(self._rows)] = row
         self._count += 1
 

@@ -8,8 +8,9 @@ quick is judged sharply at once, what is slow hardly before hours or days have s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +64,35 @@ class Matured(NamedTuple):
 def columns(points: int, rows: int) -> dict[str, npt.ArrayLike]:
     """The columns that a past of so many rows needs in the memory of machines with so many points."""
     return {
-        "past": np.full((rows, points), np.nan, np.float32),
+        "past": np.zeros((rows, points), np.float32),
         "past_rows": np.int64(0),
         "spacing": np.int64(1),
         "passed": np.int64(0),
     }
+
+
+def packed(memory: Memory) -> dict[str, npt.NDArray[Any]]:
+    """A memory's snapshot in which `past` holds the rows that there are, one machine's after the other's: (R, C)."""
+    past = memory["past"][: len(memory)]
+    there = np.arange(past.shape[1]) < memory["past_rows"][: len(memory), None]
+    return {**memory.snapshot(without=["past"]), "past": past[there]}
+
+
+def unpack(memory: Memory, kept: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Restore a memory from what `packed` made of it.
+
+    Raises
+    ------
+    ValueError
+        If it is of another layout, or the rows are not as many as it says.
+    """
+    rows, count = memory["past"].shape[1], kept["past_rows"]
+    there = np.arange(rows) < count[:, None]
+    if kept["past"].shape != (count.sum(), memory["past"].shape[2]) or there.sum() != count.sum():
+        raise ValueError("a memory whose past is not as long as it says")
+    past = np.zeros((len(count), *memory["past"].shape[1:]), memory["past"].dtype)
+    past[there] = kept["past"]
+    memory.restore({**kept, "past": past})
 
 
 def begin(memory: Memory, row: int, rows: Floats) -> None:

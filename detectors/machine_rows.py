@@ -142,7 +142,8 @@ def rows_over(memory: Memory, batch: Batch, counts: Rows, machine: Rows, slot: R
         np.empty((most, points)),
         np.empty((most, points), bool),
     )
-    count = _take_rows(memory.columns(Grid), begun, over)
+    # A fleet that has just come is spared the compiler.
+    count = _take_rows(memory.columns(Grid), begun, over) if len(begun.machine) else 0
     return Over._make(column[:count] for column in over)
 
 

@@ -6,7 +6,7 @@ refused rather than guessed at, so that a changed detector starts afresh instead
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -86,8 +86,8 @@ class Memory:
             raise KeyError("a subject that was never watched")
         return self._sorted_rows[found]
 
-    def snapshot(self) -> dict[str, npt.NDArray[Any]]:
-        kept = {name: column[: len(self)].copy() for name, column in self._columns.items()}
+    def snapshot(self, without: Collection[str] = ()) -> dict[str, npt.NDArray[Any]]:
+        kept = {name: column[: len(self)].copy() for name, column in self._columns.items() if name not in without}
         return {"layout": np.array(self._layout), "subject": self.subjects, **kept}
 
     def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -103,7 +103,7 @@ class Memory:
         known = np.array([int(subject) in self._row_of for subject in subjects], bool)
         rows = self.rows(subjects[known])
         for name, column in self._columns.items():
-            column[rows] = snapshot[name][known]
+            _write(column, rows, snapshot[name][known])
 
     def _check(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
         if "layout" not in snapshot or str(snapshot["layout"]) != self._layout:
@@ -122,8 +122,16 @@ class Memory:
 
     def _grow_to(self, capacity: int) -> None:
         for name, empty in self._empty.items():
-            column = np.empty((capacity, *empty.shape), empty.dtype)
-            column[:] = empty
+            column = np.zeros((capacity, *empty.shape), empty.dtype)
+            if empty.any():
+                column[:] = empty
             if name in self._columns:
-                column[: len(self._columns[name])] = self._columns[name]
+                before = self._columns[name]
+                _write(column, np.arange(len(before)), before)
             self._columns[name] = column
+
+
+def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any]) -> None:
+    """Write what is not there already: zeros take no memory before something else is written."""
+    other = np.flatnonzero((column[rows] != values).any(axis=tuple(range(1, column.ndim))))
+    column[rows[other]] = values[other]

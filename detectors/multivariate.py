@@ -25,7 +25,7 @@ from telemetry import Batch, Stream
 _FEWEST_POINTS = 2
 # The newest so many rows are learnt from, at most: more add nothing but memory.
 _MOST_ROWS = 20_000
-_LAYOUT = "multivariate 4"
+_LAYOUT = "multivariate 5"
 Taken = tuple[Rows, Times, Floats, Rows, Times]
 """Rows that are over: the machine, time, score, the stream that leads, and the time of the reading that showed it."""
 _NOTHING: Taken = (
@@ -156,7 +156,7 @@ class Multivariate:
         columns = {
             f"{points}/{name}": column
             for points, memory in self._memories.items()
-            for name, column in memory.snapshot().items()
+            for name, column in machine_maturity.packed(memory).items()
         }
         kept = {f"kept/{machine}": rows.in_order() for machine, rows in self._kept.items()}
         return {"layout": np.array(_LAYOUT), **columns, **kept}
@@ -170,7 +170,7 @@ class Multivariate:
             if not part:
                 continue
             fresh = memory.snapshot()
-            memory.restore(part)
+            machine_maturity.unpack(memory, part)
             for machine in memory.subjects:
                 row = memory.row(int(machine))
                 now, then = fresh["streams"][row], memory["streams"][row]
@@ -199,7 +199,8 @@ class Multivariate:
         machine, slot = memory.rows(self._place["machine"][place]), self._place["slot"][place]
         machine_rows.hear(memory, batch, starts, counts, machine, slot)
         machine_rows.lay_out(memory, batch, starts, counts, machine)
-        return self._take(memory, machine_rows.rows_over(memory, batch, counts, machine, slot))
+        over = machine_rows.rows_over(memory, batch, counts, machine, slot)
+        return self._take(memory, over) if len(over.machine) else _NOTHING
 
     def _take(self, memory: Memory, over: Over) -> Taken:
         """Learn from rows that are over, and score them."""
@@ -219,8 +220,6 @@ class Multivariate:
             elif ask == Ask.MATURE:
                 machine_learning.mature(memory, int(over.machine[at - 1]), over.alive[at - 1], self._share)
         self._keep(memory, over, kept, done, total)
-        if not total:
-            return _NOTHING
         starts = np.flatnonzero(np.concatenate(([True], over.machine[1:] != over.machine[:-1])))
         row = over.machine[starts]
         memory["since_us"][row] = departed_since(memory["since_us"][row], over.time_us, score, starts)
@@ -235,12 +234,11 @@ class Multivariate:
     def _keep(self, memory: Memory, over: Over, kept: Mask, begin: int, end: int) -> None:
         """Keep rows of machines whose normal is to be learnt from them."""
         at = begin + np.flatnonzero(kept[begin:end])
-        for row in np.unique(over.machine[at]):
-            machine = int(memory.subjects[row])
+        machines = memory.subjects[over.machine[at]]
+        for machine, value in zip(machines.tolist(), over.value[at], strict=True):
             if machine not in self._kept:
-                self._kept[machine] = Kept(self._most_rows, over.value.shape[1])
-            for value in over.value[at[over.machine[at] == row]]:
-                self._kept[machine].add(value)
+                self._kept[machine] = Kept(self._most_rows, len(value))
+            self._kept[machine].add(value)
 
     def _learn(self, memory: Memory, row: int, alive: Mask) -> None:
         """Turn the rows that were kept into the machine's normal, or begin anew where they tell none."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 from bellwether.stack.errors import PortTaken
 
@@ -15,7 +19,7 @@ def choose(what: str, wanted: int | None = None, preferred: int | None = None) -
         if not is_free(wanted):
             raise PortTaken(f"Port {wanted} for {what} is in use: stop what listens there, or give another")
         return wanted
-    return preferred if preferred and is_free(preferred) else _any()
+    return preferred if preferred and is_free(preferred) and _take(preferred) else _any()
 
 
 def is_free(port: int) -> bool:
@@ -30,6 +34,24 @@ def is_free(port: int) -> bool:
 
 
 def _any() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port = int(probe.getsockname()[1])
+        if _take(port):
+            return port
+
+
+def _take(port: int) -> bool:
+    """Whether a port is ours from now until this process ends: two that start together find the same ones free."""
+    lock = Path(tempfile.gettempdir()) / f"bellwether-port-{port}.lock"
+    try:
+        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:  # another user's
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return False
+    return True  # held open until the process ends

@@ -13,7 +13,7 @@ from alarms.events import AlarmEvent, Kind, Severity
 from alarms.rules import DEFAULT_RULES, Rule
 from alarms.watch import Watch
 from detectors import Flatline, Limit, Limits, Shift
-from detectors.in_mode import InMode, in_mode
+from detectors.in_mode import InMode, Roll, in_mode
 from detectors.modes import Mode
 from detectors.settling import Settling
 from detectors.watchman import Watchman
@@ -265,7 +265,7 @@ def test_a_memory_from_before_there_were_modes_is_that_of_the_first_level() -> N
     before = Shift()
     before.watch(streams())
     before.score(batch_of(rows), 0)
-    after = InMode(Shift(), Watchman())
+    after = InMode(Shift(), Watchman(), Roll())
     after.watch(streams())
     after.restore(before.snapshot())
     assert not np.isnan(after.score(batch_of(rows[:10], HOUR), 0).score).all()
