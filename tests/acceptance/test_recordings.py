@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from running import RunningStack
 
-FLOW, VIBRATION = "Volume Flow RateRMS", "Accelerometer2RMS"
-# What breaks in each: a valve before the pump that is closed (flow falls), a rotor out of balance (vibration rises).
+FLOW, VIBRATION = ("Volume Flow RateRMS",), ("Accelerometer1RMS", "Accelerometer2RMS")
+# What breaks in each: a valve before the pump that is closed (flow falls), a rotor out of balance (vibration rises, on
+# the motor as on the pump: which of the two leads says nothing).
 FAULTY = {
     "valve1/3": FLOW,
     "valve1/4": FLOW,
@@ -71,7 +72,7 @@ def test_a_fault_opens_one_ticket_with_its_machine_time_and_leading_channel(
     recording = replayed[name]
     (ticket,) = stack.tickets(recording.device)
     assert ticket["device"] == recording.device
-    assert ticket["leading_point"] == FAULTY[name]
+    assert ticket["leading_point"] in FAULTY[name]
     assert (ticket["source"], ticket["state"], ticket["fault"]) == ("alarm", "new", "condition")
     assert recording.fault
     begins, ends = recording.fault
@@ -102,9 +103,9 @@ def test_the_ticket_shows_its_evidence(stack: RunningStack, replayed: dict[str, 
     recording = replayed["valve1/7"]
     (ticket,) = stack.tickets(recording.device)
     evidence = ticket["evidence"]
-    assert evidence["point"] == FLOW
+    assert evidence["point"] in FLOW
     assert evidence["observed"] < evidence["low"] < evidence["expected"]
-    assert max(evidence["contributions"], key=evidence["contributions"].__getitem__) == FLOW
+    assert max(evidence["contributions"], key=evidence["contributions"].__getitem__) in FLOW
     assert recording.fault
     begins, ends = (datetime.fromisoformat(evidence["window"][edge]) for edge in ("from", "to"))
     assert begins < recording.fault[0] < ends
