@@ -33,17 +33,18 @@ class Memory:
     def __init__(self, layout: str, empty: Mapping[str, npt.ArrayLike]) -> None:
         self._layout = layout
         self._empty = {name: np.asarray(value) for name, value in empty.items()}
-        self._row_of: dict[int, int] = {}
         self._columns: dict[str, npt.NDArray[Any]] = {}
-        self._sorted_ids: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        # Arrays: a dictionary of fifty thousand subjects is as large as what most detectors remember of them.
+        self._subjects: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._sorted: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._sorted_rows: Rows = np.empty(0, np.intp)
         self._grow_to(_FIRST_CAPACITY)
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return len(self._subjects)
 
     def __contains__(self, subject: int) -> bool:
-        return subject in self._row_of
+        return bool(self._known(np.array([subject]))[0])
 
     def __getitem__(self, column: str) -> npt.NDArray[Any]:
         """The column with room to spare at its end; writes go through."""
@@ -56,18 +57,29 @@ class Memory:
     @property
     def subjects(self) -> npt.NDArray[np.int64]:
         """The number of each row's subject, in order of the rows."""
-        return np.fromiter(self._row_of, np.int64, len(self._row_of))
+        return self._subjects
 
     def add(self, subjects: Sequence[int]) -> None:
         """Make a row for each subject that has none."""
-        for subject in subjects:
-            self._row_of.setdefault(subject, len(self._row_of))
-        if len(self._row_of) > self._capacity:
+        asked = np.array(list(dict.fromkeys(subjects)), np.int64)
+        fresh = asked[~self._known(asked)]
+        if not len(fresh):
+            return
+        order = np.argsort(fresh)
+        at = np.searchsorted(self._sorted, fresh[order])
+        self._sorted = np.insert(self._sorted, at, fresh[order])
+        self._sorted_rows = np.insert(self._sorted_rows, at, len(self) + order)
+        self._subjects = np.concatenate((self._subjects, fresh))
+        if len(self) > self._capacity:
             # By a quarter: a fleet is learnt once, and room for as many again would be kept for ever.
-            self._grow_to(max(self._capacity * 5 // 4, len(self._row_of)))
+            self._grow_to(max(self._capacity * 5 // 4, len(self)))
 
     def row(self, subject: int) -> int:
-        return self._row_of[subject]
+        """The row of a subject that was added; KeyError otherwise."""
+        at = int(self._sorted.searchsorted(subject))
+        if at == len(self) or self._sorted[at] != subject:
+            raise KeyError(subject)
+        return int(self._sorted_rows[at])
 
     def rows(self, subjects: npt.NDArray[np.integer[Any]]) -> Rows:
         """The rows of subjects, all of them known.
@@ -77,18 +89,20 @@ class Memory:
         KeyError
             If a subject was never added.
         """
-        if len(self._sorted_ids) < len(self):
-            ids = self.subjects
-            self._sorted_rows = np.argsort(ids)
-            self._sorted_ids = ids[self._sorted_rows]
-        found = np.searchsorted(self._sorted_ids, subjects)
-        if len(found) and (found.max() >= len(self) or (self._sorted_ids[found] != subjects).any()):
+        if not self._known(subjects).all():
             raise KeyError("a subject that was never watched")
-        return self._sorted_rows[found]
+        found: Rows = self._sorted_rows[np.searchsorted(self._sorted, subjects)]
+        return found
+
+    def _known(self, subjects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
+        at = np.searchsorted(self._sorted, subjects)
+        known: npt.NDArray[np.bool_] = at < len(self)
+        known[known] = self._sorted[at[known]] == subjects[known]
+        return known
 
     def snapshot(self, without: Collection[str] = ()) -> dict[str, npt.NDArray[Any]]:
         kept = {name: column[: len(self)].copy() for name, column in self._columns.items() if name not in without}
-        return {"layout": np.array(self._layout), "subject": self.subjects, **kept}
+        return {"layout": np.array(self._layout), "subject": self.subjects.copy(), **kept}
 
     def restore(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take over what is remembered of the subjects that have a row here.
@@ -100,7 +114,7 @@ class Memory:
         """
         self._check(snapshot)
         subjects = snapshot["subject"]
-        known = np.array([int(subject) in self._row_of for subject in subjects], bool)
+        known = self._known(subjects)
         rows = self.rows(subjects[known])
         for name, column in self._columns.items():
             _write(column, rows, snapshot[name][known])

@@ -91,17 +91,20 @@ class Multivariate:
         for stream in fresh:
             self._streams[stream.id] = stream
             self._of_machine.setdefault(stream.machine, []).append(stream.id)
-        for machine in dict.fromkeys(stream.machine for stream in fresh):
+        machines = list(dict.fromkeys(stream.machine for stream in fresh))
+        for points in {len(self._of_machine[machine]) for machine in machines}:
+            if points not in self._memories:
+                self._memories[points] = _memory_of(points, self._past_rows)
+            self._memories[points].add([machine for machine in machines if len(self._of_machine[machine]) == points])
+        for machine in machines:
             members = self._of_machine[machine]
             self._size_of[machine] = len(members)
             self._kept.pop(machine, None)
-            memory = self._memories.setdefault(len(members), _memory_of(len(members), self._past_rows))
-            memory.add([machine])
+            memory = self._memories[len(members)]
             memory["streams"][memory.row(machine)] = members
-            for slot, member in enumerate(members):
-                row = self._place.row(member)
-                self._place["machine"][row], self._place["size"][row] = machine, len(members)
-                self._place["slot"][row] = slot
+            row = self._place.rows(np.array(members))
+            self._place["machine"][row], self._place["size"][row] = machine, len(members)
+            self._place["slot"][row] = np.arange(len(members))
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         return self.trace(batch)[0]
