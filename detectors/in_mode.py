@@ -229,11 +229,11 @@ class InMode:
         time_us: npt.NDArray[np.int64],
         score: npt.NDArray[np.float64],
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """What departed no sooner than the machine began to change was the change."""
+        """What departed while the machine began to change was the change; what came after it has come back is not."""
         for known, (since_us, _, _) in list(self._open.items()):
             one = known % LOT
             at_us, held_us = left.get(self._machine(one), (0, since_us + 1))
-            if since_us < held_us:
+            if not held_us <= since_us <= at_us:
                 continue
             del self._open[known]
             latest_us = int(time_us[subject == one].max(initial=at_us - 1))

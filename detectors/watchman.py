@@ -45,6 +45,7 @@ class Sight:
 
 
 _LONG_AGO = np.int64(-RETURN_US)
+_EVER = int(np.iinfo(np.int64).min)
 _ALL = Sight(None, None, None, {})
 
 
@@ -61,6 +62,8 @@ class Watchman:
             {"shut": np.bool_(False), "lot": np.int8(0), "waits": np.bool_(False), "came_us": _LONG_AGO},
         )
         self._heard: tuple[Batch, Sight] = (Batch.empty(), _ALL)
+        # By machine: what `came_us` was from when on, where it changed within the batch.
+        self._came: dict[int, tuple[list[int], list[int]]] = {}
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self.modes.watch(streams)
@@ -91,11 +94,17 @@ class Watchman:
     def returned(self, machine: npt.NDArray[np.int64], time_us: npt.NDArray[np.int64]) -> Mask:
         """Whether each of these machines had just come to its level then. Shapes (N,)."""
         came_us = self._state["came_us"][: len(self._state)]
-        if not len(came_us) or len(time_us) == 0 or time_us.min() >= came_us.max() + RETURN_US:
+        if not len(came_us) or len(time_us) == 0:
+            return np.zeros(len(time_us), bool)
+        if not self._came and time_us.min() >= came_us.max() + RETURN_US:
             return np.zeros(len(time_us), bool)
         order = np.argsort(self._state.subjects)
         at = order[np.searchsorted(self._state.subjects[order], machine).clip(max=len(order) - 1)]
-        recent: Mask = (self._state.subjects[at] == machine) & (time_us < came_us[at] + RETURN_US)
+        came_us = np.where(self._state.subjects[at] == machine, came_us[at], _LONG_AGO)
+        for one, (since_us, was_us) in self._came.items():
+            mine = machine == one
+            came_us[mine] = np.array(was_us)[np.searchsorted(since_us, time_us[mine], side="right") - 1]
+        recent: Mask = time_us < came_us + RETURN_US
         return recent
 
     def lot(self, machine: int) -> int:
@@ -109,6 +118,7 @@ class Watchman:
         return self._heard[1]
 
     def _look(self, batch: Batch) -> Sight:
+        self._came = {}
         turns = self.modes.follow(batch)
         starts = batch.starts()
         row = self.modes.rows(batch.stream[starts])
@@ -142,8 +152,9 @@ class Watchman:
         lots: Lots,
     ) -> None:
         """One machine from turn to turn."""
-        state = self._state
-        points = [point.id for point in self.modes.points(int(self.modes.memory.subjects[row]))]
+        state, machine = self._state, int(self.modes.memory.subjects[row])
+        self._came[machine] = [_EVER], [int(state["came_us"][row])]
+        points = [point.id for point in self.modes.points(machine)]
         ends_us = [*(turn.at_us for turn in turns), np.iinfo(np.int64).max]
         at = [part.start for part in where]
         for number, end_us in enumerate(ends_us):
@@ -161,10 +172,12 @@ class Watchman:
                     state["lot"][row] = turn.level
                     if turn.undone:
                         self._settling.end(points)
-                        state["waits"][row], state["came_us"][row] = False, _LONG_AGO
+                        state["waits"][row] = False
+                        self._comes(row, turn.at_us, int(_LONG_AGO))
                     if turn.fresh:
                         self._settling.begin(points, turn.at_us)
-                        state["waits"][row], state["came_us"][row] = True, turn.at_us
+                        state["waits"][row] = True
+                        self._comes(row, turn.at_us, turn.at_us)
 
     def _stretch(
         self,
@@ -193,4 +206,12 @@ class Watchman:
                 steady[part] = False if still else batch.time_us[part] >= settled_us
             state["waits"][row] = still
             if not still:
-                state["came_us"][row] = max(int(state["came_us"][row]), settled_us)
+                self._comes(row, settled_us, max(int(state["came_us"][row]), settled_us))
+
+    def _comes(self, row: int, at_us: int, came_us: int) -> None:
+        """From a time on a machine has come to its level at another."""
+        if came_us != self._state["came_us"][row]:
+            self._state["came_us"][row] = came_us
+            since_us, was_us = self._came[int(self.modes.memory.subjects[row])]
+            since_us.append(at_us)
+            was_us.append(came_us)

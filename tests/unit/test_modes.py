@@ -260,6 +260,20 @@ def test_scores_go_on_after_a_restart_and_however_readings_are_cut() -> None:
     assert events
 
 
+@pytest.mark.parametrize("blip", range(2000, 2032, 4))
+def test_a_fault_that_follows_a_change_is_not_taken_for_it_however_readings_are_cut(blip: int) -> None:
+    """The current jumps for a quarter of a minute; soon after, the machine begins to shake."""
+    rows = course((FULL, 4.0))
+    rows[blip : blip + 3, 1] += 6.0
+    rows[blip + 7 :, 4] += 1.5
+    told = [
+        [(event.kind, event.point, event.since_us, event.at_us) for event in played(rows, shift_watch(), at_once)]
+        for at_once in (len(rows), 1, 7)
+    ]
+    assert told[0] == told[1] == told[2]
+    assert [point for kind, point, *_ in told[0] if kind is Kind.RAISED] == ["vibration_velocity"]
+
+
 def test_a_memory_from_before_there_were_modes_is_that_of_the_first_level() -> None:
     rows = course((FULL, 1.0))
     before = Shift()
