@@ -24,7 +24,7 @@ from detectors.scores import Snapshot
 from ingest import forms
 from ingest.attendance import Attendance
 from ingest.database import Database
-from ingest.detectors import detectors_for
+from ingest.detectors import detectors_for, load_compiled
 from ingest.directory import Directory
 from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
@@ -128,6 +128,7 @@ class Ingest:
             The database went away while we were stopping: what was not stored stays with the broker.
         """
         try:
+            load_compiled()
             self._wake()
             for delivery in self._source.deliveries():
                 arrived_us = self._tick()
