@@ -314,7 +314,7 @@ ALARMS = (
 def seed(
     database_url: str, tenant: str, now: datetime | None = None, days: float = 7.0, dense_minutes: float = 40.0
 ) -> None:
-    """Fill `tenant`: ten-minute readings for `days`, each minute for the last day, every two seconds at the end."""
+    """Fill `tenant`: ten-minute readings for `days`, each minute for the last 26 hours, every two seconds at the end."""
     now = now or datetime.now(UTC)
     with psycopg.connect(database_url, options="-c timezone=UTC") as conn:
         conn.execute("INSERT INTO tenants (id, name) VALUES (%s, 'Demo works') ON CONFLICT DO NOTHING", [tenant])
@@ -419,8 +419,11 @@ def _whole_hour(time_us: int) -> int:
 
 
 def _times(now_us: int, days: float, dense_minutes: float) -> npt.NDArray[np.int64]:
-    """Coarse, then each minute for a day, then every two seconds: three spacings, one record without an overlap."""
-    day = _whole_hour(now_us) - 1440 * _MINUTE_US
+    """Coarse, then each minute for more than a day, then every two seconds: one record without an overlap.
+
+    The hour before the last may be the newest that is counted: the day that is counted begins with it.
+    """
+    day = _whole_hour(now_us) - 26 * 60 * _MINUTE_US
     dense = now_us - int(dense_minutes * _MINUTE_US)
     return np.concatenate(
         [
