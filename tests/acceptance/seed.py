@@ -117,7 +117,7 @@ MACHINES = (
         "pump",
         "NK 80-200",
         RIVERSIDE,
-        drifts={"vibration_velocity": (3.4, 26), "bearing_temperature": (14.0, 22), "motor_current": (2.4, 18)},
+        drifts={"vibration_velocity": (3.4, 26), "bearing_temperature": (14.0, 22), "motor_current": (4.5, 18)},
     ),
     Machine("pump-103", "pump", "NK 65-160", RIVERSIDE),
     Machine("gearmotor-201", "gearmotor", "R97 DRN160", RIVERSIDE),
@@ -314,7 +314,7 @@ ALARMS = (
 def seed(
     database_url: str, tenant: str, now: datetime | None = None, days: float = 7.0, dense_minutes: float = 40.0
 ) -> None:
-    """Fill `tenant`: ten-minute readings for `days`, each minute for the last 26 hours, every two seconds at the end."""
+    """Fill `tenant`: ten-minute readings for `days`, each minute for 36 hours, every two seconds at the end."""
     now = now or datetime.now(UTC)
     with psycopg.connect(database_url, options="-c timezone=UTC") as conn:
         conn.execute("INSERT INTO tenants (id, name) VALUES (%s, 'Demo works') ON CONFLICT DO NOTHING", [tenant])
@@ -423,7 +423,7 @@ def _times(now_us: int, days: float, dense_minutes: float) -> npt.NDArray[np.int
 
     The hour before the last may be the newest that is counted: the day that is counted begins with it.
     """
-    day = _whole_hour(now_us) - 26 * 60 * _MINUTE_US
+    day = _whole_hour(now_us) - 36 * 60 * _MINUTE_US
     dense = now_us - int(dense_minutes * _MINUTE_US)
     return np.concatenate(
         [
@@ -435,8 +435,8 @@ def _times(now_us: int, days: float, dense_minutes: float) -> npt.NDArray[np.int
 
 
 def _load(time_us: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Two shifts a day, a slow night, and a wandering demand; between 0.55 and 1. It is always nine in the morning."""
-    hour = ((time_us - _whole_hour(int(time_us[-1]))) / 3.6e9 + 9) % 24
+    """Two shifts a day, a slow night, a wandering demand; between 0.55 and 1. It ends at nine in the morning."""
+    hour = ((time_us - time_us[-1]) / 3.6e9 + 9) % 24
     shift = 1 / (1 + np.exp(-(hour - 6) * 2)) - 1 / (1 + np.exp(-(hour - 22) * 2))
     slow = np.interp(time_us, np.linspace(time_us[0], time_us[-1], 60), rng.normal(0, 0.04, 60))
     return np.asarray(np.clip(0.68 + 0.27 * shift + slow, 0.55, 1.0))
@@ -446,6 +446,7 @@ def _readings(
     conn: Connection[TupleRow], streams: dict[tuple[str, str], int], now: datetime, days: float, dense_minutes: float
 ) -> None:
     now_us = int(now.timestamp() * 1e6)
+    most = int(days * 144 + 37 * 60 + dense_minutes * 30) + 1
     with conn.cursor().copy("COPY readings (time, stream_id, value, quality) FROM STDIN") as copy:
         for index, m in enumerate(MACHINES):
             rng = np.random.default_rng(1000 + index)
@@ -457,9 +458,11 @@ def _readings(
                 back = _whole_hour(now_us) - 12 * 60 * _MINUTE_US
                 heard &= (time_us < back - 150 * _MINUTE_US) | (time_us > back)
             for p in POINTS[m.kind]:
-                value = p.idle + (p.loaded - p.idle) * (0.86 + 0.16 * load) + rng.normal(0, p.noise, len(time_us))
-                if p.name == "shaft_speed":
-                    value = p.loaded + rng.normal(0, p.noise, len(time_us))
+                # Drawn backwards from now, since how many readings there are depends on the minute.
+                noise = rng.normal(0, p.noise, most)[len(time_us) - 1 :: -1]
+                value = p.loaded + noise
+                if p.name != "shaft_speed":
+                    value += (p.loaded - p.idle) * (0.16 * load - 0.14)
                 if p.name in m.drifts:
                     by, hours = m.drifts[p.name]
                     value += by * np.clip((time_us - now_us) / (hours * 3.6e9) + 1, 0, 1) ** 1.4
