@@ -54,6 +54,25 @@ class Kept:
         return np.roll(self._rows, -(self._count % len(self._rows)), axis=0)
 
 
+def columns(points: int) -> dict[str, npt.ArrayLike]:
+    """What a normal is, in the memory of machines with so many points."""
+    return {
+        "steady": np.bool_(False),
+        "slow": np.zeros(points, bool),
+        "smooth_rows": 1.0,
+        "base_rows": np.ones(points),
+        "n": 0.0,
+        "seen": 0.0,
+        "fast": np.full(points, np.nan),
+        "base": np.full(points, np.nan),
+        "covariance": np.zeros((points, points)),
+        "fitted": 0.0,
+        "spread": np.zeros(points),
+        "inverse": np.zeros((points, points)),
+        "reach": np.inf,
+    }
+
+
 def learn_for_good(memory: Memory, row: int, rows: Floats, alive: Mask, share: float) -> bool:
     """The normal of a machine from a healthy start that is known; whether the rows (N, C) tell one."""
     normal = machine_normal.learn(_without_gaps(rows), alive & ~np.isnan(rows).all(axis=0), share)

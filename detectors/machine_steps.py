@@ -1,17 +1,17 @@
-"""What `multivariate` makes of one row of a machine after the other: a recursion, compiled.
+"""What `multivariate` makes of one row of a machine whose normal is known after the other: a recursion, compiled.
 
-What only now and then has to be done, learning a normal and inverting its covariance, is asked of the caller.
+What only now and then has to be done, inverting a covariance or learning the normal anew, is asked of the caller.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.compiled import compiled
+from detectors.machine_entry import Floats, Integers, Masks, Rows
 
 # The model is fitted anew when it has seen so many times more rows.
 _REFIT = 1.25
@@ -32,29 +32,15 @@ _WEAK, _HELD_ROWS = 3.0, 450
 _STEP_BACK, _HEIGHT_ROWS = 0.4, 60.0
 _SETTLE_ROWS, _SETTLE_PACE = 60, 0.1
 _ACCEPT_ROWS = 500.0
-# Differences are counted in a first difference, which may be next to nothing.
+# Beyond, a score and a channel's difference say no more.
 _FARTHEST = 1e30
 _FARTHEST_SPREADS = 1e6
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Masks = npt.NDArray[np.bool_]
-Rows = npt.NDArray[np.intp]
-
 
 class Columns(NamedTuple):
-    """The columns of the memory that a row changes or rests on: (capacity,), (capacity, C), (capacity, C, C); the past
-    (capacity, rows, C)."""
+    """What judging changes or rests on: (capacity,), (capacity, C), (capacity, C, C); the past (capacity, rows, C)."""
 
     width_us: Integers
-    first: Floats
-    unit: Floats
-    value: Floats
-    row_us: Integers
-    began_us: Integers
-    rows: Integers
-    afresh: Masks
-    learnt: Masks
     steady: Masks
     slow: Masks
     smooth_rows: Floats
@@ -81,143 +67,61 @@ class Columns(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Of `Multivariate`, by the names of its parameters; `learn_until_us` is -1 where there is none.
+    """Of `Multivariate`, by the names of its parameters.
 
     `matures`: the normal stays as it is until the machine's past tells a better one.
     """
 
-    learn_rows: int
-    learn_us: float
-    learn_until_us: int
     memory_rows: float
     accept_us: float
     matures: bool
 
 
-class Ask(IntEnum):
-    """What is asked before the next row can be taken."""
-
-    NOTHING = 0
-    LEARN = 1  # the normal of the row's machine, from the rows kept so far; the row itself is yet to be taken
-    FIT = 2  # the model of the machine of the row before, by its covariance
-    MATURE = 3  # the normal of the machine of the row before, from its past, which is full
-
-
 @compiled
-def take(
+def judge(
     columns: Columns,
     settings: Settings,
     machine: Rows,
     time_us: Integers,
     value: Floats,
     alive: Masks,
+    moved: Masks,
+    known: Masks,
     begin: int,
-    asked: int,
-    kept: Masks,
     score: Floats,
     lead: Rows,
-) -> tuple[int, int]:
-    """Take rows `begin` and later, each machine's in order of time, and write their scores.
+) -> tuple[int, bool]:
+    """Judge rows `begin` and later as `enter` left them, each machine's in order of time.
 
     Parameters
     ----------
-    machine : intp (R,)
-        The memory's row of each.
-    time_us : int64 (R,)
-    value, alive : float64 (R, C), bool (R, C)
-        What came, NaN where nothing did, and whether the channel has a say. Values become multiples of the channel's
-        first difference, and where nothing came what the channel said before.
-    asked : Ask
-        What was asked, and has been done, when this was called before.
-    kept : bool (R,)
-        Written: whether a normal is to be learnt from the row.
+    alive : bool (R, C)
+        Whether the channel has a say.
     score : float64 (R,), lead : intp (R,)
-        Written; NaN where there is no opinion.
+        Written where the normal is known; NaN where there is no opinion.
 
     Returns
     -------
-    at, ask : int
-        How many rows are done with, and what is to be done before the next.
+    at, due : int, bool
+        How many rows are done with, and whether the model of the last one's machine is to be made anew before the next.
     """
-    weighed, z = np.empty(value.shape[1]), np.empty(value.shape[1])
+    room, due = np.empty((2, value.shape[1])), False
     for at in range(begin, len(machine)):
         row = machine[at]
-        if at > begin or asked != Ask.LEARN:
-            moved = _enter(columns, row, time_us[at], value[at])
-            kept[at] = moved
-            if not columns.learnt[row] and not _learning(columns, settings, row, time_us[at]):
-                return at, Ask.LEARN
-        if not columns.learnt[row]:
-            score[at], lead[at] = np.nan, 0
-            continue
-        moved = kept[at]
-        kept[at] = False
-        score[at], due = _judge(columns, settings, row, time_us[at], value[at], alive[at], moved, weighed, z)
-        lead[at] = _leading(columns.share[row])
+        if known[at]:
+            score[at], due = _judge(columns, settings, row, time_us[at], value[at], alive[at], moved[at], room)
+            lead[at] = columns.share[row].argmax()
         if due:
-            return at + 1, Ask.MATURE if settings.matures else Ask.FIT
-    return len(machine), Ask.NOTHING
-
-
-@compiled
-def _leading(share: Floats) -> int:
-    lead = 0
-    for slot in range(len(share)):
-        if share[slot] > share[lead]:
-            lead = slot
-    return lead
-
-
-@compiled
-def _enter(columns: Columns, row: int, time_us: int, value: Floats) -> bool:
-    """Count what came in multiples of the first difference; whether anything has moved.
-
-    A machine that stands still tells nothing of how its points move together.
-    """
-    moved = False
-    for slot in range(len(value)):
-        before = columns.value[row, slot]
-        if np.isnan(value[slot]):
-            value[slot] = before
-            continue
-        if np.isnan(columns.first[row, slot]):
-            columns.first[row, slot] = value[slot]
-        change = value[slot] - columns.first[row, slot]
-        if not columns.unit[row, slot] > 0:
-            columns.unit[row, slot] = abs(change)
-        unit = columns.unit[row, slot] if columns.unit[row, slot] > 0 else 1.0
-        value[slot] = min(max(change / unit, -_FARTHEST), _FARTHEST)
-        moved = moved or value[slot] != before
-        columns.value[row, slot] = value[slot]
-    columns.row_us[row] = time_us
-    columns.rows[row] += moved
-    if columns.rows[row] <= 1:
-        columns.began_us[row] = time_us
-    return moved
-
-
-@compiled
-def _learning(columns: Columns, settings: Settings, row: int, time_us: int) -> bool:
-    if settings.learn_until_us >= 0 and not columns.afresh[row]:
-        return bool(time_us <= settings.learn_until_us)
-    # A machine that stood still until then has a start of its own.
-    young_us = time_us - columns.began_us[row]
-    return bool(columns.rows[row] <= settings.learn_rows or young_us < settings.learn_us)
+            return at + 1, True
+    return len(machine), False
 
 
 @compiled
 def _judge(
-    columns: Columns,
-    settings: Settings,
-    row: int,
-    time_us: int,
-    value: Floats,
-    alive: Masks,
-    moved: bool,
-    away: Floats,
-    z: Floats,
+    columns: Columns, settings: Settings, row: int, time_us: int, value: Floats, alive: Masks, moved: bool, room: Floats
 ) -> tuple[float, bool]:
     """Score a row; then follow and learn, as far as the machine is well. Whether the model is due to be made anew."""
+    away, z = room  # (2, C), for what is worked out on the way
     _follow(columns, row, value, alive, away)
     distance = _distance(columns, row, alive, away, z)
     score = min(distance / columns.reach[row], _FARTHEST)

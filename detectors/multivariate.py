@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from detectors import machine_learning, machine_maturity, machine_normal, machine_rows
+from detectors import machine_entry, machine_learning, machine_maturity, machine_normal, machine_rows
+from detectors.machine_entry import Entered, Learning, enter
 from detectors.machine_learning import Kept
 from detectors.machine_rows import Floats, Mask, Over, Times
-from detectors.machine_steps import Ask, Columns, Settings, take
+from detectors.machine_steps import Columns, Settings, judge
 from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
@@ -68,10 +69,12 @@ class Multivariate:
         memory_rows: int = 4000,
         accept_s: float = 259_200.0,
     ) -> None:
-        self._settings = Settings(
+        self._learning = Learning(
             learn_rows=max(learn_rows, machine_normal.FEWEST_ROWS),
             learn_us=learn_s * 1e6,
             learn_until_us=-1 if learn_until_us is None else learn_until_us,
+        )
+        self._settings = Settings(
             memory_rows=float(max(memory_rows, learn_rows)),
             accept_us=accept_s * 1e6,
             matures=learn_until_us is None,
@@ -189,7 +192,7 @@ class Multivariate:
 
     @property
     def _most_rows(self) -> int:
-        return min(self._settings.learn_rows, _MOST_ROWS)
+        return min(self._learning.learn_rows, _MOST_ROWS)
 
     @property
     def _past_rows(self) -> int:
@@ -207,22 +210,9 @@ class Multivariate:
 
     def _take(self, memory: Memory, over: Over) -> Taken:
         """Learn from rows that are over, and score them."""
-        columns, total = memory.columns(Columns), len(over.machine)
-        kept, score, lead = np.zeros(total, bool), np.empty(total), np.empty(total, np.intp)
-        done, at, ask = 0, 0, int(Ask.NOTHING)
-        while at < total:
-            at, ask = take(
-                columns, self._settings, over.machine, over.time_us, over.value, over.alive, at, ask, kept, score, lead
-            )
-            if ask == Ask.LEARN:
-                self._keep(memory, over, kept, done, at)
-                done = at
-                self._learn(memory, int(over.machine[at]), over.alive[at])
-            elif ask == Ask.FIT:
-                machine_learning.fit(memory, int(over.machine[at - 1]))
-            elif ask == Ask.MATURE:
-                machine_learning.mature(memory, int(over.machine[at - 1]), over.alive[at - 1], self._share)
-        self._keep(memory, over, kept, done, total)
+        moved, known = np.zeros(len(over.machine), bool), np.zeros(len(over.machine), bool)
+        self._enter(memory, over, moved, known)
+        score, lead = self._judge(memory, over, moved, known)
         starts = np.flatnonzero(np.concatenate(([True], over.machine[1:] != over.machine[:-1])))
         row = over.machine[starts]
         memory["since_us"][row] = departed_since(memory["since_us"][row], over.time_us, score, starts)
@@ -234,9 +224,32 @@ class Multivariate:
             over.known_us,
         )
 
-    def _keep(self, memory: Memory, over: Over, kept: Mask, begin: int, end: int) -> None:
+    def _enter(self, memory: Memory, over: Over, moved: Mask, known: Mask) -> None:
+        """Learn the normal of each machine of which enough has been seen."""
+        columns, at, asked = memory.columns(Entered), 0, False
+        while at < len(over.machine):
+            begin = at
+            at = enter(columns, self._learning, over.machine, over.time_us, over.value, begin, asked, moved, known)
+            self._keep(memory, over, begin + np.flatnonzero(moved[begin:at] & ~known[begin:at]))
+            if at < len(over.machine):
+                self._learn(memory, int(over.machine[at]), over.alive[at])
+                asked = True
+
+    def _judge(self, memory: Memory, over: Over, moved: Mask, known: Mask) -> tuple[Floats, Rows]:
+        """Scores, and the place of the channel that leads in each."""
+        columns, total, at = memory.columns(Columns), len(over.machine), 0
+        score, lead = np.full(total, np.nan), np.zeros(total, np.intp)
+        rows = (over.machine, over.time_us, over.value, over.alive, moved, known)
+        while at < total:
+            at, due = judge(columns, self._settings, *rows, at, score, lead)
+            if due and self._settings.matures:
+                machine_learning.mature(memory, int(over.machine[at - 1]), over.alive[at - 1], self._share)
+            elif due:
+                machine_learning.fit(memory, int(over.machine[at - 1]))
+        return score, lead
+
+    def _keep(self, memory: Memory, over: Over, at: Rows) -> None:
         """Keep rows of machines whose normal is to be learnt from them."""
-        at = begin + np.flatnonzero(kept[begin:end])
         machines = memory.subjects[over.machine[at]]
         for machine, value in zip(machines.tolist(), over.value[at], strict=True):
             if machine not in self._kept:
@@ -254,34 +267,15 @@ class Multivariate:
 
 
 def _memory_of(points: int, past_rows: int) -> Memory:
-    """Memory of machines with so many points. Values are counted in `unit` from `first`."""
+    """Memory of machines with so many points."""
     return Memory(
         f"{_LAYOUT}, {points} points",
         {
             "streams": np.zeros(points, np.int32),
             **machine_rows.columns(points),
             **machine_maturity.columns(points, past_rows),
-            "first": np.full(points, np.nan),
-            "unit": np.zeros(points),
-            "value": np.full(points, np.nan),
-            "row_us": np.int64(-1),
-            "began_us": np.int64(-1),
-            "rows": np.int64(0),
-            "afresh": np.bool_(False),
-            "learnt": np.bool_(False),
-            "steady": np.bool_(False),
-            "slow": np.zeros(points, bool),
-            "smooth_rows": 1.0,
-            "base_rows": np.ones(points),
-            "n": 0.0,
-            "seen": 0.0,
-            "fast": np.full(points, np.nan),
-            "base": np.full(points, np.nan),
-            "covariance": np.zeros((points, points)),
-            "fitted": 0.0,
-            "spread": np.zeros(points),
-            "inverse": np.zeros((points, points)),
-            "reach": np.inf,
+            **machine_entry.columns(points),
+            **machine_learning.columns(points),
             "share": np.zeros(points),
             "departed_us": np.int64(-1),
             "departed_rows": np.int64(0),
