@@ -90,11 +90,9 @@ class Watch:
         self._now_us = 0
         self._rules = rules
         self._streams: dict[int, Stream] = {}
-        self._units: dict[tuple[int, str], str] = {}
-        self._ids: dict[tuple[int, str], int] = {}
-        self._machines: dict[int, Stream] = {}  # any of its streams
+        self._machines: dict[int, list[int]] = {}  # the streams of each
         self._sites: dict[int, Stream] = {}  # what stands for it
-        # By detector and subject; None: not watched.
+        # By detector and subject, of those that were asked for; None: not watched.
         self._governing: dict[str, dict[int, Rule | None]] = {name: {} for name in (*detectors, SITE)}
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in (*detectors, SITE)}
         self._patience: Mapping[tuple[str, int], Patience] = {}
@@ -103,10 +101,10 @@ class Watch:
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """Take streams under watch. Those known already are taken again, as their rules may have changed."""
-        self._streams.update((stream.id, stream) for stream in streams)
-        self._machines.update((stream.machine, stream) for stream in streams)
-        self._units.update(((stream.machine, stream.point), stream.unit) for stream in streams)
-        self._ids.update(((stream.machine, stream.point), stream.id) for stream in streams)
+        for stream in streams:
+            if stream.id not in self._streams:
+                self._machines.setdefault(stream.machine, []).append(stream.id)
+            self._streams[stream.id] = stream
         top = max(self._streams, default=-1) + 1
         if top > len(self._last_us):
             grown = np.full(max(top, 2 * len(self._last_us)), _NEVER, np.int64)
@@ -114,11 +112,7 @@ class Watch:
             self._last_us = grown
         for name, detector in self._detectors.items():
             detector.watch(streams)
-            machine_wide = detector.scope is Scope.MACHINE
-            for stream in streams:
-                rule = governing(self._rules.get(stream.tenant, ()), name, stream, machine_wide)
-                subject = stream.machine if machine_wide else stream.id
-                self._governing[name][subject] = rule if rule and rule.enabled else None
+            self._governing[name].clear()
 
     def place(self, places: Sequence[Place]) -> None:
         """Where all devices stand, and what they said last. Called after `watch` of the streams known so far."""
@@ -251,7 +245,7 @@ class Watch:
         Unfit
             It is of something else, or cannot be read; nothing has changed then.
         """
-        streams = [stream for stream in self._streams.values() if stream.machine == machine]
+        streams = self._points(machine)
         if not streams:
             raise Unfit("the machine has no points")
         memories = checked(streams, learnt)
@@ -280,7 +274,24 @@ class Watch:
         if name == SITE:
             return self._sites[subject]
         machine_wide = self._detectors[name].scope is Scope.MACHINE
-        return self._machines[subject] if machine_wide else self._streams[subject]
+        return self._streams[self._machines[subject][0] if machine_wide else subject]
+
+    def _points(self, machine: int) -> list[Stream]:
+        return [self._streams[number] for number in self._machines.get(machine, [])]
+
+    def _rule(self, name: str, subject: int) -> Rule | None:
+        """The rule in force; looked for when first asked, since most subjects never come near their limit."""
+        known = self._governing[name]
+        if subject not in known:
+            stream, machine_wide = self._stands_for(name, subject), self._detectors[name].scope is Scope.MACHINE
+            rule = governing(self._rules.get(stream.tenant, ()), name, stream, machine_wide)
+            known[subject] = rule if rule and rule.enabled else None
+        return known[subject]
+
+    def _knows(self, name: str, subject: int) -> bool:
+        if name not in self._detectors:
+            return subject in self._governing.get(name, {})
+        return subject in (self._machines if self._detectors[name].scope is Scope.MACHINE else self._streams)
 
     def _silence(self) -> Silence | None:
         return next((detector for detector in self._detectors.values() if isinstance(detector, Silence)), None)
@@ -290,7 +301,7 @@ class Watch:
         conditions = self._conditions[name]
         hot = np.unique(scores.subject[scores.score >= 1.0]).tolist()
         for subject in sorted({*hot, *conditions}):
-            stream, rule = self._stands_for(name, subject), self._governing[name][subject]
+            stream, rule = self._stands_for(name, subject), self._rule(name, subject)
             condition = conditions.get(subject)
             edges: list[_Edge] = []
             if condition is not None and (rule is None or rule.id != condition.rule.id):
@@ -317,7 +328,7 @@ class Watch:
     ) -> AlarmEvent:
         rule = edge.condition.rule
         point = stream.point if scope is Scope.STREAM else evidence.point
-        unit = self._units.get((stream.machine, point), "")
+        unit = next((other.unit for other in self._points(stream.machine) if other.point == point), "")
         occurrence = occurrence_id(stream.tenant, rule.id, scope, subject, edge.condition.since_us)
         if edge.kind is Kind.RAISED:
             edge.condition.fault = self._fault(detector, stream.machine, point, rule)
@@ -349,7 +360,7 @@ class Watch:
         """A rule's fault, or that of the alarm that stands for the leading sensor: one ticket, and no machine's."""
         if detector in _BY_THE_CLOCK or detector in OF_SENSORS:
             return rule.fault
-        stream = self._ids.get((machine, point), -1)
+        stream = next((other.id for other in self._points(machine) if other.point == point), -1)
         of_sensor = (self._conditions.get(name, {}).get(stream) for name in OF_SENSORS)
         return next((c.rule.fault for c in of_sensor if c is not None and c.raised is not None), rule.fault)
 
@@ -393,9 +404,9 @@ class Watch:
         for name, subject, rule_id, since, seen, noticed, score, peak, below, raised, fault in zip(
             *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), faults, strict=True
         ):
-            if subject not in self._governing.get(name, {}):
+            if not self._knows(name, subject):
                 continue
-            rule = self._governing[name][subject]
+            rule = self._rule(name, subject)
             if rule is None or rule.id != rule_id:
                 # No more than its name is known of it, and no more is needed to end what it began.
                 rule = Rule(rule_id, name, "", ((1.0, Severity.LOW),))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from detectors import spans
 from detectors.calibration import exceeded
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.spans import HUGE
@@ -64,7 +64,6 @@ class Drift:
         self._false_alarm_rate = false_alarm_rate
         self._least = _STEADIEST * NormalDist().inv_cdf(1.0 - false_alarm_rate / 2)
         self._accept_spans = accept_learnings * LEARN_SPANS
-        self._points: dict[int, str] = {}
         self._memory = Memory(
             "drift 2",
             {
@@ -82,6 +81,7 @@ class Drift:
                 "since_us": np.int64(-1),
             },
         )
+        self._points: Beside[str] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import lengths, rounds
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -60,7 +60,6 @@ class Flatline:
         self._min_changes = min_changes
         self._floor_us = floor_s * 1e6
         self._floor_intervals = floor_intervals
-        self._points: dict[int, str] = {}
         self._memory = Memory(
             "flatline 2",
             {
@@ -74,6 +73,7 @@ class Flatline:
                 "since_us": np.int64(-1),
             },
         )
+        self._points: Beside[str] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])

@@ -82,14 +82,15 @@ class Jumps:
     def __init__(self, memory: Memory, accept_us: float) -> None:
         self._memory = memory
         self._accept_us = accept_us
-        self._stream_of: dict[int, Stream] = {}  # by the memory's row
+        self._stream_of: list[Stream] = []  # by the memory's row
         self._of_machine: dict[int, list[int]] = {}
 
     def join(self, stream: Stream) -> None:
         """Take a stream that has a row in the memory."""
         row = self._memory.row(stream.id)
-        if row not in self._stream_of:
+        if row == len(self._stream_of):
             self._of_machine.setdefault(stream.machine, []).append(row)
+            self._stream_of.append(stream)
         self._stream_of[row] = stream
 
     def margin(self, row: Rows) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import departed_since, lengths, rounds
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -62,11 +62,11 @@ class Limits:
 
     def __init__(self, limit_of: Callable[[Stream], Limit | None]) -> None:
         self._limit_of = limit_of
-        self._streams: dict[int, Stream] = {}
-        self._limits: dict[int, Limit] = {}
         unset = np.full(3, np.nan)
         self._bounds = Memory("", {"upper": unset, "lower": unset, "rate_per_min": np.float64(np.nan)})
         self._memory = Memory("limits 2", {"time_us": _NEVER, "value": np.float64(np.nan), "since_us": _NEVER})
+        self._streams: Beside[Stream] = Beside(self._memory)
+        self._limits: Beside[Limit] = Beside(self._memory)
         # Of streams with a limited rate alone: they are few, and it is much.
         self._past = Memory(
             "rates 1",
@@ -81,14 +81,14 @@ class Limits:
         subjects = [stream.id for stream in streams]
         self._memory.add(subjects)
         self._bounds.add(subjects)
-        for stream in streams:
-            limit = self._limit_of(stream) or _UNLIMITED
-            self._streams[stream.id], self._limits[stream.id] = stream, limit
-            row = self._bounds.row(stream.id)
+        limits = [self._limit_of(stream) or _UNLIMITED for stream in streams]
+        self._streams.update(zip(subjects, streams, strict=True))
+        self._limits.update(zip(subjects, limits, strict=True))
+        for row, limit in zip(self._bounds.rows(np.array(subjects, np.int32)).tolist(), limits, strict=True):
             self._bounds["upper"][row] = _side(limit.hi, limit.hihi, limit.lo)
             self._bounds["lower"][row] = _side(_negative(limit.lo), _negative(limit.lolo), _negative(limit.hi))
             self._bounds["rate_per_min"][row] = limit.rate_per_min or np.nan
-        self._past.add([subject for subject in subjects if self._limits[subject].rate_per_min])
+        self._past.add([subject for subject, limit in zip(subjects, limits, strict=True) if limit.rate_per_min])
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         if not len(batch):

@@ -6,8 +6,8 @@ refused rather than guessed at, so that a changed detector starts afresh instead
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ Rows = npt.NDArray[np.intp]
 _FIRST_CAPACITY = 16
 
 C = TypeVar("C", bound=tuple[Any, ...])
+V = TypeVar("V")
+Numbers = npt.NDArray[np.int32]
 
 
 class Memory:
@@ -35,9 +37,9 @@ class Memory:
         self._empty = {name: np.asarray(value) for name, value in empty.items()}
         self._columns: dict[str, npt.NDArray[Any]] = {}
         # Arrays: a dictionary of fifty thousand subjects is as large as what most detectors remember of them.
-        self._subjects: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._sorted: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._sorted_rows: Rows = np.empty(0, np.intp)
+        self._subjects: Numbers = np.empty(0, np.int32)
+        self._sorted = self._subjects
+        self._sorted_rows: Numbers | None = None  # None: subjects came in order of their numbers, as most do
         self._grow_to(_FIRST_CAPACITY)
 
     def __len__(self) -> int:
@@ -55,31 +57,31 @@ class Memory:
         return named(*(self._columns[name] for name in getattr(named, "_fields", ())))
 
     @property
-    def subjects(self) -> npt.NDArray[np.int64]:
-        """The number of each row's subject, in order of the rows."""
+    def subjects(self) -> npt.NDArray[Any]:
+        """The number of each row's subject, int32, in order of the rows."""
         return self._subjects
 
     def add(self, subjects: Sequence[int]) -> None:
         """Make a row for each subject that has none."""
-        asked = np.array(list(dict.fromkeys(subjects)), np.int64)
+        asked = np.array(list(dict.fromkeys(subjects)), np.int32)
         fresh = asked[~self._known(asked)]
         if not len(fresh):
             return
-        order = np.argsort(fresh)
-        at = np.searchsorted(self._sorted, fresh[order])
-        self._sorted = np.insert(self._sorted, at, fresh[order])
-        self._sorted_rows = np.insert(self._sorted_rows, at, len(self) + order)
-        self._subjects = np.concatenate((self._subjects, fresh))
+        self._subjects = self._sorted = np.concatenate((self._subjects, fresh))
+        self._sorted_rows = None
+        if (np.diff(self._subjects) < 0).any():
+            self._sorted_rows = np.argsort(self._subjects).astype(np.int32)
+            self._sorted = self._subjects[self._sorted_rows]
         if len(self) > self._capacity:
             # By a quarter: a fleet is learnt once, and room for as many again would be kept for ever.
             self._grow_to(max(self._capacity * 5 // 4, len(self)))
 
     def row(self, subject: int) -> int:
         """The row of a subject that was added; KeyError otherwise."""
-        at = int(self._sorted.searchsorted(subject))
+        at = int(self._sorted.searchsorted(np.int32(subject)))
         if at == len(self) or self._sorted[at] != subject:
             raise KeyError(subject)
-        return int(self._sorted_rows[at])
+        return at if self._sorted_rows is None else int(self._sorted_rows[at])
 
     def rows(self, subjects: npt.NDArray[np.integer[Any]]) -> Rows:
         """The rows of subjects, all of them known.
@@ -89,13 +91,19 @@ class Memory:
         KeyError
             If a subject was never added.
         """
-        if not self._known(subjects).all():
+        at = self._at(subjects)
+        if not self._there(at, subjects).all():
             raise KeyError("a subject that was never watched")
-        found: Rows = self._sorted_rows[np.searchsorted(self._sorted, subjects)]
-        return found
+        return at if self._sorted_rows is None else self._sorted_rows[at].astype(np.intp)
 
     def _known(self, subjects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
-        at = np.searchsorted(self._sorted, subjects)
+        return self._there(self._at(subjects), subjects)
+
+    def _at(self, subjects: npt.NDArray[np.integer[Any]]) -> Rows:
+        # In one type: else NumPy makes a copy of all that are sorted, at each look.
+        return np.searchsorted(self._sorted, subjects.astype(np.int32, copy=False))
+
+    def _there(self, at: Rows, subjects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
         known: npt.NDArray[np.bool_] = at < len(self)
         known[known] = self._sorted[at[known]] == subjects[known]
         return known
@@ -143,6 +151,31 @@ class Memory:
                 before = self._columns[name]
                 _write(column, np.arange(len(before)), before)
             self._columns[name] = column
+
+
+class Beside(Generic[V]):
+    """A value of each subject of a memory that is no number: a name, say. A list: a sixth of what a dictionary takes.
+
+    `KeyError` where the memory knows no such subject.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._values: list[V | None] = []
+
+    def __getitem__(self, subject: int) -> V:
+        value = self._values[self._memory.row(subject)]
+        if value is None:
+            raise KeyError(subject)
+        return value
+
+    def update(self, values: Iterable[tuple[int, V]]) -> None:
+        """Of subjects that were added."""
+        pairs = list(values)
+        self._values += [None] * (len(self._memory) - len(self._values))
+        rows = self._memory.rows(np.array([subject for subject, _ in pairs], np.int32))
+        for row, (_, value) in zip(rows.tolist(), pairs, strict=True):
+            self._values[row] = value
 
 
 def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any]) -> None:

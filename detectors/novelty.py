@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm, spans, tails
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -78,10 +78,10 @@ class Novelty:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
         self._from_us = int(from_interval_s * 1e6)
-        self._points: dict[int, str] = {}
         self._rhythm = Memory(
             "novelty rhythm 2", {"time_us": np.int64(-1), "gaps_us": rhythm.NO_GAPS, "gaps_seen": np.int8(0)}
         )
+        self._points: Beside[str] = Beside(self._rhythm)
         self._memory = Memory(
             "novelty 2",
             {

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.memory import Memory
+from detectors.memory import Beside, Memory
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -42,7 +42,6 @@ class Rise:
 
     def __init__(self, learn_until_us: int = 0) -> None:
         self._learn_until_us = learn_until_us
-        self._points: dict[int, str] = {}
         self._memory = Memory(
             "rise 1",
             {
@@ -52,6 +51,7 @@ class Rise:
                 "since_us": np.int64(-1),
             },
         )
+        self._points: Beside[str] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])

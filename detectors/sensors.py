@@ -17,7 +17,7 @@ import numpy.typing as npt
 from detectors import spans
 from detectors.conversions import CONVERSIONS
 from detectors.jumps import COLUMNS, OF_JUMPS, Jumps, Sign
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -73,7 +73,6 @@ class Sensors:
 
     def __init__(self, learn_spans: int = 40, accept_s: float = 259_200.0) -> None:
         self._learn_spans = learn_spans
-        self._streams: dict[int, Stream] = {}
         self._memory = Memory(
             "sensors 2",
             {
@@ -102,6 +101,7 @@ class Sensors:
             },
         )
         self._jumps = Jumps(self._memory, accept_s * 1e6)
+        self._streams: Beside[Stream] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])

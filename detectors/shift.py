@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from detectors import rhythm, spans
 from detectors.calibration import Peaks
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.shift_spans import FAST, Calibrated, Columns, Settings, margins, take
@@ -77,7 +77,6 @@ class Shift:
         )
         self._false_alarm_rate = false_alarm_rate
         self._least_level = _usual_level(false_alarm_rate)
-        self._points: dict[int, str] = {}
         calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
         self._memory = Memory(
             "shift 2" if false_alarm_rate is None else "shift 2, calibrated",
@@ -109,6 +108,7 @@ class Shift:
         )
         self._calibration = self._memory if self._settings.calibrated else Memory("", calibration)
         self._peaks = Peaks(self._calibration)
+        self._points: Beside[str] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._memory.add([stream.id for stream in streams])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.memory import Memory, Rows
+from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
@@ -77,7 +77,6 @@ class Silence:
         self._floor_us = floor_s * 1e6
         self._min_arrivals = min_arrivals
         self._seen_at_least = seen_at_least
-        self._points: dict[int, str] = {}
         self._of_machine: dict[int, list[int]] = {}
         self._expected_us: dict[int, float] = {}  # by machine, as its owner says
         self._memory = Memory(
@@ -92,6 +91,7 @@ class Silence:
                 "now_us": _NEVER,
             },
         )
+        self._points: Beside[str] = Beside(self._memory)
         self._grouped: Rows = np.empty(0, np.intp)
         self._first_of_machine: Rows = np.empty(0, np.intp)
         self._sorted_machines: npt.NDArray[np.int32] = np.empty(0, np.int32)
@@ -102,8 +102,8 @@ class Silence:
     def watch(self, streams: Sequence[Stream]) -> None:
         fresh = [stream for stream in streams if stream.id not in self._memory]
         self._memory.add([stream.id for stream in fresh])
+        self._points.update((stream.id, stream.point) for stream in fresh)
         for stream in fresh:
-            self._points[stream.id] = stream.point
             self._of_machine.setdefault(stream.machine, []).append(stream.id)
         if fresh:
             self._grouped = np.empty(0, np.intp)
