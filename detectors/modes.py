@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors.levels import COLUMNS, NONE, Change, Turn, is_off
+from detectors import changes, levels
+from detectors.changes import Change, Turn
+from detectors.levels import NONE, is_off
 from detectors.memory import Memory
 from telemetry import Batch, Stream
 
@@ -50,7 +52,7 @@ class Modes:
         self._row = np.full(1, NONE, np.int32)  # by stream id; of any point of a machine that has a tell-tale
         self._points: dict[int, list[Stream]] = {}
         self._tales: dict[int, dict[int, Stream]] = {}
-        self.memory = Memory("modes 1", COLUMNS)
+        self.memory = Memory("modes 1", {**changes.COLUMNS, **levels.COLUMNS})
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """A machine's tell-tale stays its tell-tale, whatever points come later."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from detectors.levels import NONE, Turn
+from detectors.changes import Turn
+from detectors.levels import NONE
 from detectors.memory import Memory
 from detectors.modes import Mode, Modes
 from detectors.scores import Evidence, Scope, Scores, Snapshot
