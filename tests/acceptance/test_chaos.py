@@ -140,7 +140,7 @@ def chaos(
         assert sum(held.kills.values()) == kills
         assert list(differences(fleet, held.database, broker_killed=True)) == []
         assert fleet.published > devices * measurements
-        assert sum(device.wrong for device in fleet.devices.values()) > 0
+        assert any(device.wrong for device in fleet.devices.values())
 
 
 def measure(fleet: Fleet, times: int, every_s: float = 0.05, until: Callable[[], bool] = lambda: False) -> None:
