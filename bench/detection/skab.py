@@ -26,8 +26,11 @@ def rows(data: Path) -> list[Row]:
         alarm = detect(recording, train_rows=TRAIN_ROWS).alarm.astype(bool)[TRAIN_ROWS:]
         counts += [(truth & alarm).sum(), (~truth & alarm).sum(), (truth & ~alarm).sum(), (~truth & ~alarm).sum()]
     hit, false, missed, quiet = counts.tolist()
-    healthy = data / "SKAB/anomaly-free/anomaly-free.csv"
-    alarm = detect(read(healthy, time_column="datetime"), train_rows=TRAIN_ROWS).alarm[TRAIN_ROWS:]
+    healthy = read(data / "SKAB/anomaly-free/anomaly-free.csv", time_column="datetime")
+    in_alarm = {
+        trained: 100 * float(detect(healthy, train_rows=trained).alarm[trained:].mean())
+        for trained in (TRAIN_ROWS, 5 * TRAIN_ROWS)
+    }
     return [
         Row("SKAB", "F1", 2 * hit / (2 * hit + false + missed), 0.85, 0.90,
             beside={"Conv-AE, 58 s ahead": 0.78, "MSET, 30 s ahead": 0.78, "T²+Q": 0.76, "always": 0.698}),
@@ -35,5 +38,8 @@ def rows(data: Path) -> list[Row]:
             beside={"Conv-AE, 58 s ahead": 13.55, "MSET, 30 s ahead": 39.73, "T²+Q": 26.62, "always": 100}),
         Row("SKAB", "missed, % of faulty rows", 100 * missed / (hit + missed), 23, 12, upwards=False,
             beside={"Conv-AE, 58 s ahead": 28.02, "MSET, 30 s ahead": 14.13, "T²+Q": 24.92, "always": 0}),
-        Row("SKAB anomaly-free", "rows in alarm, %", 100 * float(alarm.mean()), upwards=False),
+        *(
+            Row("SKAB anomaly-free", f"rows in alarm, %, after {trained} rows", share, upwards=False)
+            for trained, share in in_alarm.items()
+        ),
     ]  # fmt: skip
