@@ -106,7 +106,7 @@ def test_away_for_a_while(
 ) -> None:
     """Nothing is lost, and memory stays what it was."""
     with plugs(programs, account, tmp_path / "ingest.log") as held, Fleet(held.broker, 50, 7) as fleet:
-        measure(fleet, times=60)  # long enough for the detectors to have loaded what they need
+        measure(fleet, times=5)
         fleet.finish(60)
         before = resident_bytes(held.ingest.process.pid)
         with held.away(what):
