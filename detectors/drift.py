@@ -9,7 +9,6 @@ machine that was still running in while it was learnt has moved far, and its lim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -17,11 +16,12 @@ import numpy.typing as npt
 
 from detectors import spans
 from detectors.calibration import exceeded
-from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import departed_since, lengths
-from detectors.scores import Evidence, Scope, Scores, Snapshot
+from detectors.each_stream import EachStream
+from detectors.memory import Rows
+from detectors.rounds import departed_since
+from detectors.scores import Evidence
 from detectors.spans import HUGE
-from telemetry import Batch, Stream
+from telemetry import Batch
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,7 +41,7 @@ _RETURNED = 0.7
 _SHARE = 1.0 / (30.4 * 16)
 
 
-class Drift:
+class Drift(EachStream):
     """Score 1.0 = the level is as far from the baseline as healthy levels are once in `1 / false_alarm_rate` levels.
 
     Parameters
@@ -55,8 +55,6 @@ class Drift:
         A departure that lasts for so many learning periods is the new normal, which is then learnt.
     """
 
-    scope = Scope.STREAM
-
     def __init__(
         self, learn_s: float = 8 * 86_400.0, false_alarm_rate: float = _SHARE, accept_learnings: float = 8.0
     ) -> None:
@@ -64,7 +62,7 @@ class Drift:
         self._false_alarm_rate = false_alarm_rate
         self._least = _STEADIEST * NormalDist().inv_cdf(1.0 - false_alarm_rate / 2)
         self._accept_spans = accept_learnings * LEARN_SPANS
-        self._memory = Memory(
+        super().__init__(
             "drift 2",
             {
                 **spans.COLUMNS,
@@ -81,18 +79,9 @@ class Drift:
                 "since_us": np.int64(-1),
             },
         )
-        self._points: Beside[str] = Beside(self._memory)
 
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
-        counts = lengths(starts, len(batch))
-        rows = memory.rows(batch.stream[starts])
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
+        memory = self._memory
         width_us = np.full(len(batch), self._span_us)
         gathered = spans.gather(memory, np.repeat(rows, counts), batch.time_us, batch.value, width_us, extremes=True)
         mean = _trimmed(gathered)
@@ -103,10 +92,10 @@ class Drift:
         score = after[gathered.of_item]
         memory["time_us"][rows] = batch.time_us[starts + counts - 1]
         memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
-        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         base, allowed = float(memory["base"][row]), float(self._allowed(np.array([row]))[0])
         since_us = memory["since_us"][row]
         recent = memory["recent"][row]
@@ -119,12 +108,6 @@ class Drift:
             since_us=int(since_us if since_us >= 0 else memory["time_us"][row]),
             contributions={point: 1.0},
         )
-
-    def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
 
     def _take(self, row: Rows, mean: Floats) -> Floats:
         """One span of each of these streams: the new scores."""

@@ -6,17 +6,17 @@ not alarm. A stream that has hardly ever changed gets no opinion: for all that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm
-from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import lengths, rounds
-from detectors.scores import Evidence, Scope, Scores, Snapshot
-from telemetry import Batch, Stream
+from detectors.each_stream import EachStream
+from detectors.memory import Rows
+from detectors.rounds import rounds
+from detectors.scores import Evidence
+from telemetry import Batch
 
 # An hour without data is not an hour of the same value: a gap counts as at most so many intervals.
 _GAP_INTERVALS = 4
@@ -37,7 +37,7 @@ class _Runs:
     """How long the value before them had lasted."""
 
 
-class Flatline:
+class Flatline(EachStream):
     """Score = time at one value / time allowed, which is `factor` times the longest normal stay.
 
     Parameters
@@ -51,8 +51,6 @@ class Flatline:
         No stay shorter than this time, nor than this many of the stream's own sampling intervals, is an alarm.
     """
 
-    scope = Scope.STREAM
-
     def __init__(
         self, factor: float = 5.0, min_changes: int = 30, floor_s: float = 60.0, floor_intervals: float = 20.0
     ) -> None:
@@ -60,7 +58,7 @@ class Flatline:
         self._min_changes = min_changes
         self._floor_us = floor_s * 1e6
         self._floor_intervals = floor_intervals
-        self._memory = Memory(
+        super().__init__(
             "flatline 2",
             {
                 "time_us": np.int64(-1),
@@ -73,18 +71,9 @@ class Flatline:
                 "since_us": np.int64(-1),
             },
         )
-        self._points: Beside[str] = Beside(self._memory)
 
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
-        counts = lengths(starts, len(batch))
-        rows = memory.rows(batch.stream[starts])
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> npt.NDArray[np.float64]:
+        memory = self._memory
         gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
         known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
         interval_us = rhythm.interval_us(memory["gaps_us"][rows])
@@ -97,12 +86,12 @@ class Flatline:
         memory["time_us"][rows], memory["value"][rows] = batch.time_us[last], batch.value[last]
         memory["age_us"][rows] = runs.age_us[last]
         memory["since_us"][rows] = batch.time_us[last] - runs.age_us[last]
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
         """`observed` is how long the value has stayed, in seconds; `high`, how long it may; `expected`, the longest
         normal stay."""
-        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         longest_us = memory["longest_us"][row]
         interval_us = rhythm.interval_us(memory["gaps_us"][row])
         return Evidence(
@@ -115,12 +104,6 @@ class Flatline:
             contributions={point: 1.0},
             unit="s",
         )
-
-    def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
 
     def _allowed_us(self, longest_us: Times, interval_us: Times) -> npt.NDArray[np.float64]:
         floor_us = np.maximum(self._floor_us, self._floor_intervals * interval_us)

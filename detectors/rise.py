@@ -11,16 +11,16 @@ that are zero or less in health (a temperature in frost, a difference) it has no
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from detectors.memory import Beside, Memory
-from detectors.rounds import departed_since, lengths
-from detectors.scores import Evidence, Scope, Scores, Snapshot
-from telemetry import Batch, Stream
+from detectors.each_stream import EachStream
+from detectors.memory import Rows
+from detectors.rounds import departed_since
+from detectors.scores import Evidence
+from telemetry import Batch
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 FACTOR, HELD = 1.8, 12
 
 
-class Rise:
+class Rise(EachStream):
     """Score 1.0 = for `HELD` readings the value was `FACTOR` times the highest that it was so long in health.
 
     Parameters
@@ -38,11 +38,9 @@ class Rise:
         End of the healthy start; without one there is no opinion.
     """
 
-    scope = Scope.STREAM
-
     def __init__(self, learn_until_us: int = 0) -> None:
         self._learn_until_us = learn_until_us
-        self._memory = Memory(
+        super().__init__(
             "rise 1",
             {
                 "recent": np.full(HELD - 1, np.nan),
@@ -51,35 +49,21 @@ class Rise:
                 "since_us": np.int64(-1),
             },
         )
-        self._points: Beside[str] = Beside(self._memory)
 
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
-        rows = memory.rows(batch.stream[starts])
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
+        memory = self._memory
         score = np.empty(len(batch))
-        for row, first, count in zip(rows.tolist(), starts.tolist(), lengths(starts, len(batch)).tolist(), strict=True):
+        for row, first, count in zip(rows.tolist(), starts.tolist(), counts.tolist(), strict=True):
             part = slice(first, first + count)
             score[part] = self._take(row, batch.time_us[part], np.asarray(batch.value[part], np.float64))
         memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
-        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         highest, held = float(memory["highest"][row]), float(memory["held"][row])
         high = FACTOR * highest if highest > 0.0 else math.nan
         return Evidence(point, held, highest, math.nan, high, int(memory["since_us"][row]), {point: 1.0})
-
-    def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
 
     def _take(self, row: int, time_us: npt.NDArray[np.int64], values: Floats) -> Floats:
         """The scores of one stream's readings; NaN before its highest is known."""

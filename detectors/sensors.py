@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from detectors import spans
 from detectors.conversions import CONVERSIONS
+from detectors.each_stream import EachStream
 from detectors.jumps import COLUMNS, OF_JUMPS, Jumps, Sign
-from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import departed_since, lengths
-from detectors.scores import Evidence, Scope, Scores, Snapshot
+from detectors.memory import Rows
+from detectors.rounds import departed_since
+from detectors.scores import Evidence
 from telemetry import Batch, Stream
 
 # Readings in a span, roughly: the width is the power of two, in µs, next to so many intervals. So points of a machine
@@ -57,7 +58,7 @@ Times = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-class Sensors:
+class Sensors(EachStream):
     """Score 1.0 = the share of clipped readings or of spiky spans that no healthy stream shows; 2 = a signature.
 
     Parameters
@@ -69,11 +70,9 @@ class Sensors:
         A new level that lasts so long, and 30 spans at least, is the new normal.
     """
 
-    scope = Scope.STREAM
-
     def __init__(self, learn_spans: int = 40, accept_s: float = 259_200.0) -> None:
         self._learn_spans = learn_spans
-        self._memory = Memory(
+        super().__init__(
             "sensors 2",
             {
                 "time_us": np.int64(-1),
@@ -101,21 +100,15 @@ class Sensors:
             },
         )
         self._jumps = Jumps(self._memory, accept_s * 1e6)
-        self._streams: Beside[Stream] = Beside(self._memory)
 
     def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
-        self._streams.update((stream.id, stream) for stream in streams)
+        super().watch(streams)
         for stream in streams:
             self._jumps.join(stream)
             self._memory["percent"][self._memory.row(stream.id)] = stream.unit == "%"
 
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
-        counts = lengths(starts, len(batch))
-        rows = memory.rows(batch.stream[starts])
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
+        memory = self._memory
         known = self._pace(batch, rows, starts, counts)
         score = np.full(len(batch), np.nan)
         if known.any():
@@ -125,7 +118,7 @@ class Sensors:
         memory["before"][rows] = np.stack((earlier, batch.value[last]), axis=1)
         memory["time_us"][rows] = batch.time_us[last]
         memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
         memory, row = self._memory, self._memory.row(subject)
@@ -144,12 +137,6 @@ class Sensors:
             contributions={point: 1.0},
             sign=self._words(row, sign),
         )
-
-    def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
 
     def _words(self, row: int, sign: Sign) -> str:
         memory = self._memory

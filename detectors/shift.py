@@ -10,18 +10,18 @@ the new normal.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm, spans
 from detectors.calibration import Peaks
-from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import departed_since, lengths
-from detectors.scores import Evidence, Scope, Scores, Snapshot
+from detectors.each_stream import EachStream
+from detectors.memory import Memory, Rows
+from detectors.rounds import departed_since
+from detectors.scores import Evidence
 from detectors.shift_spans import FAST, Calibrated, Columns, Settings, margins, take
-from telemetry import Batch, Stream
+from telemetry import Batch
 
 # Readings are averaged over spans before anything else: three intervals of the stream, five seconds at least. Fewer,
 # and the noise of single readings rules; more, and a slow stream's step is seen late.
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-class Shift:
+class Shift(EachStream):
     """Score 1.0 = the level has moved `limit` times as far as it normally moves, or its scatter is `scatter_limit`
     times the normal one.
 
@@ -60,8 +60,6 @@ class Shift:
         Whatever has come and gone by this time is a habit of the machine: it was known to be well.
     """
 
-    scope = Scope.STREAM
-
     def __init__(
         self,
         limit: float = 7.5,
@@ -78,7 +76,7 @@ class Shift:
         self._false_alarm_rate = false_alarm_rate
         self._least_level = _usual_level(false_alarm_rate)
         calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
-        self._memory = Memory(
+        super().__init__(
             "shift 2" if false_alarm_rate is None else "shift 2, calibrated",
             {
                 "time_us": np.int64(-1),
@@ -108,18 +106,9 @@ class Shift:
         )
         self._calibration = self._memory if self._settings.calibrated else Memory("", calibration)
         self._peaks = Peaks(self._calibration)
-        self._points: Beside[str] = Beside(self._memory)
 
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._memory.add([stream.id for stream in streams])
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        memory, starts = self._memory, batch.starts()
-        counts = lengths(starts, len(batch))
-        rows = memory.rows(batch.stream[starts])
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
+        memory = self._memory
         gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
         known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
         score = np.full(len(batch), np.nan)
@@ -127,10 +116,10 @@ class Shift:
             self._step(batch, rows, counts, known, score)
         memory["time_us"][rows] = batch.time_us[starts + counts - 1]
         memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
-        memory, row, point = self._memory, self._memory.row(subject), self._points[subject]
+        memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         base = float(memory["base"][row])
         margin, _ = margins(memory.columns(Columns), self._settings, row)
         fast = memory["fast"][row]
@@ -143,12 +132,6 @@ class Shift:
             since_us=int(memory["since_us"][row] if memory["since_us"][row] >= 0 else memory["time_us"][row]),
             contributions={point: 1.0},
         )
-
-    def snapshot(self) -> Snapshot:
-        return self._memory.snapshot()
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._memory.restore(snapshot)
 
     def _step(self, batch: Batch, rows: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over."""
