@@ -73,6 +73,8 @@ class Ingest:
         Asked every few seconds: other mappings from now on, or None.
     unhear
         Told at the start which filters the mappings of an earlier run had that these have not: the broker keeps them.
+    awake
+        Called once, when all that is needed to run is loaded.
     metrics
         Where the figures go; without them, nowhere.
     sparkplug
@@ -89,6 +91,7 @@ class Ingest:
         mappings: Mappings = NO_MAPPINGS,
         renewed: Callable[[], Mappings | None] = lambda: None,
         unhear: Callable[[Sequence[str]], None] = lambda _: None,
+        awake: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
         sparkplug: Callable[[TurnedAway], SparkplugHost] | None = None,
     ) -> None:
@@ -112,6 +115,7 @@ class Ingest:
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
+        self._awake = awake
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._acknowledged_at = 0.0
@@ -130,6 +134,7 @@ class Ingest:
         try:
             load_compiled()
             self._wake()
+            self._awake()
             for delivery in self._source.deliveries():
                 arrived_us = self._tick()
                 heard = self._fit_early(delivery.messages, arrived_us) if delivery.early else delivery.messages
