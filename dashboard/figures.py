@@ -38,6 +38,13 @@ def share(value: float | None) -> str:
     )
 
 
+def chance(probability: float) -> str:
+    """In percent; nothing foretold is certain or out of the question."""
+    if probability > 0.99:
+        return f"over {share(0.99)}"
+    return f"under {share(0.01)}" if probability < 0.01 else share(probability)
+
+
 def duration(seconds: float) -> str:
     """The two largest parts: `2 d 3 h`, `45 min`, `12 s`. Of seconds only below a minute."""
     left = max(0, round(abs(seconds)))

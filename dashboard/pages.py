@@ -51,6 +51,7 @@ class Pages:
             "number": figures.number,
             "count": figures.count,
             "share": figures.share,
+            "chance": figures.chance,
             "duration": figures.duration,
             "spark": figures.spark,
             "plain": words.plain,

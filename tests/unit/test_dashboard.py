@@ -42,6 +42,13 @@ def test_a_duration_has_its_two_largest_parts(seconds: float, text: str) -> None
     assert figures.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("probability", "text"), [(1.0, "over 99 %"), (0.991, "over 99 %"), (0.5, "50 %"), (0.01, "1 %"), (0.0, "under 1 %")]
+)
+def test_nothing_foretold_is_certain(probability: float, text: str) -> None:
+    assert figures.chance(probability) == text.replace(" %", "\N{NARROW NO-BREAK SPACE}%")
+
+
 @given(st.lists(st.none() | st.floats(-1e12, 1e12), max_size=60))
 def test_a_small_line_stays_in_its_box_and_breaks_where_nothing_was_read(values: list[float | None]) -> None:
     drawn = figures.spark(values)
