@@ -43,7 +43,8 @@ def test_a_duration_has_its_two_largest_parts(seconds: float, text: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("probability", "text"), [(1.0, "over 99 %"), (0.991, "over 99 %"), (0.5, "50 %"), (0.01, "1 %"), (0.0, "under 1 %")]
+    ("probability", "text"),
+    [(1.0, "over 99 %"), (0.991, "over 99 %"), (0.5, "50 %"), (0.01, "1 %"), (0.0, "under 1 %")],
 )
 def test_nothing_foretold_is_certain(probability: float, text: str) -> None:
     assert figures.chance(probability) == text.replace(" %", "\N{NARROW NO-BREAK SPACE}%")
