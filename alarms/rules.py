@@ -7,13 +7,12 @@ rule for all, and a disabled rule is how a device is taken out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from alarms.events import Severity
 from detectors.limits import Limit
-from detectors.vibration.standing import DETECTOR as VIBRATION
 from telemetry import Stream
 
 # Beyond any instrument, and far enough from what a float holds that differences of two are finite.
@@ -92,6 +91,15 @@ _LASTING_S = 120.0
 # (`python -m bench.detection simulated`).
 _WEAK_BELOW, _WEAK_LASTING_S = 1.6, 1200.0
 
+_SHIFT = Rule(
+    "shift",
+    "shift",
+    "condition",
+    ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)),
+    deadband=0.2,
+    on_delay_s=_LASTING_S,
+    off_delay_s=_LASTING_S,
+)
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(
         "limits", "limits", "condition", ((1.0, Severity.HIGH), (2.0, Severity.CRITICAL)), on_delay_s=0, off_delay_s=30
@@ -117,27 +125,9 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     ),
     # What blocks of vibration say together, see detectors/vibration/standing.py: from 1 on zone C or a fault, from 2 on
     # zone D. With one block fewer that says so it is over.
-    Rule("vibration", VIBRATION, "condition", ((1.0, Severity.MEDIUM), (2.0, Severity.HIGH)), deadband=0.3),
-    Rule(
-        "shift",
-        "shift",
-        "condition",
-        ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)),
-        deadband=0.2,
-        on_delay_s=_LASTING_S,
-        off_delay_s=_LASTING_S,
-    ),
-    Rule(
-        "multivariate",
-        "multivariate",
-        "condition",
-        ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)),
-        deadband=0.2,
-        on_delay_s=_LASTING_S,
-        off_delay_s=_LASTING_S,
-        weak_below=_WEAK_BELOW,
-        weak_delay_s=_WEAK_LASTING_S,
-    ),
+    Rule("vibration", "vibration", "condition", ((1.0, Severity.MEDIUM), (2.0, Severity.HIGH)), deadband=0.3),
+    _SHIFT,
+    replace(_SHIFT, id="multivariate", detector="multivariate", weak_below=_WEAK_BELOW, weak_delay_s=_WEAK_LASTING_S),
 )
 """What watches a tenant that has said nothing: no limits, since nobody but its owner knows those."""
 
