@@ -120,8 +120,4 @@ def _parts(batch: Batch) -> Iterator[Batch]:
     """A batch cut by time, and no instant of it in two."""
     if not len(batch):
         return
-    ordered = np.sort(batch.time_us)
-    cuts = np.unique(ordered[_AT_ONCE::_AT_ONCE])
-    part_of = np.searchsorted(cuts, batch.time_us, side="right")
-    for part in range(len(cuts) + 1):
-        yield batch.where(part_of == part)
+    yield from batch.cut(np.sort(batch.time_us)[_AT_ONCE::_AT_ONCE])

@@ -243,8 +243,4 @@ def _slices(batch: Batch) -> Iterator[Batch]:
     if parts <= 1:
         yield batch
         return
-    ordered = np.sort(batch.time_us)
-    cuts = np.unique(ordered[np.arange(1, parts) * len(ordered) // parts])
-    part_of = np.searchsorted(cuts, batch.time_us, side="right")
-    for part in range(len(cuts) + 1):
-        yield batch.where(part_of == part)
+    yield from batch.cut(np.sort(batch.time_us)[np.arange(1, parts) * len(batch) // parts])

@@ -5,7 +5,7 @@ A `Batch` is immutable by convention: who needs other numbers makes another batc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,13 @@ class Batch:
         if mask.all():
             return self
         return Batch(self.time_us[mask], self.stream[mask], self.value[mask], self.quality[mask])
+
+    def cut(self, times_us: Times) -> Iterator[Batch]:
+        """The parts before, between and from these times on; a reading of such a time belongs to what follows it."""
+        cuts = np.unique(times_us)
+        part_of = np.searchsorted(cuts, self.time_us, side="right")
+        for part in range(len(cuts) + 1):
+            yield self.where(part_of == part)
 
     def flagged(self, flag: int, mask: npt.NDArray[np.bool_]) -> Batch:
         """The same readings, with a bit of `Quality` set where `mask` (bool (N,)) is true."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,7 +44,6 @@ def simulate(
 
     Example: bellwether simulate --devices 24 --rate 2 --faults faults.toml --truth truth.jsonl
     """
-    from firmware_sim.connection import Refused, Unreachable
     from firmware_sim.fleet import simulate as run
 
     broker = _broker(mqtt_url)
@@ -51,7 +52,7 @@ def simulate(
             raise Misconfigured("--sparkplug: no --speed, --history, --truth, --buffer or --waveforms with it")
         tell(_behind_an_edge_node(broker, sparkplug, devices, rate, faults, for_s, seed, tenant), as_json)
         return
-    try:
+    with _in_our_words():
         report = run(
             devices,
             rate_hz=rate,
@@ -72,10 +73,6 @@ def simulate(
             stop=_stop_event(),
             on_event=None if as_json else lambda event: say(_happening(event)),
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
-    except (Unreachable, Refused) as error:
-        raise Unavailable(str(error)) from error
     tell(report, as_json)
 
 
@@ -89,11 +86,10 @@ def _behind_an_edge_node(
     seed: int,
     tenant: str,
 ) -> Any:
-    from firmware_sim.connection import Refused, Unreachable
     from firmware_sim.scenario import Scenario
     from firmware_sim.sparkplug_fleet import simulate as run
 
-    try:
+    with _in_our_words():
         return run(
             devices,
             broker,
@@ -105,10 +101,6 @@ def _behind_an_edge_node(
             tenant=tenant,
             stop=_stop_event(),
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
-    except (Unreachable, Refused) as error:
-        raise Unavailable(str(error)) from error
 
 
 def demo_fleet(state: Annotated[Path, typer.Option()], speed: Annotated[float, typer.Option(min=1)] = 1.0) -> None:
@@ -136,13 +128,12 @@ def replay(
 
     Example: bellwether replay pump.csv --device pump-7 --time datetime --speed max --as-of original
     """
-    from firmware_sim.connection import Refused, Unreachable
     from firmware_sim.replay import replay as run
 
     if as_of not in ("now", "original"):
         raise Misconfigured("--as-of is now or original")
     broker = _broker(mqtt_url)
-    try:
+    with _in_our_words():
         report = run(
             files,
             device,
@@ -158,10 +149,6 @@ def replay(
             stop=_stop_event(),
             on_progress=None if as_json else _progress,
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
-    except (Unreachable, Refused) as error:
-        raise Unavailable(str(error)) from error
     tell(report, as_json)
 
 
@@ -201,6 +188,19 @@ def backfill(
         tell(work.plan() if plan else work.run(), as_json)
     except ValueError as error:
         raise Misconfigured(str(error)) from error
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """What a device complains of, as the command's errors."""
+    from firmware_sim.connection import Refused, Unreachable
+
+    try:
+        yield
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    except (Unreachable, Refused) as error:
+        raise Unavailable(str(error)) from error
 
 
 def _broker(mqtt_url: str | None) -> Any:
