@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -63,10 +64,7 @@ def detect(
         raise Misconfigured(str(error)) from error
     if report is not None:
         report.write_text(page("What was found", sections), encoding="utf-8")
-    if as_json:
-        print_json(summary)
-    else:
-        say(f"done: {out}")
+    _done(summary, out, as_json)
 
 
 def changepoints(
@@ -100,10 +98,7 @@ def changepoints(
         )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
-    if as_json:
-        print_json(summary)
-    else:
-        say(f"done: {out}")
+    _done(summary, out, as_json)
 
 
 def peers(
@@ -134,6 +129,10 @@ def peers(
         )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
+    _done(summary, out, as_json)
+
+
+def _done(summary: Mapping[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json(summary)
     else:

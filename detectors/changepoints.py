@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from detectors.files import Analysed, each
+from detectors.files import Analysed, Asked, each
 from detectors.offline import training_rows
 from detectors.recordings import Floats, Recording, in_order
 
@@ -136,13 +136,9 @@ def changepoints(
 def run(
     paths: Sequence[Path],
     *,
-    time_column: str,
-    out: Path,
-    train_rows: int | None = None,
-    train_until: str | None = None,
-    ignore: Sequence[str] = (),
     false_alarm_rate: float = 0.02,
     progress: Callable[[Path], None] = lambda path: None,
+    **asked: Unpack[Asked],
 ) -> dict[str, Any]:
     """Find changes in files, each on its own: for each a CSV `time,score,since,top_channel`, and `summary.json`.
 
@@ -151,6 +147,7 @@ def run(
     ValueError
         If a file can't be read as a recording or holds too few training rows, or `train_until` is no time.
     """
+    train_rows = asked.get("train_rows")
 
     def analyse(path: Path, recording: Recording, until_us: int | None) -> Analysed:
         try:
@@ -168,16 +165,7 @@ def run(
         }
         return table, {"rows": len(recording), "changes": len(found)}
 
-    return each(
-        paths,
-        analyse,
-        time_column=time_column,
-        out=out,
-        train_rows=train_rows,
-        train_until=train_until,
-        ignore=ignore,
-        false_alarm_rate=false_alarm_rate,
-    )
+    return each(paths, analyse, false_alarm_rate=false_alarm_rate, **asked)
 
 
 def _held(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from detectors.recordings import Recording, parse_times, read
 
@@ -13,16 +13,34 @@ Analysed = tuple[Mapping[str, Any], Mapping[str, Any]]
 """The columns of the table of one recording, and what the summary says of it."""
 
 
+class Asked(TypedDict, total=False):
+    """What an analysis of files is asked, whichever it is.
+
+    Attributes
+    ----------
+    time_column
+        The column of time.
+    out
+        Where the tables and the summary go.
+    train_rows, train_until
+        The healthy rows: so many, or until a time; none without either.
+    ignore
+        Columns to leave out.
+    """
+
+    time_column: Required[str]
+    out: Required[Path]
+    train_rows: int | None
+    train_until: str | None
+    ignore: Sequence[str]
+
+
 def each(
     paths: Sequence[Path],
     analyse: Callable[[Path, Recording, int | None], Analysed],
     *,
-    time_column: str,
-    out: Path,
-    train_rows: int | None,
-    train_until: str | None,
-    ignore: Sequence[str],
     false_alarm_rate: float,
+    **asked: Unpack[Asked],
 ) -> dict[str, Any]:
     """Read every file, write what `analyse` makes of it, and return the summary.
 
@@ -35,6 +53,8 @@ def each(
     """
     import pandas as pd
 
+    time_column, out, ignore = asked["time_column"], asked["out"], asked.get("ignore", ())
+    train_until = asked.get("train_until")
     until_us = None if train_until is None else int(parse_times(pd.Series([train_until]))[0])
     out.mkdir(parents=True, exist_ok=True)
     files = []
@@ -44,7 +64,7 @@ def each(
         files.append({"input": str(path), "output": name, **facts})
     summary = {
         "time_column": time_column,
-        "train_rows": train_rows,
+        "train_rows": asked.get("train_rows"),
         "train_until": train_until,
         "ignored": list(ignore),
         "false_alarm_rate": false_alarm_rate,

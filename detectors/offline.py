@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from detectors import rhythm
 from detectors.calibration import limit
 from detectors.drift import Drift
-from detectors.files import Analysed, each
+from detectors.files import Analysed, Asked, each
 from detectors.flatline import Flatline
 from detectors.multivariate import Multivariate
 from detectors.novelty import Novelty
@@ -176,13 +176,9 @@ def detect(
 def run(
     paths: Sequence[Path],
     *,
-    time_column: str,
-    out: Path,
-    train_rows: int | None = None,
-    train_until: str | None = None,
-    ignore: Sequence[str] = (),
     false_alarm_rate: float = 0.01,
     done: Callable[[Path, Recording, Detection], None] = lambda path, recording, detection: None,
+    **asked: Unpack[Asked],
 ) -> dict[str, Any]:
     """Score files, each on its own: a CSV `time,score,alarm,top_channel` for each and `summary.json` in `out`.
 
@@ -193,6 +189,7 @@ def run(
     ValueError
         If a file can't be read as a recording, or `train_until` is no time.
     """
+    train_rows = asked.get("train_rows")
 
     def analyse(path: Path, recording: Recording, until_us: int | None) -> Analysed:
         found = detect(recording, train_rows=train_rows, train_until_us=until_us, false_alarm_rate=false_alarm_rate)
@@ -205,16 +202,7 @@ def run(
         }
         return table, _summary(recording, found)
 
-    return each(
-        paths,
-        analyse,
-        time_column=time_column,
-        out=out,
-        train_rows=train_rows,
-        train_until=train_until,
-        ignore=ignore,
-        false_alarm_rate=false_alarm_rate,
-    )
+    return each(paths, analyse, false_alarm_rate=false_alarm_rate, **asked)
 
 
 def having_a_say(recording: Recording, time_us: Times, expected: float, healthy_s: float) -> Sequence[str]:
