@@ -104,8 +104,7 @@ def _delay_us(condition: Condition) -> int:
     """How long a condition must have lasted to be raised, or to get worse."""
     if condition.raised is not None:
         return _us(condition.rule.on_delay_s)
-    taught_s = condition.patience.lasting_s if condition.score < condition.patience.level else 0.0
-    return _us(max(condition.rule.delay_s(condition.score), taught_s))
+    return _us(max(waits.delay_s(condition.score) for waits in (condition.rule, condition.patience)))
 
 
 def _us(seconds: float) -> int:

@@ -67,10 +67,19 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """A departure is raised from this score on, or when it has lasted for so long."""
+    """A departure of one subject is raised from this score on, or when it has lasted for so long.
+
+    It is what a rule's `weak_below` and `weak_delay_s` are, learnt: those are the owner's word, for all that the rule
+    covers and before anything has been judged; this is what visits have taught of one subject, may be taken back by the
+    next verdict, and never makes a rule quicker. Where both say to wait, the longer wait counts.
+    """
 
     level: float
     lasting_s: float
+
+    def delay_s(self, score: float) -> float:
+        """How long a departure of this score must have lasted to be raised."""
+        return self.lasting_s if score < self.level else 0.0
 
 
 NO_PATIENCE = Patience(1.0, 0.0)

@@ -40,7 +40,7 @@ class Rule:
     weak_below, weak_delay_s
         A departure whose score stays below the first must last for the second, where that is longer than `on_delay_s`.
         Too low: a machine that wanders a little farther than it did while it was learnt calls for somebody. Too high:
-        a weak fault is told late.
+        a weak fault is told late. What verdicts teach of one subject (`alarms.lessons.Patience`) comes on top.
     fault
         What a ticket is opened for: alarms of one device and fault share a ticket.
     opens_ticket
