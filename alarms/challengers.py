@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_DAY_S = 86_400.0
 _MONTH_DAYS = 30.4
 # A fault counts as found by the challenger where it is raised so much later than by the champion, at most.
 _LATER_S = 900.0

@@ -19,7 +19,6 @@ from alarms.watch import Watch
 from detectors.learnt import Learnt, fresh, of_detectors
 from telemetry import Batch, Stream
 
-_DAY_US = 86_400e6
 _MINUTE_US = 60_000_000
 # Readings played at once. More, and cutting them up by time costs more than playing them.
 _AT_ONCE = 8_000

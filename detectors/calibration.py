@@ -21,10 +21,6 @@ from detectors.shift_spans import PeakColumns, note_peaks
 
 Floats = npt.NDArray[np.float64]
 
-MONTH_S = 30.4 * 86_400
-ALARMS_A_MONTH = 1.0
-"""The budget of a machine, all its streams and detectors together."""
-
 # Excursions beyond a level from which on a rank of them is better known than a tail: with ten its standard error is a
 # third of the rate.
 _ENOUGH = 10

@@ -28,8 +28,6 @@ _EFFORT = (1, 2, 0)
 # Of the effort at the highest level: less, at the lowest level it runs at, is idling.
 _IDLE = 0.5
 
-Floats = npt.NDArray[np.float64]
-
 
 class Mode(StrEnum):
     UNKNOWN = "unknown"

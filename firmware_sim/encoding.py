@@ -143,8 +143,3 @@ def stamp(time_us: int) -> int | str:
 def rfc3339(time_us: int) -> str:
     """A time in UTC, with as many digits of a second as it needs."""
     return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
-
-
-def status(online: bool, boot: int, **more: Any) -> bytes:
-    """The payload of the retained `status`."""
-    return orjson.dumps({"online": online, "boot": boot} | more)

@@ -24,6 +24,7 @@ from ingest.directory import Directory
 from ingest.forms import Decoded
 from ingest.messages import Message
 from ingest.reading import EARLIEST_MS, FUTURE_TOLERANCE_MS, MAX_AHEAD_MS
+from ingest.sequences import NO_BOOT
 from ingest.server_clock import ServerClock
 from ingest.sparkplug import Heard
 from store.connection import Session
@@ -129,7 +130,7 @@ class Attendance:
             correction = self.clocks.corrections.get((status.tenant, status.device))
             # Written at the moment itself, unlike a will, and unlike what the broker has kept.
             if correction and status.said_us is not None and status.online and not status.retained:
-                correction.anchor(-1 if status.boot is None else status.boot, status.said_us, status.at_us)
+                correction.anchor(NO_BOOT if status.boot is None else status.boot, status.said_us, status.at_us)
         self._news = rows.note_status(conn, statuses)
         rows.save_pieces(conn, self.clocks.unsaved())
 
@@ -216,7 +217,7 @@ class Attendance:
             block = blocks.get(index)
             own_us = batch.time_us[found] if block is None else np.append(batch.time_us[found], block.time_us)
             correction = self.clocks.corrections[names[number]]
-            right_us, changed = correction.correct(boots.get((index, names[number]), -1), own_us, arrived_us)
+            right_us, changed = correction.correct(boots.get((index, names[number]), NO_BOOT), own_us, arrived_us)
             if block is not None:
                 flags = _flags(right_us[-1:], changed[-1:], arrived_us)
                 blocks[index] = replace(block, time_us=int(right_us[-1]), quality=int(flags[0]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,8 +12,6 @@ from detectors.in_mode import in_mode
 from detectors.limits import Limit, Limits
 from detectors.scores import Detector
 from telemetry import Batch, Stream
-
-log = logging.getLogger("bellwether.ingest")
 
 # Enough for both to have learnt, and to judge.
 _LOAD_ROWS = 600

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ingest.sequences import NO_BOOT
 from telemetry import Batch, Quality, StreamKey, Topic, microseconds
 from telemetry.units import MAX_UNIT_LENGTH, canonical
 
@@ -245,7 +246,7 @@ class Reader:
         if type(seq) is not int or not 0 <= seq <= MAX_COUNT:
             return
         if boot is None:
-            boot = -1
+            boot = NO_BOOT
         elif type(boot) is not int or not 0 <= boot <= MAX_COUNT:
             return
         self._columns.counted.append((self._index, self.topic.tenant, self.topic.device, boot, seq))

@@ -21,8 +21,6 @@ from telemetry.waveform import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_SAMPLES, SAM
 VERSION = 1
 
 _AXIS = re.compile(r"[A-Za-z0-9_.-]{1,32}\Z")
-# Typed arrays of RFC 8746, little-endian.
-_TYPED_ARRAYS = {77: "i2", 85: "f4"}
 # Beyond, squares and fourth powers of values would no longer be numbers.
 _SMALLEST_SCALE, _LARGEST = 1e-30, 1e30
 _FASTEST_RPM = 1e6

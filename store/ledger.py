@@ -262,12 +262,6 @@ def verify(conn: Session) -> tuple[int, list[Discrepancy]]:
     return devices, found
 
 
-def unsettled(conn: Session) -> int:
-    """How many deliveries the journal holds."""
-    row = conn.execute(queries("ledger")["unsettled"]).fetchone()
-    return int(row[0]) if row else 0
-
-
 def hour_of(at_us: int) -> int:
     """The beginning of the hour, in µs since 1970."""
     return at_us - at_us % 3_600_000_000

@@ -84,11 +84,6 @@ def keep(conn: Transaction, tenant: str, days: Mapping[str, int], who: str) -> N
     conn.execute(queries("retention")["keep"], wanted)
 
 
-def expired(conn: Session) -> dict[tuple[str, str], int]:
-    """Readings removed so far because their time was over, by tenant and device."""
-    return {(tenant, device): count for tenant, device, count in conn.execute(queries("retention")["expired"])}
-
-
 def expire_some(conn: Session, streams_at_once: int) -> Step | None:
     """Remove some of what is due: of at most so many streams in one chunk. None where nothing is left to do."""
     row = conn.execute(queries("retention")["expire_some"], [streams_at_once]).fetchone()

@@ -36,7 +36,6 @@ from detectors.vibration.verdicts import (
 )
 
 FAULTS = ("none", "inner_race", "outer_race", "ball", "cage", "imbalance", "misalignment", "looseness", "gear")
-QUANTITIES = ("vibration_acceleration", "vibration_velocity")
 
 # Fewer turns of the shaft do not part its orders from those of a bearing.
 FEWEST_TURNS = 15.0

@@ -6,10 +6,6 @@ INSERT INTO journal (at, tallies, counted, others) VALUES (%s, %s, %s, %s)
 -- What ledger and sequences do not know yet.
 SELECT at, tallies, counted, others FROM journal ORDER BY id
 
--- name: unsettled
--- How much that is.
-SELECT count(*) FROM journal
-
 -- name: empty_journal
 -- It is in the ledger now.
 DELETE FROM journal

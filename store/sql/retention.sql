@@ -14,10 +14,6 @@ ON CONFLICT (tenant, class) DO UPDATE SET
 -- The others are kept for good again.
 DELETE FROM retention WHERE class <> ALL(%(classes)s::text[])
 
--- name: expired
--- Readings removed because their time was over: what the ledger counted as stored, less these, is there.
-SELECT tenant, device, sum(readings)::bigint FROM expired GROUP BY 1, 2
-
 -- name: expire_some
 -- One bounded step: what it did, or no row where nothing is due.
 SELECT chunk, streams, readings, dropped FROM expire_some(%s)

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from firmware_sim.encoding import Block, Form, encode, rfc3339, sample, stamp, status
+from firmware_sim.encoding import Block, Form, encode, rfc3339, sample, stamp
 from telemetry import Broker
 
 BLOCK = Block(1_763_740_800_000, 500, {"flow": [80.1, 79.9, 80.0], "speed": [2900.0, 2901.5, 2899.0]})
@@ -73,10 +73,6 @@ def test_stamps(time_us: int, expected: int | str) -> None:
 
 def test_rfc3339_needs_no_fraction_for_a_whole_second() -> None:
     assert rfc3339(1_763_740_800_000_000) == "2025-11-21T16:00:00Z"
-
-
-def test_status() -> None:
-    assert json.loads(status(True, 7, kind="pump")) == {"online": True, "boot": 7, "kind": "pump"}
 
 
 @pytest.mark.parametrize(
