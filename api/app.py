@@ -13,6 +13,7 @@ from api import (
     ROOT,
     alarms,
     assessment,
+    baselines,
     changepoints,
     credentials,
     devices,
@@ -53,7 +54,7 @@ from store.transactions import Transactions
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
-    *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms),
+    *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms, baselines),
     *(alarms, tickets, rules, rejects, ledger),
     *(retention, presence, quality, learning, lessons, assessment, prognosis, machines, training, events),
 )

@@ -15,7 +15,7 @@ from api.models import Answered, Asked, DevicePath, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from api.waveforms import Axis, WaveformPath
 from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, bearing_of, diagnose
-from store import devices, vibration, waveforms
+from store import baselines, devices, vibration, waveforms
 from telemetry.waveform import vibration as vibration_in
 
 # Of an envelope's spectrum a page shows so many orders, in so many lines.
@@ -85,6 +85,14 @@ class EnvelopeOut(Answered):
     rms: list[float]
 
 
+class ChangeOut(Answered):
+    """How far a block's spectrum is from that of the healthy block of its axis."""
+
+    distance_db: float
+    own_db: float = Field(description="How far stretches of the healthy block are from one another")
+    is_lasting: bool = Field(description="Farther than chance and than 3 dB")
+
+
 class DiagnosisOut(Answered):
     """What one block says of its machine."""
 
@@ -99,6 +107,7 @@ class DiagnosisOut(Answered):
         not_known=[],
         shaft_hz=24.7,
         envelope=None,
+        change={"distance_db": 1.2, "own_db": 0.6, "is_lasting": False},
     )
 
     waveform_id: UUID
@@ -111,6 +120,7 @@ class DiagnosisOut(Answered):
     not_known: list[str] = Field(description="Facts that were missing: rpm and bearing for faults, group and support")
     shaft_hz: float | None
     envelope: EnvelopeOut | None
+    change: ChangeOut | None = Field(description="null: no block of this axis, rate and speed was taken for healthy")
 
 
 class VerdictOut(Answered):
@@ -163,13 +173,15 @@ def get_diagnosis(caller: Anyone, waveform_id: WaveformPath) -> DiagnosisOut:
         about = waveforms.waveform(conn, waveform_id)
         samples = waveforms.samples_of(conn, waveform_id)
         facts = MachineFacts.model_validate(devices.machine(conn, about.device))
+        healthy = next(iter(baselines.baselines_of(conn, about.device, about.axis)), None)
     known = vibration_in(about.unit)
     if known is None:
         other = _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), Machine())
         return other.model_copy(update={"not_known": []})
     machine = facts.machine(about.shaft_rpm)
     values = known.convert(samples * about.scale + about.value_offset)
-    return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine), machine)
+    before = None if healthy is None else healthy.signal_for(known.quantity, about.rate_hz, machine.rpm, len(values))
+    return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine, before), machine)
 
 
 @router.get("/devices/{device}/vibration", summary="What the waveforms of a device said")
@@ -202,6 +214,7 @@ def _shown(waveform_id: UUID, found: Diagnosis, machine: Machine) -> DiagnosisOu
         envelope=(
             None if found.envelope is None or machine.rpm is None else _envelope(found.envelope, found, machine.rpm)
         ),
+        change=None if found.change is None else ChangeOut.model_validate(found.change),
     )
 
 

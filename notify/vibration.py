@@ -26,7 +26,8 @@ from alarms.watch import Watch
 from detectors.scores import Snapshot
 from detectors.vibration import Diagnosis, Machine, diagnose
 from detectors.vibration.standing import DETECTOR, OF_BLOCKS, POINTS, Standing, standing
-from store import lessons, occurrences, vibration
+from store import baselines, lessons, occurrences, vibration
+from store.baselines import Baseline
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
 from store.rules import rules_of_all
@@ -99,7 +100,11 @@ class Vibration:
         is in autocommit."""
         watch = self._up_to_date(conn, now)
         blocks = vibration.waiting(conn, _AT_ONCE)
-        verdicts = [(block, _verdict(block)) for block in blocks if block.device_id is not None]
+        verdicts = [
+            (block, _verdict(block, baselines.baseline(conn, block.device_id, block.axis)))
+            for block in blocks
+            if block.device_id is not None
+        ]
         if not blocks:
             return 0
         try:
@@ -166,7 +171,7 @@ def _remembered(conn: Session) -> dict[str, Snapshot]:
     return {name: stored[kept] for name, kept in _MEMORY.items() if kept in stored}
 
 
-def _verdict(block: Waiting) -> KeptVerdict:
+def _verdict(block: Waiting, healthy: Baseline | None) -> KeptVerdict:
     """What one block says. A block of anything but vibration, and one that breaks our arithmetic, says nothing."""
     known = vibration_in(block.unit)
     if known is None:
@@ -175,7 +180,8 @@ def _verdict(block: Waiting) -> KeptVerdict:
     try:
         machine = Machine.of_facts(block.facts, block.shaft_rpm)
         values = known.convert(block.values() * block.scale + block.value_offset)
-        return _kept(block, machine, diagnose(values, block.rate_hz, known.quantity, machine))
+        before = None if healthy is None else healthy.signal_for(known.quantity, block.rate_hz, machine.rpm, len(values))
+        return _kept(block, machine, diagnose(values, block.rate_hz, known.quantity, machine, before))
     except _OURS:
         log.exception("no verdict", extra={"waveform": str(block.waveform_id)})
         return _kept(block, Machine(), Diagnosis("none", "it could not be made: the log of notify says why"))

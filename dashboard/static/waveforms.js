@@ -20,8 +20,8 @@ function colour(name) {
   return found;
 }
 
-async function ask(path) {
-  const answer = await fetch(`/api/v1/${path}`);
+async function ask(path, options) {
+  const answer = await fetch(`/api/v1/${path}`, options);
   if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
   return answer;
 }
@@ -108,6 +108,12 @@ async function verdicts(device) {
   return byAxis;
 }
 
+/** What the blocks of each axis are compared with. */
+async function baselines(device) {
+  const all = await (await ask(`devices/${encodeURIComponent(device)}/baselines`)).json();
+  return new Map(all.map((one) => [one.axis, one]));
+}
+
 async function fetched(block) {
   const [raw, spectrum, diagnosis] = await Promise.all([
     ask(`waveforms/${block.id}/samples`).then((answer) => answer.arrayBuffer()),
@@ -142,6 +148,34 @@ function said(name, diagnosis, before) {
   return line;
 }
 
+/** What it is compared with; who may say so takes this block for healthy, or another one no longer. */
+function compared({ block, diagnosis }, healthy, maySay, again) {
+  const line = Object.assign(document.createElement("p"), { className: "finding small muted" });
+  if (healthy !== undefined) {
+    const { change } = diagnosis;
+    const found = change === null ? "at another rate or speed: not to be compared" : `${change.distance_db.toFixed(1)} dB from it, ${change.is_lasting ? "more than" : "no more than"} a healthy machine may be`;
+    line.append(`The block of ${moment(new Date(healthy.time))} was taken for healthy by ${healthy.set_by}: this one is ${found}. `);
+  }
+  const offer = (text, options) => {
+    const button = line.appendChild(Object.assign(document.createElement("button"), { className: "tight", textContent: text }));
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      try {
+        await ask(`devices/${encodeURIComponent(block.device)}/baselines/${encodeURIComponent(block.axis)}`, options);
+        await again();
+      } catch (error) {
+        button.replaceWith(`That was not possible: ${error.message}.`);
+      }
+    });
+    line.append(" ");
+  };
+  if (maySay && healthy?.waveform_id !== block.id) {
+    offer("Take this block for healthy", { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ waveform_id: block.id }) });
+  }
+  if (maySay && healthy !== undefined) offer("Compare with none", { method: "DELETE" });
+  return line.hasChildNodes() ? [line] : [];
+}
+
 /** The envelope's spectrum with the lines of the evidence, where it is these that prove the fault. */
 function proof(list, name, { envelope, evidence }) {
   const lines = evidence.filter((one) => one.spectrum === "envelope").sort((a, b) => a.found_hz - b.found_hz);
@@ -158,7 +192,7 @@ function proof(list, name, { envelope, evidence }) {
   return [made];
 }
 
-function show(list, { block, samples, spectrum, diagnosis }, before) {
+function show(list, { block, samples, spectrum, diagnosis }, before, words) {
   const begun = new Date(block.time);
   const name = block.axis[0].toUpperCase() + block.axis.slice(1).replace(/[_-]/g, " ");
   const felt = condensed(block, samples, Math.max(200, list.clientWidth / 2));
@@ -183,7 +217,7 @@ function show(list, { block, samples, spectrum, diagnosis }, before) {
     "Hz", [frequencies, spectrum.rms], [{ stroke, width: 1, points: { show: false } }], [], orders,
   );
   const proofs = proof(list, name, diagnosis);
-  list.append(said(name, diagnosis, before.filter((one) => one.time <= block.time)));
+  list.append(said(name, diagnosis, before.filter((one) => one.time <= block.time)), ...words);
   return [wave, lines, ...proofs];
 }
 
@@ -191,16 +225,24 @@ async function start(section) {
   const list = section.querySelector(".traces");
   let shown = "";
   let charts = [];
+  const again = () => {
+    shown = "";
+    return look();
+  };
   const look = async () => {
     try {
       const blocks = await newest(section.dataset.device);
       const ids = blocks.map((block) => block.id).join();
       if (ids === shown) return;
-      const [before, ...all] = await Promise.all([verdicts(section.dataset.device), ...blocks.map(fetched)]);
+      const { device, maySay } = section.dataset;
+      const [before, healthy, ...all] = await Promise.all([verdicts(device), baselines(device), ...blocks.map(fetched)]);
       for (const { chart } of charts) chart.destroy();
       list.replaceChildren();
       section.hidden = false;
-      charts = all.flatMap((one) => show(list, one, before.get(one.block.axis) ?? []));
+      charts = all.flatMap((one) => {
+        const words = compared(one, healthy.get(one.block.axis), maySay !== undefined, again);
+        return show(list, one, before.get(one.block.axis) ?? [], words);
+      });
       shown = ids;
     } catch (error) {
       section.dataset.failed = error.message;
@@ -211,10 +253,7 @@ async function start(section) {
   new ResizeObserver(() => {
     for (const { chart, plot } of charts) chart.setSize({ width: Math.max(120, plot.clientWidth), height: Math.max(80, plot.clientHeight) });
   }).observe(list);
-  document.addEventListener("bw:theme", () => {
-    shown = "";
-    look();
-  });
+  document.addEventListener("bw:theme", again);
 }
 
 for (const section of document.querySelectorAll("[data-waveforms]")) start(section);

@@ -17,6 +17,10 @@ BANDS, STRETCHES, _FEWEST_LINES, _LONGEST = 40, 8, 8, 4096
 # Too low: a cold start is a change. Too high: only a wreck is one. Twice as loud in power, over the bands together, and
 # three times as far as healthy stretches of the baseline are from one another.
 LEAST_DB, _OVER_OWN = 3.0, 3.0
+FEWEST_SAMPLES = 5300
+"""Of a block that can be compared."""
+# Farther apart, lines fall into other bands; and a machine at another speed is under another load.
+_SAME_RATE, _SAME_SPEED = 0.005, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,13 @@ class Change:
         return self.distance_db > max(LEAST_DB, _OVER_OWN * self.own_db)
 
 
+def alike(rate_hz: float, shaft_rpm: float | None, healthy_rate_hz: float, healthy_rpm: float | None) -> bool:
+    """Whether a block was taken at the rate and the shaft speed of a healthy one; an unknown speed is any speed."""
+    if abs(rate_hz / healthy_rate_hz - 1.0) > _SAME_RATE:
+        return False
+    return shaft_rpm is None or not healthy_rpm or abs(shaft_rpm / healthy_rpm - 1.0) <= _SAME_SPEED
+
+
 def change(signal: Floats, baseline: Floats) -> Change:
     """The change of a block (n,) from a healthy one (m,) of the same sensor and rate.
 
@@ -50,7 +61,7 @@ def change(signal: Floats, baseline: Floats) -> Change:
     shorter = min(len(signal), len(baseline))
     length = min(shorter // STRETCHES, _LONGEST)
     if (length // 2 - 1) // BANDS < _FEWEST_LINES:
-        raise ValueError(f"{shorter} samples are too few to compare spectra: 5300 and more")
+        raise ValueError(f"{shorter} samples are too few to compare spectra: {FEWEST_SAMPLES} and more")
     before, now = _levels_db(baseline, length), _levels_db(signal, length)
     normal = before.mean(axis=0)
     own = max(_rms(before[part::3].mean(axis=0) - normal) for part in range(3))

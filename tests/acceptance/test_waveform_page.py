@@ -68,6 +68,24 @@ def test_the_newest_block_of_each_axis_is_drawn(visitor: Visitor, vibrating: str
             assert box["x"] + box["width"] <= page.viewport_size["width"]  # type: ignore[index]
 
 
+def test_a_block_is_taken_for_healthy_and_no_longer(visitor: Visitor, vibrating: str) -> None:
+    with visitor() as visit:
+        visit.sign_in("owner@demo.example")
+        page = visit.go(f"/machines/{vibrating}")
+        expect(page.locator("[data-waveforms] .finding").first).to_be_visible()
+        assert page.get_by_role("button", name="Take this block").count() == 0
+    with visitor() as visit:
+        visit.sign_in("ben@demo.example")
+        page = visit.go(f"/machines/{vibrating}")
+        section = page.locator("[data-waveforms]")
+        section.get_by_role("button", name="Take this block for healthy").first.click()
+        said = re.compile(r"was taken for healthy by ben@demo.example: this one is 0\.0 dB from it, no more than")
+        expect(section).to_contain_text(said)
+        expect(section.get_by_role("button", name="Take this block for healthy")).to_have_count(len(AXES) - 1)
+        section.get_by_role("button", name="Compare with none").click()
+        expect(section.get_by_role("button", name="Take this block for healthy")).to_have_count(len(AXES))
+
+
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_everyone_can_use_it_and_a_unit_is_only_ever_a_unit(
     visitor: Visitor, site: Site, vibrating: str, colours: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -41,10 +42,12 @@ def samples(fault: str, seed: int = 0) -> np.ndarray:
     return np.rint(faulty(fault, shaft, named("6205")) / 0.0005).astype("<i2")
 
 
-def send(api: RunningApi, device: str, fault: str, at: datetime, rpm: float | None = 1480.0) -> UUID:
+def send(
+    api: RunningApi, device: str, fault: str, at: datetime, rpm: float | None = 1480.0, scale: float = 0.0005
+) -> UUID:
     """A block of a machine with a fault, stored as ingest does, with the readings it leaves."""
     block = Waveform(
-        "demo", device, "de", microseconds(at), 0, SHAFT.rate_hz, rpm, "g", 0.0005, 0.0,
+        "demo", device, "de", microseconds(at), 0, SHAFT.rate_hz, rpm, "g", scale, 0.0,
         samples(fault, seed=at.minute),
     )  # fmt: skip
     with connect(api.database.url("ingest"), "ingest") as conn, conn.transaction():
@@ -147,6 +150,64 @@ def test_of_more_blocks_than_can_be_looked_at_the_newest_are(own_api: RunningApi
     assert vibration.pass_over(notify, 5, 2) == 4
     assert Vibration(own_api.database.url("notify")).judge(notify, NOW) == 2
     assert {verdict["waveform_id"] for verdict in verdicts(own_api, device)} == {str(id_) for id_ in sent[4:]}
+
+
+def test_a_gear_without_lines_of_its_own_is_found_by_the_block_that_was_taken_for_healthy(
+    own_api: RunningApi, notify: Session
+) -> None:
+    device = machine(own_api, teeth=32)
+    judge = Vibration(own_api.database.url("notify"))
+    healthy = send(own_api, device, "none", NOW, scale=0.00015)
+    for at in range(1, 4):  # the same machine, three times as loud at all frequencies
+        send(own_api, device, "none", NOW + at * MINUTE, scale=0.00045)
+    judge.judge(notify, NOW)
+    assert {verdict["fault"] for verdict in verdicts(own_api, device)} == {"none"}, "nothing to compare with"
+
+    at_axis = f"/api/v1/devices/{device}/baselines/de"
+    kept = ok(own_api.client().put(at_axis, json={"waveform_id": str(healthy)}))
+    assert (kept["axis"], kept["waveform_id"], kept["shaft_rpm"]) == ("de", str(healthy), 1480.0)
+    assert ok(own_api.client().get(f"/api/v1/devices/{device}/baselines")) == [kept]
+    later = [send(own_api, device, "none", NOW + at * MINUTE, scale=0.00045) for at in range(4, 7)]
+    slower = send(own_api, device, "none", NOW + 7 * MINUTE, rpm=1200.0, scale=0.00045)
+    judge.judge(notify, NOW)
+    said = {verdict["waveform_id"]: verdict for verdict in verdicts(own_api, device)}
+    assert {said[str(id_)]["fault"] for id_ in later} == {"gear"}
+    assert "dB from the baseline" in said[str(later[0])]["reason"]
+    assert said[str(slower)]["fault"] == "none", "at another speed it is another load"
+    assert [alarm["active"] for alarm in alarms(own_api, device)] == [True]
+    change = ok(own_api.client().get(f"/api/v1/waveforms/{later[0]}/diagnosis"))["change"]
+    assert change["distance_db"] == pytest.approx(9.5, abs=0.5)
+    assert change["is_lasting"]
+
+    assert own_api.client().delete(at_axis).status_code == 204
+    refused(own_api.client().delete(at_axis), 404)
+    assert ok(own_api.client().get(f"/api/v1/waveforms/{later[0]}/diagnosis"))["change"] is None
+
+
+def test_only_a_block_of_the_axis_that_is_long_enough_is_taken_for_healthy(own_api: RunningApi) -> None:
+    device, other = machine(own_api, teeth=32), machine(own_api, teeth=32)
+    healthy = send(own_api, device, "none", NOW)
+    of = (0, SHAFT.rate_hz, 1480.0)
+    short = Waveform("demo", device, "de", microseconds(NOW + MINUTE), *of, "g", 1.0, 0.0, samples("none")[:5000])
+    sound = Waveform("demo", device, "de", microseconds(NOW), *of, "Pa", 1.0, 0.0, samples("none"))
+    with connect(own_api.database.url("ingest"), "ingest") as conn, conn.transaction():
+        waveforms.append(conn, [short, sound], microseconds(NOW))
+
+    def take(
+        id_: UUID, *, device: str = device, axis: str = "de", role: Role = Role.ENGINEER, tenant: str = "demo"
+    ) -> Any:
+        client = own_api.client(role, tenant=tenant)
+        return client.put(f"/api/v1/devices/{device}/baselines/{axis}", json={"waveform_id": str(id_)})
+
+    assert "5000 samples are too few" in refused(take(waveforms.id_of(short)), 422)["detail"]
+    assert "no vibration" in refused(take(waveforms.id_of(sound)), 422)["detail"]
+    refused(take(healthy, device=other), 404)
+    refused(take(healthy, axis="nde"), 404)
+    refused(take(UUID(int=0)), 404)
+    refused(take(healthy, tenant="other"), 404)
+    refused(take(healthy, role=Role.OWNER), 403)
+    ok(take(healthy))
+    assert own_api.client(tenant="other").get(f"/api/v1/devices/{device}/baselines").json() == []
 
 
 def test_only_one_gives_verdicts_and_nobody_sees_anothers(own_api: RunningApi, notify: Session) -> None:
