@@ -19,7 +19,7 @@ SERVICE_TOKEN_S = 60
 def run_ingest(settings: Settings) -> None:
     """From the broker to the database and the detectors."""
     from bellwether.mapping import MappingFile, hearing, mappings_of
-    from ingest.footprint import drop_read, return_freed
+    from ingest.footprint import drop_read, keep_little
     from ingest.gate import Gate
     from ingest.loop import Ingest
     from ingest.mapping import Mappings
@@ -27,7 +27,7 @@ def run_ingest(settings: Settings) -> None:
     from ingest.mqtt import MqttSource
     from ingest.sparkplug import FILTER, HostState, SparkplugHost
 
-    return_freed()
+    keep_little()
     metrics, port = Metrics(), settings.metrics_port
     shown = MetricsServer(metrics.registry, settings.metrics_host, port) if port is not None else None
     mappings = mappings_of(settings)

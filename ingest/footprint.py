@@ -13,24 +13,30 @@ from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MADV_DONTNEED = 4
-# A block of this size or more goes back as soon as it is freed. By itself glibc raises this to 32 MB, and the holes
-# that the columns of a growing fleet leave are never closed: 80 MB of 450. Lower, and the arrays of each batch are
-# mapped anew, page by page.
-_OWN_MAPPING_BYTES = 1 << 20
+# A block of this size or more goes back as soon as it is freed. Lower, and what detectors work with is mapped anew with
+# each batch, page by page: at 1 MB they are a third slower. Higher, and the largest columns leave holes as they grow;
+# by itself glibc goes up to 32 MB.
+_OWN_MAPPING_BYTES = 4 << 20
 # What may lie idle at the heap's end. Lower, and each batch grows the heap and shrinks it again.
-_IDLE_BYTES = 4 << 20
+_IDLE_BYTES = 32 << 20
 
 # A mapping of a file, private to the process and not writable: its bounds.
 _FROM_A_FILE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-.p \S+ \S+ [1-9]")
 _WRITTEN = re.compile(r"Anonymous: +[1-9]")
 
 
-def return_freed() -> None:
-    """From now on large blocks go back to the system when they are freed."""
+def keep_little() -> None:
+    """From now on the largest blocks go back to the system when they are freed; others are kept to be used again."""
     with suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _IDLE_BYTES)
+
+
+def return_idle() -> None:
+    """Give back whatever is free at this moment: what a fleet leaves when it grows, and what was saved. Takes ms."""
+    with suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def drop_read(smaps: Path = Path("/proc/self/smaps")) -> None:

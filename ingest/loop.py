@@ -26,6 +26,7 @@ from ingest.attendance import Attendance
 from ingest.database import Database
 from ingest.detectors import detectors_for, load_compiled
 from ingest.directory import Directory
+from ingest.footprint import return_idle
 from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
 from ingest.intake import Intake
@@ -406,3 +407,4 @@ class Ingest:
         if rules != self._rules:
             log.info("rules changed")
             self._take_rules(rules, self._directory.streams, watch.snapshot())
+        return_idle()
