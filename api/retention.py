@@ -18,13 +18,15 @@ router = APIRouter(prefix=f"{ROOT}/retention", tags=["intake"])
 
 
 class KeptOut(Answered):
-    """A class that is kept for a time. What no class speaks of is kept for good."""
+    """A class that is kept for a time. What no class speaks of is kept for good, but rejects and assessments."""
 
     model_config = Answered.model_config | example(
         name="raw", keep_days=365, changed_at="2026-11-21T22:14:03Z", changed_by="kim"
     )
 
-    name: str = Field(description="A quantity, `vibration`, `waveforms`, or `raw`: any other reading")
+    name: str = Field(
+        description="A quantity, `vibration`, `waveforms`, `rejects`, `assessments`; `raw`: any other reading"
+    )
     keep_days: int
     changed_at: Instant
     changed_by: str
@@ -38,7 +40,7 @@ class RetentionOut(Answered):
 
 
 class RetentionChange(Asked):
-    """How long what is kept from now on, whole: a class that is left out is kept for good."""
+    """How long what is kept from now on, whole: a class that is left out is kept as where nothing is said."""
 
     model_config = Asked.model_config | example(keep_days={"raw": 365, "vibration": 90})
 

@@ -22,6 +22,8 @@ log = logging.getLogger("bellwether.notify.storage")
 ROUND_EVERY_S = 3600.0
 # Readings that came after their time was over are looked for again so often.
 AFRESH_EVERY_S = 7 * 86_400.0
+# Hours of health and prognoses that are over: a day's of each machine at a time.
+ASSESSMENTS_EVERY_S = 86_400.0
 # A step is made larger or smaller to take about as long. Too low: a step's own cost counts. Too high: what it writes
 # comes in bursts that everybody else waits behind.
 STEP_S = 2.0
@@ -31,6 +33,7 @@ _AWAY_S = 30.0
 # Readings of an hour may be on their way for so long after it.
 _SETTLED = timedelta(minutes=5)
 _MACHINES_AT_ONCE = 200
+_ASSESSED_AT_ONCE = 20  # with years of hours each, where nothing was ever removed
 
 
 class StorageCare:
@@ -41,6 +44,7 @@ class StorageCare:
         self._stopping = threading.Event()
         self._streams_at_once = _FIRST_STREAMS
         self._looked_afresh_at = time.monotonic()
+        self._assessments_at: float | None = None
 
     def run(self) -> None:
         """A round an hour until `stop`. Whatever fails is said, and tried again in the next."""
@@ -84,8 +88,9 @@ class StorageCare:
         blocks = 0
         while not self._stopping.is_set() and (gone := retention.expire_waveforms(conn, _BLOCKS)):
             blocks += gone
-        if removed or chunks or blocks:
-            extra = {"readings": removed, "chunks": chunks, "blocks": blocks}
+        hours = self._expire_assessments(conn)
+        if removed or chunks or blocks or hours:
+            extra = {"readings": removed, "chunks": chunks, "blocks": blocks, "assessments": hours}
             log.info("removed: its time was over", extra=extra)
 
     def count(self, conn: Session, now: datetime) -> int:
@@ -102,6 +107,20 @@ class StorageCare:
                 counted += 1
             after = machines[-1].machine
         return counted
+
+    def _expire_assessments(self, conn: Session) -> int:
+        """Where it is time to, machine by machine; how many rows went."""
+        now_s = time.monotonic()
+        if self._assessments_at is not None and now_s - self._assessments_at < ASSESSMENTS_EVERY_S:
+            return 0
+        self._assessments_at = now_s
+        removed = after = 0
+        while not self._stopping.is_set() and (machines := retention.machines(conn, after, _ASSESSED_AT_ONCE)):
+            began_s = time.monotonic()
+            removed += retention.expire_assessments(conn, machines)
+            after = machines[-1]
+            self._stopping.wait(time.monotonic() - began_s)
+        return removed
 
     def _fit_chunks(self, conn: Session) -> None:
         now = retention.measured(conn)

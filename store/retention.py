@@ -17,9 +17,10 @@ from store.queries import queries
 from store.transactions import Transaction
 from telemetry import QUANTITIES
 
-CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", "rejects", *sorted(QUANTITIES))
+CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", "rejects", "assessments", *sorted(QUANTITIES))
 """What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
-Rejects are kept for 30 days where nothing is said."""
+Rejects are kept for 30 days where nothing is said, assessments for a year."""
+ASSESSMENTS_DAYS = 365
 
 # A reading with its share of the key, before compression: measured, 92 to 116.
 READING_BYTES = 115
@@ -93,6 +94,20 @@ def expire_some(conn: Session, streams_at_once: int) -> Step | None:
 def expire_waveforms(conn: Session, most: int) -> int:
     """Remove at most so many blocks of vibration whose time is over; how many went, 0 where nothing is left to do."""
     return int(conn.execute(queries("retention")["expire_waveforms"], [most]).fetchall()[0][0])
+
+
+def machines(conn: Session, after: int, limit: int) -> list[int]:
+    """Machines with an id above `after`, in order."""
+    return [machine for (machine,) in conn.execute(queries("retention")["machines"], {"after": after, "limit": limit})]
+
+
+def expire_assessments(conn: Session, machines: Sequence[int]) -> int:
+    """Remove what was said of some machines at hours whose time is over; how many rows went.
+
+    Of health the lowest hour of each day stays: what failures looked like is learnt from it.
+    """
+    asked = {"machines": list(machines), "otherwise": ASSESSMENTS_DAYS}
+    return sum(conn.execute(queries("retention")[name], asked).rowcount for name in ("expire_prognoses", "thin_health"))
 
 
 def expire_afresh(conn: Session) -> None:

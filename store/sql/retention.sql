@@ -22,6 +22,28 @@ SELECT chunk, streams, readings, dropped FROM expire_some(%s)
 -- Some of the blocks of vibration whose time is over.
 SELECT expire_waveforms(%s)
 
+-- name: machines
+-- Machines after an id.
+SELECT id FROM devices WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
+
+-- name: expire_prognoses
+-- What was said of some machines at hours that are over.
+DELETE FROM prognoses p USING devices d LEFT JOIN retention r ON r.tenant = d.tenant AND r.class = 'assessments'
+WHERE d.id = ANY(%(machines)s) AND p.device_id = d.id
+  AND p.hour < now() - make_interval(days => coalesce(r.keep_days, %(otherwise)s))
+
+-- name: thin_health
+-- Hours of some machines that are over, but for the lowest of each day: from it the lives of others are learnt.
+WITH over AS (
+    SELECT h.device_id, h.hour, row_number() OVER (PARTITION BY h.device_id, date_trunc('day', h.hour, 'UTC')
+                                                   ORDER BY h.health, h.hour DESC) AS place
+    FROM devices d LEFT JOIN retention r ON r.tenant = d.tenant AND r.class = 'assessments'
+    JOIN health h ON h.device_id = d.id
+    WHERE d.id = ANY(%(machines)s)
+      AND h.hour < date_trunc('day', now() - make_interval(days => coalesce(r.keep_days, %(otherwise)s)), 'UTC')
+)
+DELETE FROM health h USING over o WHERE h.device_id = o.device_id AND h.hour = o.hour AND o.place > 1
+
 -- name: expire_afresh
 -- Look at everything once more: for what came after its time was over.
 SELECT expire_afresh()
@@ -36,7 +58,7 @@ SELECT (SELECT coalesce(sum(stored), 0)::bigint FROM ledger
        greatest(pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes(current_setting('effective_cache_size')) / 3),
        (SELECT extract(epoch FROM time_interval)::bigint / 3600 FROM timescaledb_information.dimensions
         WHERE hypertable_name = 'readings'),
-       (SELECT min(keep_days) FROM retention WHERE class <> 'rejects')
+       (SELECT min(keep_days) FROM retention WHERE class NOT IN ('rejects', 'assessments'))
 
 -- name: widen_chunks
 -- The chunks to come are so wide.

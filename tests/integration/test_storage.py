@@ -429,3 +429,69 @@ def test_an_administrator_says_how_long_what_is_kept(api: RunningApi) -> None:
         refused(mine.put(path, json={"keep_days": wrong}), 422)
     refused(api.client(Role.MANAGER).put(path, json={"keep_days": {}}), 403)
     assert [item["name"] for item in ok(mine.get(path))["items"]] == ["raw"]
+
+
+# Assessments ----------------------------------------------------------------------------------------------------------
+
+
+def assessed(owner: Session, device: str, days: list[int], healths: tuple[int, ...] = (80, 60, 60, 70)) -> None:
+    """Four hours of health, and as many prognoses, on each of these days ago."""
+    for age in days:
+        for hour, health in enumerate(healths):
+            at = (NOW - timedelta(days=age)).replace(hour=9 + hour, minute=0, second=0)
+            owner.execute(
+                "INSERT INTO health SELECT id, %s, tenant, %s, %s, 'flow' FROM devices WHERE device = %s",
+                [at, health, health, device],
+            )
+            owner.execute(
+                "INSERT INTO prognoses (device_id, hour, tenant, abstains, worst_point, failures)"
+                " SELECT id, %s, tenant, '', 'flow', 0 FROM devices WHERE device = %s",
+                [at, device],
+            )
+
+
+def hours_left(owner: Session, table: str, device: str) -> dict[int, list[int]]:
+    """By how many days ago: the hours of the day that are there."""
+    found = owner.execute(
+        sql.SQL("SELECT hour FROM {} t JOIN devices d ON d.id = t.device_id WHERE d.device = %s ORDER BY 1").format(
+            sql.Identifier(table)
+        ),
+        [device],
+    ).fetchall()
+    left: dict[int, list[int]] = {}
+    for (at,) in found:
+        left.setdefault((NOW.date() - at.astimezone(UTC).date()).days, []).append(at.astimezone(UTC).hour)
+    return left
+
+
+def test_assessments_end_after_a_year_and_of_health_the_lowest_hour_of_a_day_stays(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    for device in ("pump-1", "fan-1"):
+        assessed(owner, device, [900, 400, 364, 40, 2])
+    keep(database, "other", assessments=30)
+    every = [9, 10, 11, 12]
+    removed = retention.expire_assessments(notify, retention.machines(notify, 0, 100))
+    assert hours_left(owner, "prognoses", "pump-1") == {364: every, 40: every, 2: every}
+    assert hours_left(owner, "health", "pump-1") == {900: [11], 400: [11], 364: every, 40: every, 2: every}
+    assert hours_left(owner, "prognoses", "fan-1") == {2: every}, "as its tenant says"
+    assert hours_left(owner, "health", "fan-1") == {900: [11], 400: [11], 364: [11], 40: [11], 2: every}
+    assert removed == 2 * 4 + 2 * 3 + 4 * 4 + 4 * 3
+    assert retention.expire_assessments(notify, retention.machines(notify, 0, 100)) == 0
+
+
+def test_the_caretaker_removes_assessments_of_every_machine_once_a_day(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notify.storage._ASSESSED_AT_ONCE", 1)
+    care = StorageCare(database.url("notify"))
+    for device in ("pump-1", "fan-1"):
+        assessed(owner, device, [400])
+    care.round(notify)
+    assert hours_left(owner, "prognoses", "pump-1") == hours_left(owner, "prognoses", "fan-1") == {}
+    assessed(owner, "pump-1", [401])
+    care.round(notify)
+    assert hours_left(owner, "prognoses", "pump-1") == {401: [9, 10, 11, 12]}, "tomorrow"
+    monkeypatch.setattr("notify.storage.ASSESSMENTS_EVERY_S", 0.0)
+    care.round(notify)
+    assert hours_left(owner, "prognoses", "pump-1") == {}
