@@ -74,7 +74,9 @@ def drop_baseline(conn: Transaction, device: str, axis: str) -> None:
 
 
 def baselines_of(conn: Transaction, device: str, axis: str | None = None) -> list[Baseline]:
-    """Those of a device by axis, or that of one axis."""
+    """Those of a device by axis, or that of one axis. NotFound where there is no such device."""
+    if conn.execute(queries("waveforms")["device_known"], {"device": device}).fetchone() is None:
+        raise NotFound(f"there is no device {device}")
     with conn.cursor(row_factory=class_row(Baseline)) as cursor:
         return cursor.execute(_SQL["baselines_of"], {"device": device, "axis": axis}).fetchall()
 

@@ -70,6 +70,9 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/waveforms/{waveform_id}/samples": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/spectrum": ANYONE,
     "GET /api/v1/waveforms/{waveform_id}/diagnosis": ANYONE,
+    "GET /api/v1/devices/{device}/baselines": ANYONE,
+    "PUT /api/v1/devices/{device}/baselines/{axis}": STAFF,
+    "DELETE /api/v1/devices/{device}/baselines/{axis}": STAFF,
     "GET /api/v1/devices/{device}/machine": ANYONE,
     "PUT /api/v1/devices/{device}/machine": STAFF,
     "GET /api/v1/devices/{device}/health": ANYONE,
@@ -114,6 +117,7 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/devices/{device}": {"kind": "pump"},
     "PATCH /api/v1/devices/{device}/presence": {"clock_policy": "keep"},
     "PUT /api/v1/devices/{device}/machine": {"bearing": "SKF 6205"},
+    "PUT /api/v1/devices/{device}/baselines/{axis}": {"waveform_id": str(uuid4())},
     "POST /api/v1/devices/{device}/replace": {"device": "pump-new"},
     "PUT /api/v1/admission": {"policy": "open"},
     "POST /api/v1/credentials": {"device": ""},
@@ -189,8 +193,16 @@ def demo(api: RunningApi) -> dict[str, str]:
         waveform = Waveform("demo", device, "x", 1, 0, 100.0, None, "g", 1.0, 0.0, np.arange(9, dtype="<i2"))
         with conn.transaction():
             waveforms.append(conn, [waveform], arrived_us=2)
+        conn.execute(
+            "INSERT INTO vibration_baselines (device_id, tenant, axis, waveform_id, time, rate_hz, unit, scale,"
+            " value_offset, sample_type, packing, samples, set_by)"
+            " SELECT d.id, tenant, w.axis, w.id, w.time, w.rate_hz, w.unit, w.scale, w.value_offset, w.sample_type,"
+            " w.packing, w.samples, 'jo' FROM waveforms w JOIN devices d USING (tenant, device) WHERE device = %s",
+            [device],
+        )
     return {
         "device": device,
+        "axis": "x",
         "waveform_id": str(waveforms.id_of(waveform)),
         "alarm_id": str(alarm),
         "model_id": str(model),
@@ -212,6 +224,7 @@ def test_every_route_is_in_the_matrix() -> None:
 def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route: str) -> None:
     names = (
         "device",
+        "axis",
         "alarm_id",
         "ticket_id",
         "key_id",
@@ -221,7 +234,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "credential_id",
         "model_id",
     )
-    ids = {name: str(uuid4()) for name in names} | {"reject_id": str(2**62)}
+    ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62)}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code
