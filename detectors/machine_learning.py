@@ -20,6 +20,9 @@ _SMOOTH_US, _MEMORIES = 12_000_000, 30.0
 # How long a level is remembered that is followed. Longer, and the day's warmth is a departure; shorter, and a cooler
 # that clogs within hours is followed too.
 _FOLLOWED_US = 3600_000_000
+# What is slight counts in full once a machine has been watched for so long. Longer, and the weather of its first day
+# is a ticket; shorter, and what heats up in its second hour is found late.
+_SLIGHT_US = 9000_000_000
 # Room for so many rows at first: a fleet that has just come needs no more.
 _FIRST_ROWS = 16
 # The first smoothed rows are averages over too few readings.
@@ -93,7 +96,7 @@ def fit(memory: Memory, row: int) -> None:
     memory["fitted"][row] = memory["seen"][row]
 
 
-def begin(memory: Memory, row: int, rows: Floats, alive: Mask, share: float) -> bool:
+def begin(memory: Memory, row: int, rows: Floats, alive: Mask, share: float, slight: Floats) -> bool:
     """The first normal of a machine that is watched on; whether the rows (N, C) tell one."""
     has_say, rows = alive & ~np.isnan(rows).all(axis=0), _without_gaps(rows)
     smooth = machine_normal.smoothing(rows, has_say)
@@ -104,11 +107,14 @@ def begin(memory: Memory, row: int, rows: Floats, alive: Mask, share: float) -> 
     fast = machine_normal.smoothed(rows, memory["smooth_rows"][row])
     memory["fast"][row], memory["steady"][row] = fast[-1], True
     machine_maturity.begin(memory, row, fast[min(_SKIPPED_ROWS, len(fast) // 4) :])
-    return mature(memory, row, has_say, share)
+    return mature(memory, row, has_say, share, slight)
 
 
-def mature(memory: Memory, row: int, has_say: Mask, share: float) -> bool:
-    """A normal from the machine's past, if that tells one; then room for what comes."""
+def mature(memory: Memory, row: int, has_say: Mask, share: float, slight: Floats) -> bool:
+    """A normal from the machine's past, if that tells one; then room for what comes.
+
+    `slight` (C,) is how far each channel, in its own unit, may move by itself without being a departure.
+    """
     past = memory["past"][row, : memory["past_rows"][row]].astype(np.float64)
     smooth_rows, spacing = float(memory["smooth_rows"][row]), int(memory["spacing"][row])
     normal = machine_maturity.mature(past, has_say, smooth_rows, spacing, share, memory["covariance"][row])
@@ -117,9 +123,17 @@ def mature(memory: Memory, row: int, has_say: Mask, share: float) -> bool:
         memory["base"][row] = np.where(followed, memory["base"][row], normal.base)
         memory["covariance"][row], memory["reach"][row], memory["slow"][row] = normal[1:]
         memory["base_rows"][row] = max(_FOLLOWED_US / memory["width_us"][row], smooth_rows)
-        memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(normal.covariance)
+        young = min(len(past) * spacing * float(memory["width_us"][row]) / _SLIGHT_US, 1.0)
+        allowed = normal.covariance + np.diag(_variance_of(young * slight, normal.reach, memory["unit"][row]))
+        memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(allowed)
     machine_maturity.thin(memory, row)
     return normal is not None
+
+
+def _variance_of(slight: Floats, reach: float, unit: Floats) -> Floats:
+    """The variance (C,) of channels, in units, that keeps what is slight within reach; 0 where nothing moved."""
+    moved = unit > 0
+    return np.where(moved, slight / np.where(moved, unit, 1.0) / reach, 0.0) ** 2
 
 
 def _without_gaps(rows: Floats) -> Floats:

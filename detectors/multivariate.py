@@ -21,6 +21,7 @@ from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since, lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
+from telemetry.quantities import slight_change
 
 # One point alone has nothing to move together with: it is left to `shift`.
 _FEWEST_POINTS = 2
@@ -243,7 +244,8 @@ class Multivariate:
         while at < total:
             at, due = judge(columns, self._settings, *rows, at, score, lead)
             if due and self._settings.matures:
-                machine_learning.mature(memory, int(over.machine[at - 1]), over.alive[at - 1], self._share)
+                row = int(over.machine[at - 1])
+                machine_learning.mature(memory, row, over.alive[at - 1], self._share, self._slight(memory, row))
             elif due:
                 machine_learning.fit(memory, int(over.machine[at - 1]))
         return score, lead
@@ -259,11 +261,20 @@ class Multivariate:
     def _learn(self, memory: Memory, row: int, alive: Mask) -> None:
         """Turn the rows that were kept into the machine's normal, or begin anew where they tell none."""
         kept = self._kept.pop(int(memory.subjects[row]), None)
-        learn = machine_learning.begin if self._settings.matures else machine_learning.learn_for_good
-        if kept is None or not learn(memory, row, kept.in_order().astype(np.float64), alive, self._share):
+        if kept is None or not self._begin(memory, row, kept.in_order().astype(np.float64), alive):
             memory["rows"][row], memory["afresh"][row] = 0, True
             return
         memory["learnt"][row] = True
+
+    def _begin(self, memory: Memory, row: int, rows: Floats, alive: Mask) -> bool:
+        if self._settings.matures:
+            return machine_learning.begin(memory, row, rows, alive, self._share, self._slight(memory, row))
+        return machine_learning.learn_for_good(memory, row, rows, alive, self._share)
+
+    def _slight(self, memory: Memory, row: int) -> Floats:
+        """The change of each channel, in its unit, that nobody opens a ticket for."""
+        of = [self._streams[stream] for stream in memory["streams"][row].tolist()]
+        return np.array([slight_change(stream.quantity, stream.unit) for stream in of])
 
 
 def _memory_of(points: int, past_rows: int) -> Memory:

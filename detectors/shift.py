@@ -10,6 +10,7 @@ the new normal.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ from detectors.memory import Memory, Rows
 from detectors.rounds import departed_since
 from detectors.scores import Evidence
 from detectors.shift_spans import FAST, Calibrated, Columns, Settings, margins, take
-from telemetry import Batch
+from telemetry import Batch, Stream
+from telemetry.quantities import slight_change
 
 # Readings are averaged over spans before anything else: three intervals of the stream, five seconds at least. Fewer,
 # and the noise of single readings rules; more, and a slow stream's step is seen late.
@@ -77,7 +79,7 @@ class Shift(EachStream):
         self._least_level = _usual_level(false_alarm_rate)
         calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
         super().__init__(
-            "shift 2" if false_alarm_rate is None else "shift 2, calibrated",
+            "shift 3" if false_alarm_rate is None else "shift 3, calibrated",
             {
                 "time_us": np.int64(-1),
                 "gaps_us": rhythm.NO_GAPS,
@@ -94,6 +96,7 @@ class Shift(EachStream):
                 "unsettled": np.int16(0),
                 "restarts": np.int8(0),
                 "away": np.int32(0),
+                "slight": np.float32(0),
                 "peak": np.zeros(2, np.float32),
                 "habit": np.zeros(2, np.float32),
                 "habits": np.int32(0),
@@ -106,6 +109,11 @@ class Shift(EachStream):
         )
         self._calibration = self._memory if self._settings.calibrated else Memory("", calibration)
         self._peaks = Peaks(self._calibration)
+
+    def watch(self, streams: Sequence[Stream]) -> None:
+        super().watch(streams)
+        rows = self._memory.rows(np.array([stream.id for stream in streams], np.int64))
+        self._memory["slight"][rows] = [slight_change(stream.quantity, stream.unit) for stream in streams]
 
     def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
         memory = self._memory

@@ -60,6 +60,7 @@ class Columns(NamedTuple):
     peak: Singles
     habit: Singles
     habits: npt.NDArray[np.int32]
+    slight: Singles
     departed_us: Integers
     score: Floats
 
@@ -95,9 +96,12 @@ class Settings(NamedTuple):
 
 @compiled
 def margins(columns: Columns, settings: Settings, row: int) -> tuple[float, float]:
-    """How far the level may be from the baseline, and how rough the stream may be: as has often been before."""
+    """How far the level may be from the baseline, and how rough the stream may be: as has often been before.
+
+    What nobody would be called for is never a shift.
+    """
     rough = columns.rough[row]
-    level = max(settings.limit * columns.move[row], settings.least_steps * rough)
+    level = max(settings.limit * columns.move[row], settings.least_steps * rough, columns.slight[row])
     scatter = settings.scatter_limit * rough
     if columns.habits[row] >= _HABIT_AFTER:
         level = max(level, _HABIT_REACH * columns.habit[row, 0])

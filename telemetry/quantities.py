@@ -13,12 +13,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A kind of measurement. `lowest` and `highest` bound what is physically possible, in `unit`."""
+    """A kind of measurement.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        Bounds of what is physically possible, in `unit`.
+    slight : float
+        A change that nobody opens a ticket for, in `unit`: what an industrial sensor may be off by itself. 0 where that
+        depends on the instrument's range.
+    """
 
     name: str
     unit: str
     lowest: float = -math.inf
     highest: float = math.inf
+    slight: float = 0.0
 
 
 # Bounded only by what nature forbids, not by what is unusual: a level of 103 % is an overfull tank, and a pressure is
@@ -26,8 +36,8 @@ class Quantity:
 QUANTITIES: dict[str, Quantity] = {
     q.name: q
     for q in (
-        Quantity("temperature", "degC", -273.15, 3000.0),
-        Quantity("temperature_difference", "K"),
+        Quantity("temperature", "degC", -273.15, 3000.0, 2.0),
+        Quantity("temperature_difference", "K", slight=2.0),
         Quantity("pressure", "bar"),  # against what is not known: neither of the next two may be taken for it
         Quantity("absolute_pressure", "bar(a)", 0.0),
         Quantity("gauge_pressure", "bar(g)"),
@@ -56,7 +66,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("angle", "deg"),
         Quantity("duration", "s"),
         Quantity("level", "%"),
-        Quantity("humidity", "%", 0.0, 100.0),
+        Quantity("humidity", "%", 0.0, 100.0, 3.0),
         Quantity("ratio", "%"),
         Quantity("concentration", "ppm", 0.0, 1e6),
         Quantity("resistance", "Ohm", 0.0),
@@ -104,6 +114,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("ratio", r"percent|\bpct\b|duty|battery|\bsoc\b"),
 )
 _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _WORDS)
+
+
+def slight_change(quantity: str, unit: str) -> float:
+    """What nobody opens a ticket for, in the unit of a stream; 0 where that is not known."""
+    known = QUANTITIES.get(quantity, QUANTITIES["unknown"])
+    return known.slight if unit in ("", known.unit) else 0.0
 
 
 def quantity_of(point: str) -> Quantity:
