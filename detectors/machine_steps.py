@@ -137,7 +137,7 @@ def _judge(
     else:
         _keep_base(columns, row, alive, departed)
         if not departed and columns.settle_rows[row] <= 0:
-            due = _learn_on(columns, settings, row, alive, away, score)
+            due = _learn_on(columns, settings, row, away, score)
     if settling or (was and not departed and score >= _RETURNED):
         return np.nan, due
     return max(score, 1.0) if departed else score, due
@@ -284,7 +284,7 @@ def _keep_base(columns: Columns, row: int, alive: Masks, departed: bool) -> None
 
 
 @compiled
-def _learn_on(columns: Columns, settings: Settings, row: int, alive: Masks, away: Floats, score: float) -> bool:
+def _learn_on(columns: Columns, settings: Settings, row: int, away: Floats, score: float) -> bool:
     """Covariance of the differences in health; whether the model is due."""
     weight = _AFTERWARDS * min(max(2.0 - 2.0 * score, 0.0), 1.0)
     seen = columns.seen[row] + weight

@@ -151,7 +151,7 @@ class Attendance:
     def look_after(self, conn: Session, watch: Watch, now_us: int) -> None:
         """Write down how devices and their clocks stand; learn what their owners say of them."""
         rows.note_clocks(conn, self.clocks.changes(now_us))
-        rows.note_presence(conn, self._seen(watch, now_us), now_us)
+        rows.note_presence(conn, self._seen(watch), now_us)
         began = time.monotonic()
         if began >= self._refresh_at:
             self._refresh(conn)
@@ -170,7 +170,7 @@ class Attendance:
             for name in fresh:
                 self.clocks.begin(name, pieces.get(name, []), stored_us.get(name))
 
-    def _seen(self, watch: Watch, now_us: int) -> list[Seen]:
+    def _seen(self, watch: Watch) -> list[Seen]:
         """How those machines stand that the database does not know so."""
         heard = watch.heard()
         if heard is None or not len(heard.machine):
