@@ -15,6 +15,8 @@ import numpy.typing as npt
 Rows = npt.NDArray[np.intp]
 
 _FIRST_CAPACITY = 16
+# Rows that are compared and written together: all at once are as much again as the widest column of a fleet.
+_AT_ONCE = 1024
 
 C = TypeVar("C", bound=tuple[Any, ...])
 V = TypeVar("V")
@@ -180,5 +182,7 @@ class Beside(Generic[V]):
 
 def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any]) -> None:
     """Write what is not there already: zeros take no memory before something else is written."""
-    other = np.flatnonzero((column[rows] != values).any(axis=tuple(range(1, column.ndim))))
-    column[rows[other]] = values[other]
+    for first in range(0, len(rows), _AT_ONCE):
+        row, value = rows[first : first + _AT_ONCE], values[first : first + _AT_ONCE]
+        other = np.flatnonzero((column[row] != value).any(axis=tuple(range(1, column.ndim))))
+        column[row[other]] = value[other]
