@@ -180,7 +180,8 @@ def _verdict(block: Waiting, healthy: Baseline | None) -> KeptVerdict:
     try:
         machine = Machine.of_facts(block.facts, block.shaft_rpm)
         values = known.convert(block.values() * block.scale + block.value_offset)
-        before = None if healthy is None else healthy.signal_for(known.quantity, block.rate_hz, machine.rpm, len(values))
+        said = known.quantity, block.rate_hz, machine.rpm, len(values)
+        before = None if healthy is None else healthy.signal_for(*said)
         return _kept(block, machine, diagnose(values, block.rate_hz, known.quantity, machine, before))
     except _OURS:
         log.exception("no verdict", extra={"waveform": str(block.waveform_id)})
