@@ -149,7 +149,7 @@ class Change:
         self.least[slot] = _min(self.least[slot], value)
         self.most[slot] = _max(self.most[slot], value)
         self.scale[slot] = max(self.scale[slot], abs(value)) if self.level == NONE else self.scale[slot]
-        if not abs(value - self.land[slot]) <= self.levels.reach(self.level, slot, self.scale[slot]):
+        if not abs(value - self.land[slot]) <= self.levels.reach(self.level, slot, self.scale[slot], value):
             self.land[slot], self.rest_us = value, at_us
             self._forget()
         self.total[slot] += value
@@ -212,10 +212,20 @@ class Change:
     def _give_up(self, at_us: int) -> None:
         """The machine does not come to rest: how it goes is one level, and those within are none."""
         self.scale = np.fmax(self.scale, np.fmax(np.abs(self.least), np.abs(self.most))).tolist()
-        level = max(self.level, 0)
+        level, before = self._swung(), self.level
         place, half = self.levels.swallow(level, self.least, self.most, np.array(self.scale))
         self.hasty = 0
-        self._be_at(at_us, level, False, place, half, undone=True)
+        fresh = NONE not in (before, level) and level != before
+        if fresh:
+            self.since_us = self.moved_us
+        self._be_at(at_us, level, fresh, place, half, undone=not fresh)
+
+    def _swung(self) -> int:
+        """Which level a machine is at that does not come to rest: the one it left, if it went through that again."""
+        within = self.levels.between(self.least, self.most)
+        if self.level == NONE or self.level in within:
+            return max(self.level, 0)
+        return next((level for level in (*within, self.levels.free()) if level != NONE), self.level)
 
     def _be_at(
         self, at_us: int, level: int, fresh: bool, place: Floats, half: Centres, *, undone: bool = False

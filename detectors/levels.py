@@ -56,9 +56,13 @@ class Levels:
         known = self.half[level, slot] if level != NONE else np.nan
         return float(np.fmax(known, _SHARE * scale))
 
-    def reach(self, level: int, slot: int, scale: float) -> float:
-        """How far a tell-tale that is at rest goes from where it was when that began."""
+    def reach(self, level: int, slot: int, scale: float, value: float) -> float:
+        """How far a tell-tale that is at rest goes from where it was when that began: as at the level that was left, or
+        at one that it may have come to."""
         half = self.half_of(level, slot, scale)
+        for centre, known in zip(self.centre[:, slot].tolist(), self.half[:, slot].tolist(), strict=True):
+            if abs(value - centre) <= known:
+                half = max(half, known)
         # What swings through its whole band all the time is at rest when it does that.
         return 2 * half if half > _RESTLESS * _WIDEST * scale else half
 
@@ -99,6 +103,13 @@ class Levels:
         """The machine has come to rest at a level."""
         drawn = self.centre[level] + _FOLLOWS * (place - self.centre[level])
         self.centre[level] = np.where(np.isnan(drawn), np.fmin(self.centre[level], place), drawn)
+
+    def between(self, least: Sequence[float], most: Sequence[float]) -> list[int]:
+        """The known levels whose bands meet, at every tell-tale, what these went through."""
+        with np.errstate(invalid="ignore"):
+            beyond = (self.centre + self.half < np.array(least)) | (self.centre - self.half > np.array(most))
+        within = ~beyond.any(axis=1) & ~np.isnan(self.centre).all(axis=1)
+        return [int(level) for level in np.flatnonzero(within)]
 
     def swallow(
         self, level: int, least: Sequence[float], most: Sequence[float], scale: Floats

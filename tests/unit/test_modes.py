@@ -76,21 +76,58 @@ def raised(events: Sequence[AlarmEvent]) -> list[tuple[str, str]]:
 DAY = ((FULL, 2.0), (OFF, 2.0), (FULL, 2.0), (PART, 2.0), (FULL, 1.5), (OFF, 1.0), (PART, 1.5))
 
 
-def test_modes_are_named_as_the_machine_was_asked() -> None:
-    duties = [Duty("m", hour, DutyKind(kind)) for hour, kind in ((5, "part"), (9, "full"), (12, "idle"), (13, "full"))]
-    machine = Machine(MachineSpec("m", "pump", "", "works"), duties=[*duties, Duty("m", 21, DutyKind.OFF)])
-    time_ms = START_US // 1000 + np.arange(0, 2 * 86_400_000, 20_000)
-    read, asked = machine.run(time_ms), np.array(machine.asked(time_ms))
+def shares_named_right(machine: Machine, days: int, interval_s: int, at_once: int) -> dict[str, float]:
+    """Of each duty in the second half of so many days, what share of its time was named as it was asked."""
+    time_ms = START_US // 1000 + np.arange(0, days * 86_400_000, interval_s * 1000)
+    said = said_of(machine, time_ms, at_once)
+    asked = [kind.value for kind in machine.asked(time_ms)]
+    names = {"off": {Mode.OFF}, "idle": {Mode.IDLE}, "part": {Mode.PART_LOAD}, "full": {Mode.FULL_LOAD, Mode.RUNNING}}
+    half = len(asked) // 2
+    pairs = list(zip(asked, said, strict=True))[half:]
+    return {
+        duty: float(np.mean([mode in names[duty] for asked_for, mode in pairs if asked_for == duty]))
+        for duty in sorted(set(asked))
+    }
+
+
+def said_of(machine: Machine, time_ms: npt.NDArray[np.int64], at_once: int) -> list[Mode]:
+    read = machine.run(time_ms)
     points = list(read)
     watchman = Watchman()
     watchman.watch(streams(points))
-    said = []
-    for begin in range(0, len(time_ms), 9):
-        part = slice(begin, begin + 9)
+    said: list[Mode] = []
+    for begin in range(0, len(time_ms), at_once):
+        part = slice(begin, begin + at_once)
         times = np.tile(time_ms[part] * 1000, len(points))
         ids = np.repeat(np.arange(len(points)), len(time_ms[part]))
         watchman.score(Batch.of(times, ids, np.concatenate([read[point][part] for point in points])), 0)
         said += [watchman.now()[1][0]] * len(time_ms[part])
+    return said
+
+
+def test_a_swinging_machine_that_stood_at_night_is_told_from_one_that_stands() -> None:
+    duties = [Duty("m", 6, DutyKind.FULL), Duty("m", 22, DutyKind.OFF)]
+    machine = Machine(MachineSpec("m", "compressor", "", "works"), duties=duties)
+    shares = shares_named_right(machine, days=4, interval_s=20, at_once=30)
+    assert shares["off"] > 0.95
+    assert shares["full"] > 0.95
+
+
+def test_a_load_that_takes_long_to_come_to_rest_swallows_no_level() -> None:
+    device = "budget-gearmotor-idle-1"
+    day = ((0, "idle"), (5, "full"), (12, "part"), (14, "full"), (19, "idle"))
+    duties = [Duty(device, hour, DutyKind(kind)) for hour, kind in day]
+    machine = Machine(MachineSpec(device, "gearmotor", "", f"site-{device}"), 1, (), START_US / 1e6, duties=duties)
+    shares = shares_named_right(machine, days=12, interval_s=60, at_once=10)
+    assert min(shares.values()) > 0.9, shares
+
+
+def test_modes_are_named_as_the_machine_was_asked() -> None:
+    duties = [Duty("m", hour, DutyKind(kind)) for hour, kind in ((5, "part"), (9, "full"), (12, "idle"), (13, "full"))]
+    machine = Machine(MachineSpec("m", "pump", "", "works"), duties=[*duties, Duty("m", 21, DutyKind.OFF)])
+    time_ms = START_US // 1000 + np.arange(0, 2 * 86_400_000, 20_000)
+    asked = np.array(machine.asked(time_ms))
+    said = said_of(machine, time_ms, 9)
     names = {"off": Mode.OFF, "idle": Mode.IDLE, "part": Mode.PART_LOAD, "full": Mode.FULL_LOAD}
     right = np.array([names[kind] == mode for kind, mode in zip(asked, said, strict=True)])
     assert right[len(right) // 2 :].mean() > 0.97
