@@ -84,6 +84,10 @@ class Attendance:
         """How far the server's clock is ahead of the time that we go by; 0 where we believe it."""
         return self._server.doubted_us / 1e6
 
+    def begin(self) -> int:
+        """The time; what passed before it, while we were not there or began, is excused by whoever asks."""
+        return self._server.begin()
+
     def tick(self, connected: bool) -> tuple[int, int]:
         """The time of an arrival; and for how long since the last one we could hear nobody: it counts against none."""
         return self._server.tick(connected)

@@ -331,9 +331,9 @@ class Ingest:
         afresh = self._take_rules(rules, streams, snapshots)
         self._attendance.presence.recall(self._clock_us())
         if "watch" in snapshots and "watch" not in afresh:
-            # Nobody could have been heard while we were not there.
-            watch = self._scoring.watch
-            watch.excuse(self._clock_us() - watch.now_us if watch.now_us else 0)
+            # Nobody could have been heard while we were not there. Twice excused, and who is silent seems heard again.
+            watch, now_us = self._scoring.watch, self._attendance.begin()
+            watch.excuse(now_us - watch.now_us if watch.now_us else 0)
             self._catch_up()
             self._attendance.presence.recall(self._clock_us())
         self._saved_at = 0.0

@@ -65,6 +65,12 @@ class ServerClock:
         """How far the clock on the wall is ahead of the time that we go by; 0 where we believe it."""
         return self._doubted_us
 
+    def begin(self) -> int:
+        """The time, from which on `tick` counts: what passed before it the caller has excused, or excuses now."""
+        self.tick(listening=False)
+        self._excused_us = 0
+        return self._now_us
+
     def tick(self, listening: bool) -> tuple[int, int]:
         """The time, and how much of what has passed since the last tick counts against nobody.
 

@@ -54,6 +54,14 @@ def test_time_passes_as_on_the_wall() -> None:
     assert wall.wait(100) == (wall.true_us, 0)
 
 
+def test_what_a_start_takes_is_excused_once() -> None:
+    """By whoever begins; then only what passes until devices can be heard."""
+    wall = Wall()
+    wall.steady_us += 3 * SECOND + 1  # detectors are compiled, streams are loaded
+    assert wall.clock.begin() == wall.true_us
+    assert wall.wait(2)[1] == SECOND, "the first second: nobody listened at its beginning"
+
+
 @pytest.mark.parametrize("by_us", [DAY, -DAY, 3600 * SECOND])
 def test_a_clock_that_is_set_and_set_back_is_no_event(by_us: int) -> None:
     wall = Wall()
