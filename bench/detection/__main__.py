@@ -17,6 +17,7 @@ from rich.table import Table
 from bench.detection import (
     azure,
     batadal,
+    budget,
     changepoints,
     cmapss,
     cwru,
@@ -54,6 +55,7 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "remaining": remaining.rows,
     "simulated": simulated.rows,
     "modes": modes.rows,
+    "budget": budget.rows,
     "verdicts": verdicts.rows,
     "cwru": cwru.rows,
     "gearbox": gearbox.rows,

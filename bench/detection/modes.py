@@ -69,12 +69,12 @@ class Fleet:
             for quantity in (quantity_of(point),)
         ]
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self, step_rows: int = _STEP_ROWS) -> Iterator[Batch]:
         flat = self.values.reshape(-1, len(self.time_us))
         number = np.arange(len(flat), dtype=np.int32)
-        for begin in range(0, len(self.time_us), _STEP_ROWS):
-            part = self.time_us[begin : begin + _STEP_ROWS]
-            each = flat[:, begin : begin + _STEP_ROWS].ravel()
+        for begin in range(0, len(self.time_us), step_rows):
+            part = self.time_us[begin : begin + step_rows]
+            each = flat[:, begin : begin + step_rows].ravel()
             yield Batch(np.tile(part, len(flat)), np.repeat(number, len(part)), each, np.zeros(len(each), np.uint8))
 
 
@@ -109,15 +109,17 @@ def rows(data: Path) -> list[Row]:
     ]
 
 
-def made(kind: str, day: str, faults: Sequence[str]) -> Fleet:
-    """A machine for each fault; "": one that stays well."""
+def made(
+    kind: str, day: str, faults: Sequence[str], days: int = DAYS, interval_s: int = INTERVAL_S, named: str = ""
+) -> Fleet:
+    """A machine for each fault; "": one that stays well, or that has no day. Other names, other machines."""
     points = tuple(sensor.point for sensor in MODELS[kind].sensors)
-    time_ms = (START_S + np.arange(0, DAYS * 86_400, INTERVAL_S, dtype=np.int64)) * 1000
+    time_ms = (START_S + np.arange(0, days * 86_400, interval_s, dtype=np.int64)) * 1000
     values = np.empty((len(faults), len(points), len(time_ms)))
     asked = []
     for number, fault in enumerate(faults):
-        device = f"{kind}-{day}-{fault}{number}"
-        duties = [Duty(device, hour, DutyKind(name)) for hour, name in DAYS_OF[day]]
+        device = f"{named}{kind}-{day}-{fault}{number}"
+        duties = [Duty(device, hour, DutyKind(name)) for hour, name in DAYS_OF.get(day, ())]
         ill = [Fault(device, FaultKind(fault), _ONSET_S, _GROWTH_S, 0.8)] if fault else []
         spec = MachineSpec(device, kind, "", f"site-{device}")
         machine = Machine(spec, number, ill, float(START_S), duties=duties)
@@ -127,7 +129,9 @@ def made(kind: str, day: str, faults: Sequence[str]) -> Fleet:
     return Fleet(kind, points, time_ms * 1000, values, asked)
 
 
-def watched(fleet: Fleet, *, recognised: bool = True) -> tuple[list[AlarmEvent], list[list[Mode]]]:
+def watched(
+    fleet: Fleet, *, recognised: bool = True, step_rows: int = _STEP_ROWS
+) -> tuple[list[AlarmEvent], list[list[Mode]]]:
     """Alarms that open a ticket, and each machine's mode at each time."""
     detectors: dict[str, Detector] = {
         name: Limits(lambda stream: None) if detector is Limits else detector() for name, detector in DETECTORS.items()
@@ -138,7 +142,7 @@ def watched(fleet: Fleet, *, recognised: bool = True) -> tuple[list[AlarmEvent],
     watch.watch(fleet.streams())
     events: list[AlarmEvent] = []
     modes: list[list[Mode]] = [[] for _ in fleet.values]
-    for batch in fleet.batches():
+    for batch in fleet.batches(step_rows):
         events += watch.step(batch, int(batch.time_us.max()))
         watchman = detectors.get(MODES)
         if isinstance(watchman, Watchman):
