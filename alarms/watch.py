@@ -159,9 +159,17 @@ class Watch:
 
     def snapshots(self) -> Iterator[dict[str, Snapshot]]:
         """The same, a part after the other: all at once are as much again as half of what the detectors hold."""
-        for name, detector in self._detectors.items():
-            yield {name: detector.snapshot()}
-        yield {"watch": self._own_snapshot()}
+        for name in self.parts:
+            yield {name: self.part(name)}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Whose memories they are."""
+        return *self._detectors, "watch"
+
+    def part(self, name: str) -> Snapshot:
+        """One of them."""
+        return self._own_snapshot() if name == "watch" else self._detectors[name].snapshot()
 
     def restore(self, snapshots: Mapping[str, Snapshot]) -> list[str]:
         """Take over a memory; called after `watch` of the streams known so far.

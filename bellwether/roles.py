@@ -51,7 +51,7 @@ def run_ingest(settings: Settings) -> None:
         mappings=mappings,
         renewed=renewed,
         unhear=source.hear_no_more_of,
-        awake=drop_read,
+        loaded=drop_read,
         metrics=metrics,
         sparkplug=partial(SparkplugHost, state=state, reorder_s=settings.sparkplug_reorder_s) if state else None,
     )

@@ -124,10 +124,10 @@ class Memory:
         """
         self._check(snapshot)
         subjects = snapshot["subject"]
-        known = self._known(subjects)
+        known = np.flatnonzero(self._known(subjects))
         rows = self.rows(subjects[known])
         for name, column in self._columns.items():
-            _write(column, rows, snapshot[name][known])
+            _write(column, rows, snapshot[name], known)
 
     def _check(self, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
         if "layout" not in snapshot or str(snapshot["layout"]) != self._layout:
@@ -151,7 +151,7 @@ class Memory:
                 column[:] = empty
             if name in self._columns:
                 before = self._columns[name]
-                _write(column, np.arange(len(before)), before)
+                _write(column, np.arange(len(before)), before, np.arange(len(before)))
             self._columns[name] = column
 
 
@@ -180,9 +180,9 @@ class Beside(Generic[V]):
             self._values[row] = value
 
 
-def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any]) -> None:
-    """Write what is not there already: zeros take no memory before something else is written."""
+def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any], of: Rows) -> None:
+    """Write values `of` these places to rows, where another is: zeros take no memory before they are written to."""
     for first in range(0, len(rows), _AT_ONCE):
-        row, value = rows[first : first + _AT_ONCE], values[first : first + _AT_ONCE]
+        row, value = rows[first : first + _AT_ONCE], values[of[first : first + _AT_ONCE]]
         other = np.flatnonzero((column[row] != value).any(axis=tuple(range(1, column.ndim))))
         column[row[other]] = value[other]

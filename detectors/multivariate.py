@@ -176,7 +176,7 @@ class Multivariate:
             part = {key.partition("/")[2]: snapshot[key] for key in snapshot if key.partition("/")[0] == str(points)}
             if not part:
                 continue
-            fresh = memory.snapshot()
+            fresh = memory.snapshot(without=["past"])  # of which nothing counts where no rows are said to be there
             machine_maturity.unpack(memory, part)
             for machine in memory.subjects:
                 row = memory.row(int(machine))

@@ -36,6 +36,7 @@ from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
 from ingest.models import Models
+from ingest.remembered import Remembered
 from ingest.replays import Replays
 from ingest.scoring import Scoring
 from ingest.sparkplug import Due, Heard, SparkplugHost
@@ -74,7 +75,7 @@ class Ingest:
         Asked every few seconds: other mappings from now on, or None.
     unhear
         Told at the start which filters the mappings of an earlier run had that these have not: the broker keeps them.
-    awake
+    loaded
         Called once, when all that is needed to run is loaded.
     metrics
         Where the figures go; without them, nowhere.
@@ -92,7 +93,7 @@ class Ingest:
         mappings: Mappings = NO_MAPPINGS,
         renewed: Callable[[], Mappings | None] = lambda: None,
         unhear: Callable[[Sequence[str]], None] = lambda _: None,
-        awake: Callable[[], None] = lambda: None,
+        loaded: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
         sparkplug: Callable[[TurnedAway], SparkplugHost] | None = None,
     ) -> None:
@@ -116,7 +117,7 @@ class Ingest:
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
-        self._awake = awake
+        self._loaded = loaded
         self._saved_at = 0.0
         self._beat_at = 0.0
         self._acknowledged_at = 0.0
@@ -134,8 +135,8 @@ class Ingest:
         """
         try:
             load_compiled()
+            self._loaded()
             self._wake()
-            self._awake()
             for delivery in self._source.deliveries():
                 arrived_us = self._tick()
                 heard = self._fit_early(delivery.messages, arrived_us) if delivery.early else delivery.messages
@@ -327,7 +328,8 @@ class Ingest:
         self._transact(self._recall)
         self._transact(self._attendance.load)
         rules = self._transact(rules_of_all)
-        snapshots = self._transact(occurrences.load_state)
+        names = self._transact(occurrences.remembered)
+        snapshots = Remembered(names, lambda name: self._transact(lambda conn: occurrences.load_one(conn, name)))
         afresh = self._take_rules(rules, streams, snapshots)
         self._attendance.presence.recall(self._clock_us())
         if "watch" in snapshots and "watch" not in afresh:
@@ -406,5 +408,5 @@ class Ingest:
         rules = self._transact(rules_of_all)
         if rules != self._rules:
             log.info("rules changed")
-            self._take_rules(rules, self._directory.streams, watch.snapshot())
+            self._take_rules(rules, self._directory.streams, Remembered(watch.parts, watch.part))
         return_idle()

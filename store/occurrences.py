@@ -50,6 +50,11 @@ def load_state(conn: Session) -> dict[str, dict[str, npt.NDArray[Any]]]:
     return found
 
 
+def remembered(conn: Session) -> list[str]:
+    """The names under which something is remembered."""
+    return [name for (name,) in conn.execute(queries("occurrences")["remembered"])]
+
+
 def load_one(conn: Session, name: str) -> dict[str, npt.NDArray[Any]] | None:
     """The memory of one detector; None where there is none that can be read."""
     row = conn.execute(queries("occurrences")["load_one_state"], {"name": name}).fetchone()

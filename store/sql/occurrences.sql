@@ -46,6 +46,10 @@ ON CONFLICT DO NOTHING
 INSERT INTO detector_state (name, saved_at, state) VALUES (%s, now(), %s)
 ON CONFLICT (name) DO UPDATE SET saved_at = excluded.saved_at, state = excluded.state
 
+-- name: remembered
+-- Whose memories there are.
+SELECT name FROM detector_state
+
 -- name: load_one_state
 -- The memory of one detector.
 SELECT state FROM detector_state WHERE name = %(name)s
