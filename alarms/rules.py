@@ -90,6 +90,9 @@ _LASTING_S = 120.0
 # must last longer. Of 480 simulated machines two thirds of the false alarms go, and one fault in 400 is lost
 # (`python -m bench.detection simulated`).
 _WEAK_BELOW, _WEAK_LASTING_S = 1.6, 1200.0
+# A single stream that is barely beyond its own limit is given as long: nine tenths of what compressors called for that
+# loaded and unloaded as ever passes within it, and of 420 simulated faults as many are found as soon.
+_BARELY_BELOW = 1.3
 
 _SHIFT = Rule(
     "shift",
@@ -99,6 +102,8 @@ _SHIFT = Rule(
     deadband=0.2,
     on_delay_s=_LASTING_S,
     off_delay_s=_LASTING_S,
+    weak_below=_BARELY_BELOW,
+    weak_delay_s=_WEAK_LASTING_S,
 )
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(
@@ -127,7 +132,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     # zone D. With one block fewer that says so it is over.
     Rule("vibration", "vibration", "condition", ((1.0, Severity.MEDIUM), (2.0, Severity.HIGH)), deadband=0.3),
     _SHIFT,
-    replace(_SHIFT, id="multivariate", detector="multivariate", weak_below=_WEAK_BELOW, weak_delay_s=_WEAK_LASTING_S),
+    replace(_SHIFT, id="multivariate", detector="multivariate", weak_below=_WEAK_BELOW),
 )
 """What watches a tenant that has said nothing: no limits, since nobody but its owner knows those."""
 
