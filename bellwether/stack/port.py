@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from bellwether.stack.errors import PortTaken
@@ -54,4 +56,21 @@ def _take(port: int) -> bool:
     except OSError:
         os.close(held)
         return False
-    return True  # held open until the process ends
+    if not _is_there(lock, held):
+        os.close(held)  # whoever held it has just ended, and taken it away
+        return _take(port)
+    # Held open until the process ends, and taken away while it still is: nobody else can hold a file of this name.
+    atexit.register(_remove, lock)
+    return True
+
+
+def _is_there(lock: Path, held: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(lock), os.fstat(held))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(lock: Path) -> None:
+    with suppress(OSError):
+        lock.unlink()
