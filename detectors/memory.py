@@ -166,7 +166,8 @@ class Beside(Generic[V]):
         self._values: list[V | None] = []
 
     def __getitem__(self, subject: int) -> V:
-        value = self._values[self._memory.row(subject)]
+        row = self._memory.row(subject)
+        value = self._values[row] if row < len(self._values) else None
         if value is None:
             raise KeyError(subject)
         return value
