@@ -90,9 +90,10 @@ _LASTING_S = 120.0
 # must last longer. Of 480 simulated machines two thirds of the false alarms go, and one fault in 400 is lost
 # (`python -m bench.detection simulated`).
 _WEAK_BELOW, _WEAK_LASTING_S = 1.6, 1200.0
-# A single stream that is barely beyond its own limit is given as long: nine tenths of what compressors called for that
-# loaded and unloaded as ever passes within it, and of 420 simulated faults as many are found as soon.
-_BARELY_BELOW = 1.3
+# A single stream that is barely beyond its own limit is given as long: half of what compressors call for that load and
+# unload as ever passes within it, and of 420 simulated faults as many are found as soon. Higher (1.3), and nine tenths
+# of that pass, but so does the valve of a real pump (1.17) that is closed for seven minutes.
+_BARELY_BELOW = 1.1
 
 _SHIFT = Rule(
     "shift",
