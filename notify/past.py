@@ -23,6 +23,7 @@ from store import lessons, training
 from store.connection import Session
 from store.training import Illness
 from telemetry import Batch, Stream, instant
+from telemetry.quantities import slight_change
 
 WINDOW = timedelta(days=30)
 # Less is not tried: a day shows no week, but a machine that was repaired needs its normal back soon.
@@ -46,6 +47,8 @@ _FAULT_LEAD_ROWS, _FAULT_ROWS = 500, 2_000
 # Departures put into the last healthy readings, one a point: steps by so many times the point's scatter, which last so
 # long. From 5 to 8 sound models find all of them, and models that have learnt eight times the noise none.
 _PLANTED, _PLANTED_STEP = 8, 6.0
+# And by so many times what is slight in its quantity at least: less is no departure to anybody.
+_PLANTED_SLIGHT = 2.0
 _PLANTED_US, _PLANTED_ROWS, _PLANTED_LEAD_ROWS = 45 * 60_000_000, 40, 200
 _FEWEST_PLANTED_READINGS = 20
 
@@ -157,7 +160,9 @@ def planted(healthy: Batch, streams: Sequence[Stream], width_us: int) -> list[Ep
         moved = (end.stream == stream.id) & (end.time_us >= since_us)
         low, high = _middle(healthy.value[healthy.stream == stream.id])
         if np.count_nonzero(moved) >= _FEWEST_PLANTED_READINGS and high > low and len(made) < _PLANTED:
-            step = _PLANTED_STEP * (high - low) / 2 * (-1 if len(made) % 2 else 1)
+            slight = slight_change(stream.quantity, stream.unit)
+            size = max(_PLANTED_STEP * (high - low) / 2, _PLANTED_SLIGHT * slight)
+            step = -size if len(made) % 2 else size
             made.append(Episode(Batch(end.time_us, end.stream, end.value + step * moved, end.quality), since_us))
     return made
 
