@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dashboard
 from dashboard import Pages, clocks, figures, words, zone_of
 
 NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
@@ -128,3 +131,15 @@ def test_a_page_escapes_what_it_is_given() -> None:
     assert "<script>" not in page.replace('<script src="/static', "")
     assert "&lt;script&gt;" in page
     assert 'onclick="' not in page
+
+
+def test_each_colour_that_is_asked_for_is_one_of_the_style_sheet() -> None:
+    static = Path(dashboard.__file__).parent / "static"
+    style = (static / "app.css").read_text(encoding="utf-8")
+    scripts = "".join(file.read_text(encoding="utf-8") for file in static.glob("*.js"))
+    of_charts = re.search(r"const NAMES = \[([^]]+)\]", scripts)
+    assert of_charts is not None
+    asked = {*re.findall(r'"([a-z-]+)"', of_charts[1]), *re.findall(r'colour\("([a-z-]+)"\)', scripts)}
+    asked.update(re.findall(r"var\(--([a-z-]+)\)", style + scripts))
+    assert asked >= {"grid", "trace", "line-strong", "accent"}
+    assert sorted(asked - set(re.findall(r"--([a-z-]+):", style))) == []
