@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Any
 
 import httpx
@@ -84,8 +83,9 @@ def test_nobody_learns_who_exists(own_api: RunningApi) -> None:
         answers[login] = refused(sign_in(own_api, login, "wrong"), 401)
         took[login].append(time.perf_counter() - began)
     assert answers["jo"] == answers["nobody"]
-    # The hash takes tens of milliseconds, a look-up one: without the decoy the ratio would be far off.
-    assert 0.4 < median(took["jo"]) / median(took["nobody"]) < 2.5
+    # The hash takes tens of milliseconds, a look-up one: without the decoy the ratio would be far off. The shortest of
+    # each, since whatever else the machine does only adds to it.
+    assert 0.4 < min(took["jo"]) / min(took["nobody"]) < 2.5
 
 
 def test_one_place_may_not_try_for_ever(own_api: RunningApi) -> None:
