@@ -35,8 +35,8 @@ def alarm(request: Request, caller: Person, alarm_id: UUID) -> Response:
     """One alarm: its evidence, what the like of it was, and what happened to it."""
     now = datetime.now(UTC)
     with caller.transaction() as conn:
-        found = alarm_store.alarm(conn, alarm_id)
         shell = head_of(conn, caller, "alarms")
+        found = alarm_store.alarm(conn, alarm_id)
         points = overview.points(conn, found.device, now, POINTS_PER_MACHINE)
         raw = {**found.evidence, "detector": found.detector, "score": found.score}
         ended = found.returned_at or now

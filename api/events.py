@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
@@ -55,17 +55,22 @@ async def stream_events(
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", max_length=64, description="Go on after this event")
     ] = None,
+    after: Annotated[
+        str | None,
+        Query(max_length=64, description="The same, for who cannot send that header yet: a browser's first request"),
+    ] = None,
 ) -> EventSourceResponse:
-    """What happens from now on, or after `Last-Event-ID`.
+    """What happens from now on, or after `Last-Event-ID`, or where there is none after `after`.
 
     The first event is `ready`, or `reset` where what was missed is no longer kept: read anew what you show. A stream
     ends after five minutes at most; come back with the id of the last event that you have seen.
     """
     place = None
-    if last_event_id:
-        place = Place.parse(last_event_id)
-        if place is None:
-            raise BadValue("header.Last-Event-ID", "this id is none of ours")
+    for field, given in (("header.Last-Event-ID", last_event_id), ("query.after", after)):
+        if given and place is None:
+            place = Place.parse(given)
+            if place is None:
+                raise BadValue(field, "this id is none of ours")
     feed = service(request).feed
     subscription = Subscription(caller.principal.tenant)
     await run_in_threadpool(_begin, caller, feed, subscription)

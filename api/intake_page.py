@@ -45,10 +45,11 @@ def _intake(request: Request, conn: Transaction, caller: Person, asked: int | No
     begin = begin_of(request.query_params.get("after", ""))
     now = datetime.now(UTC)
     hour = (now - SPAN).replace(minute=0, second=0, microsecond=0)
+    shell = head_of(conn, caller, "intake")
     devices = intake.devices(conn, hour, limit=ROWS_PER_PAGE + 1, had=begin, device=filters["device"] or None)
     staff = caller.principal.role in STAFF
     values = {
-        **head_of(conn, caller, "intake"),
+        **shell,
         "filters": filters,
         "hour": hour,
         "totals": intake.totals(conn, hour),

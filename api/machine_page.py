@@ -51,6 +51,7 @@ def machine(
 
 def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime) -> dict[str, Any]:
     """What is on a machine's page as of `now`."""
+    shell = head_of(conn, caller, "fleet")
     found = overview.glances(conn, now, device)
     if not found:
         raise NotFound(f"there is no device {device}")
@@ -61,7 +62,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
     marks = overview.marks(conn, device, now - timedelta(seconds=SPANS_S[-1]), now, MARKS)
     health_known, health = assessment.latest_health(conn, device)
     return {
-        **head_of(conn, caller, "fleet"),
+        **shell,
         "m": {**asdict(found[0]), "status": found[0].status(now)},
         "points": points,
         "point_count": len(points),

@@ -23,7 +23,7 @@ from api.auth import Caller
 from api.errors import NotForYou, NotSignedIn, TooMany
 from dashboard import Pages, zone_of
 from dashboard.pages import THEMES
-from store import overview
+from store import live, overview
 from store.errors import NotFound, Unavailable
 from store.transactions import Transaction
 from tickets.roles import STAFF
@@ -122,11 +122,16 @@ def answer_mistake(request: Request, mistake: Mistake) -> Response:
 
 
 def head_of(conn: Transaction, caller: Caller, section: str) -> dict[str, Any]:
-    """What the head of each page shows."""
+    """What the head of each page shows, and the place from which the page goes on to listen for news.
+
+    To be called before anything else of the page is read: what changes meanwhile is news then, and is not missed.
+    """
     who = caller.principal
+    place = live.head(conn)
     known = {person.login: person.name for person in overview.people(conn)}
     return {
         "section": section,
+        "live_from": str(place),
         "counts": overview.counts(conn),
         "user": {"name": known.get(who.name, who.name), "role": who.role.value, "tenant": who.tenant},
         "may_act": who.role in STAFF,

@@ -117,8 +117,8 @@ def comment(
 def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID) -> Response:
     now = datetime.now(UTC)
     role = caller.principal.role
-    t = ticket_store.ticket(conn, ticket_id)
     shell = head_of(conn, caller, "tickets")
+    t = ticket_store.ticket(conn, ticket_id)
     names = shell["names"]
     machine_now = overview.glances(conn, now, t.device)
     points = overview.points(conn, t.device, now, POINTS_PER_MACHINE)

@@ -179,10 +179,12 @@ function back() {
 }
 
 let source = null;
+// What this page has heard of: at first, what the server had read when it wrote the page.
+let place = document.body.dataset.live;
 
 function listen() {
   source?.close();
-  source = new EventSource("/api/v1/events");
+  source = new EventSource(`/api/v1/events?after=${place}`);
   const own = source;
   let dropped = null;
   source.addEventListener("open", () => {
@@ -201,6 +203,7 @@ function listen() {
   });
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
+      place = event.lastEventId;
       changed();
       try {
         const news = JSON.parse(event.data);
@@ -211,9 +214,12 @@ function listen() {
       }
     });
   }
-  source.addEventListener("reset", changed);
+  source.addEventListener("reset", (event) => {
+    place = event.lastEventId;
+    changed();
+  });
 }
-if (document.body.hasAttribute("data-live")) {
+if (place) {
   listen();
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => event.persisted && listen());

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 import seed
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from visiting import DESK, PHONE, SECRET, Site, Visit, Visitor, served, visiting
 from waiting import until
 
@@ -405,6 +405,25 @@ def test_what_somebody_types_survives_the_news(visitor: Visitor, site: Site) -> 
         page.wait_for_timeout(300)
         expect(row.get_by_label("Reason")).to_have_value("half a sen")
         expect(row.get_by_label("Reason")).to_be_focused()
+
+
+def test_what_happens_before_a_page_listens_is_shown(visitor: Visitor, site: Site) -> None:
+    """A ticket gets a comment after its page was written, before the page's stream of news is open."""
+
+    def late(route: Route) -> None:
+        site.change(
+            "INSERT INTO ticket_events (ticket_id, tenant, kind, who, note)"
+            " SELECT id, tenant, 'comment', 'Ada Okafor', 'Told while nobody listened' FROM tickets"
+            " WHERE device = 'gearmotor-202'"
+        )
+        route.continue_()
+
+    with visitor() as visit:
+        visit.sign_in()
+        address = site.ticket("gearmotor-202")
+        visit.page.route("**/api/v1/events*", late)
+        page = visit.go(address)
+        expect(page.locator("#main")).to_contain_text("Told while nobody listened")
 
 
 def test_an_owner_looks_but_does_not_touch(visitor: Visitor, site: Site) -> None:

@@ -47,11 +47,14 @@ class Stream:
 
 
 @contextmanager
-def streaming(api: RunningApi, tenant: str = "demo", last_event_id: str | None = None) -> Iterator[Stream]:
+def streaming(
+    api: RunningApi, tenant: str = "demo", last_event_id: str | None = None, after: str = ""
+) -> Iterator[Stream]:
     """A stream that is ready. Its connection is broken at the end."""
+    address = f"/api/v1/events?after={after}" if after else "/api/v1/events"
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
     stream = Stream()
-    with api.client(Role.ENGINEER, tenant).stream("GET", "/api/v1/events", headers=headers) as answer:
+    with api.client(Role.ENGINEER, tenant).stream("GET", address, headers=headers) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         thread = threading.Thread(target=stream.read, args=[answer])
@@ -176,10 +179,26 @@ def test_a_place_that_is_no_longer_kept_is_said_to_be(own_api: RunningApi) -> No
             assert stream.events[0][1] == "reset"
 
 
+def test_a_first_request_may_name_its_place_in_the_address(api: RunningApi) -> None:
+    """A browser cannot send `Last-Event-ID` before it has heard something; when it has, that counts."""
+    with api.database.owner() as conn:
+        with streaming(api) as stream:
+            tell(conn, 1)
+            until(lambda: stream.numbers)
+        place = stream.events[0][0]
+        tell(conn, 2)
+    with streaming(api, after=place) as first:
+        until(lambda: len(first.numbers) == 2)
+    with streaming(api, last_event_id=first.events[1][0], after=place) as again:
+        until(lambda: again.numbers)
+    assert (first.numbers, again.numbers) == (["1", "2"], ["2"])
+
+
 def test_a_place_that_is_none_is_refused(api: RunningApi) -> None:
     for place in ("1", "a-b", "-", "1-2-3", "9" * 30 + "-1", "٣-٣"):
         headers = {"Last-Event-ID": place.encode()}
         refused(api.client().get("/api/v1/events", headers=headers), 422)
+        refused(api.client().get("/api/v1/events", params={"after": place}), 422)
     refused(api.client(None).get("/api/v1/events"), 401)
 
 
