@@ -84,15 +84,20 @@ def _detectors(servers: Servers, size: Size, say: Say) -> list[Line]:
 
 
 def _soon(servers: Servers, _: Size, say: Say) -> list[Line]:
-    """From publication until a query finds it, at half of what it could take."""
+    """From publication until a query finds it, at half of what it could take.
+
+    The clock starts when ingest has: how it catches up with what came before is another figure.
+    """
     say("publish to queryable: the highest rate")
     highest = throughput.stored_a_second(servers, throughput.single_load())
     say(f"publish to queryable: at {highest / 2:,.0f} messages/s")
     servers.empty()
     throughput.open_session(servers)
-    with throughput.ingest_process(servers), _publishing(servers, highest / 2, LATENCY_S + 4):
-        time.sleep(3)
-        waits = _times_to_be_seen(servers, LATENCY_S)
+    with throughput.ingest_process(servers):
+        _times_to_be_seen(servers, 0)
+        with _publishing(servers, highest / 2, LATENCY_S + 4):
+            time.sleep(3)
+            waits = _times_to_be_seen(servers, LATENCY_S)
     beside = f"{len(waits)} readings among {highest / 2:,.0f} messages/s"
     return [
         told("publish to queryable at half the highest rate, median", float(np.median(waits)), "s", beside),
@@ -120,12 +125,12 @@ def _publishing(servers: Servers, a_second: float, seconds: float) -> Iterator[s
 
 
 def _times_to_be_seen(servers: Servers, seconds: float, until: Callable[[], bool] = lambda: False) -> list[float]:
-    """Publish a reading, and see when it is there; then the next, at any moment of the loop's turn."""
+    """Publish a reading, and see when it is there; then the next, at any moment of the loop's turn. One at least."""
     rng = np.random.default_rng(1)
     waits: list[float] = []
     deadline = time.monotonic() + seconds
     with Publisher(servers.broker("devices")) as publisher, _reading(servers) as conn:
-        while time.monotonic() < deadline and not until():
+        while not waits or (time.monotonic() < deadline and not until()):
             began_us = time.time_ns() // 1000
             topic = topic_of(99_999, TENANT)
             publisher.publish([(topic, b'{"ts":%.3f,"sample":1}' % (began_us / 1000))])
