@@ -71,7 +71,7 @@ class Ledger:
         nothing is given up.
         """
         events = self._losses.quiet(rules, now_us)
-        for loss in [] if patient else self.sequences.tend(now_us):
+        for loss in [] if patient else self.sequences.tend():
             tenant, device = names[loss.machine]
             self._add((tenant, device, hour_of(now_us)), tally(missing=loss.missing))
             events += self._losses.lost(rules.get(tenant, ()), loss.machine, tenant, device, loss.missing, now_us)

@@ -160,8 +160,8 @@ class Sequences:
             run.held_from = seq
             self._holed.add((machine, boot))
 
-    def tend(self, now_us: int) -> list[Loss]:
-        """Give up what has been waited for long enough, and what will not come.
+    def tend(self) -> list[Loss]:
+        """Give up what has been waited for long enough while its device went on talking, and what will not come.
 
         Not called while a backlog waits at the broker: what is missing may be in it.
         """
