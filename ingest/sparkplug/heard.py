@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from ingest.messages import Message
 from ingest.reading import BadMessage, Reader
-from ingest.sparkplug.metrics import Reading
+from ingest.sparkplug.metrics import Reading, Told
+from ingest.sparkplug.payloads import Item
 from store.telemetry import Status
 
 
@@ -74,3 +75,15 @@ class Heard:
             else:
                 reader.reasons.append(f"{point}: {refusal}")
         reader.reasons += self.reasons
+
+
+def heard_of(item: Item, told: Told, refusal: str = "") -> Heard:
+    """A message by what its metrics told; `refusal` is why the rest of it was not taken."""
+    reasons = told.reasons
+    if told.unknown:
+        more = f" and {told.unknown - 1} more" if told.unknown > 1 else ""
+        reasons.append(f"{told.first_unknown}{more}: in no birth that was heard; a rebirth brings the present value")
+    if refusal:
+        reasons.append(refusal)
+    tenant, device, node = item.address.tenant, item.address.name, item.address.node_name
+    return Heard(item.message, tenant, device, node, told.readings, reasons, undeclared=told.unknown)

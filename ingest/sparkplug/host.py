@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError
-
 from ingest.messages import Message
-from ingest.reading import MAX_PAYLOAD_BYTES
 from ingest.sparkplug.heard import Heard
+from ingest.sparkplug.holding import Held
 from ingest.sparkplug.metrics import REBIRTH
-from ingest.sparkplug.node import Held, Item, Node
+from ingest.sparkplug.node import Node
+from ingest.sparkplug.payloads import unpack
 from ingest.sparkplug.schema import DataType, Payload
 from ingest.sparkplug.state import HostState
 from ingest.sparkplug.topics import BIRTHS, COMMANDS, ROOT, Address, address_of
@@ -31,8 +30,6 @@ from telemetry import Topic
 REORDER_S = 2.0
 # Edge nodes in all. Beyond, those that are dead make room.
 MAX_NODES = 5000
-# Metrics in one message; a payload of the greatest size could hold half a million empty ones.
-MAX_METRICS_IN_MESSAGE = 50_000
 # Requests for a rebirth at once, and how often at most. Too low: after a start a large site takes minutes to be known.
 # Too high: all its births come in the same second.
 ASKS_AT_ONCE = 10
@@ -182,7 +179,7 @@ class SparkplugHost:
             return [Heard(message, tenant, reasons=[reason])]
         refused = Heard(message, address.tenant, address.name, address.node_name)
         try:
-            item = _item(address, message, arrived_us)
+            item = unpack(address, message, arrived_us)
         except ValueError as reason:
             refused.reasons.append(str(reason))
             return [refused]
@@ -225,23 +222,3 @@ def rebirth(now_ms: int) -> bytes:
     payload = Payload(timestamp=now_ms)
     payload.metrics.add(name=REBIRTH, timestamp=now_ms, datatype=DataType.BOOLEAN, boolean_value=True)
     return bytes(payload.SerializeToString())
-
-
-def _item(address: Address, message: Message, arrived_us: int) -> Item:
-    """Unpack a payload.
-
-    Raises
-    ------
-    ValueError
-        It is none, or too large; the text is the reason.
-    """
-    if len(message.payload) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"larger than {MAX_PAYLOAD_BYTES} bytes")
-    try:
-        payload = Payload.FromString(message.payload)
-    except DecodeError as error:
-        raise ValueError("no payload of Sparkplug B") from error
-    if len(payload.metrics) > MAX_METRICS_IN_MESSAGE:
-        raise ValueError(f"more than {MAX_METRICS_IN_MESSAGE} metrics")
-    seq = payload.seq if payload.HasField("seq") and payload.seq < 256 else None
-    return Item(address, payload, seq, payload.timestamp, message, arrived_us)

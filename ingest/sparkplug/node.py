@@ -8,16 +8,13 @@ guessed.
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
-from ingest.messages import Message
-from ingest.reading import EARLIEST_MS
-from ingest.sparkplug.heard import Heard
-from ingest.sparkplug.metrics import BD_SEQ, Table, Told, declare, number_of, read, text_of
+from ingest.sparkplug.heard import Heard, heard_of
+from ingest.sparkplug.holding import Held, Waiting
+from ingest.sparkplug.metrics import BD_SEQ, Table, Told, declare, number_of, read
+from ingest.sparkplug.payloads import Item, online, said_us
+from ingest.sparkplug.session import SEQS, Session
 from ingest.sparkplug.topics import Address
 from store.telemetry import Status
 
@@ -27,10 +24,6 @@ MAX_METRICS = 5000
 MAX_METRICS_IN_ALL = 200_000
 # Devices of a node: too low turns a large gateway away, too high lets one invent as many as it likes.
 MAX_DEVICES = 1000
-# Messages of a node that wait for one before them, and bytes of all that wait. Too low calls lost what is merely late.
-# Too high holds more in memory that a crash of ours would take along.
-MAX_WAITING = 128
-MAX_WAITING_BYTES = 32 << 20
 # After a node's birth those of its devices come at once. Too low: a rebirth looks as if every device had gone.
 REBORN_WITHIN_US = 10_000_000
 # Between two requests for a rebirth, at first and at last: a birth is the largest message there is, and a node that
@@ -38,84 +31,7 @@ REBORN_WITHIN_US = 10_000_000
 ASK_AGAIN_FIRST_US = 5_000_000
 ASK_AGAIN_LAST_US = 600_000_000
 
-_SEQS = 256
 _NO_TABLE = Table("")
-
-
-@dataclass(slots=True)
-class Held:
-    """What all nodes together hold in memory, and what happened to them."""
-
-    metrics: int = 0
-    waiting_bytes: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-class Item(NamedTuple):
-    """A message with what it holds; `seq` is None where it has none that counts, `sent_ms` 0 where it has no time."""
-
-    address: Address
-    payload: Any
-    seq: int | None
-    sent_ms: int
-    message: Message
-    arrived_us: int
-
-
-class Session:
-    """From a birth of the node to the next, or to its death."""
-
-    __slots__ = (
-        "awaited",
-        "bd_seq",
-        "began_us",
-        "born_ms",
-        "devices",
-        "digests",
-        "doubted_us",
-        "given_up",
-        "next",
-        "own",
-    )
-
-    def __init__(self, own: Table, birth: Item, awaited: dict[str, str]) -> None:
-        self.own = own
-        self.devices: dict[str, Table] = {}
-        self.awaited = awaited  # devices of the session before that have not been reborn yet, with our names for them
-        self.bd_seq = number_of(birth.payload, BD_SEQ)
-        self.born_ms = birth.sent_ms
-        self.began_us = birth.arrived_us
-        self.next = (birth.seq or 0) + 1  # the place of the next message in the session: numbers that do not wrap
-        self.given_up: set[int] = set()  # numbers whose messages count as missing, until they are due again
-        self.digests = array("q", bytes(8 * _SEQS))  # of the last message of each number
-        self.doubted_us: int | None = None  # when a death was heard that may be its own
-
-    @property
-    def names(self) -> list[str]:
-        """Our names for the devices of the node that were online."""
-        return [*(table.name for table in self.devices.values()), *self.awaited.values()]
-
-    @property
-    def expected(self) -> int:
-        """The sequence number of the next message."""
-        return self.next % _SEQS
-
-    @property
-    def run(self) -> int:
-        """What tells this session from others of the node, below -1: nobody waits for an acknowledgement."""
-        return -(self.born_ms or self.began_us // 1000) - 2
-
-    def place_of(self, seq: int) -> int:
-        """The place of the last message before the next one that had this number."""
-        return self.next - 1 - (self.next - 1 - seq) % _SEQS
-
-    def table_of(self, address: Address) -> Table | None:
-        return self.devices.get(address.device) if address.device else self.own
-
-    @property
-    def metrics(self) -> int:
-        """How many it knows."""
-        return len(self.own) + sum(len(table) for table in self.devices.values())
 
 
 class Node:
@@ -123,8 +39,6 @@ class Node:
 
     Attributes
     ----------
-    waiting_since_us
-        Since when messages wait for one before them; None while none does.
     wants_rebirth
         Whether it is to be asked for one as soon as that may be.
     """
@@ -134,12 +48,11 @@ class Node:
         self.name = address.node_name
         self.command_topic = address.command_topic
         self.session: Session | None = None
-        self.waiting_since_us: int | None = None
         self.wants_rebirth = False
         self._reorder_us = reorder_us
         self._held = held
         self._former: Session | None = None
-        self._waiting: dict[int, Item] = {}
+        self._waiting = Waiting(held)
         self._remembered: dict[str, str] = {}  # devices, '' the node, that were online before our last stop; our names
         self._asked_us: int | None = None  # when it was asked for those
         self._died: int | None = None  # the bdSeq of its last death
@@ -152,7 +65,7 @@ class Node:
         """Whether it needs to be looked after although it says nothing."""
         return (
             self.wants_rebirth
-            or self.waiting_since_us is not None
+            or self._waiting.since_us is not None
             or bool(self._remembered)
             or (self.session is not None and (bool(self.session.awaited) or self.session.doubted_us is not None))
         )
@@ -181,7 +94,7 @@ class Node:
 
     def late(self, now_us: int) -> list[Heard]:
         """What waits, once it has waited for the reorder timeout: those before it are missing, and a rebirth is due."""
-        if self.waiting_since_us is None or now_us - self.waiting_since_us < self._reorder_us:
+        if self._waiting.since_us is None or now_us - self._waiting.since_us < self._reorder_us:
             return []
         self.wants_rebirth = True
         return self.let_go()
@@ -223,19 +136,15 @@ class Node:
     def let_go(self, but: Iterable[Item] = ()) -> list[Heard]:
         """Read what waits, in order, without what is missing between; of `but` the room is given back, and no more."""
         kept = {item.seq for item in but}
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        for item in waiting:
-            self._released(item)
-        items = [item for item in waiting if item.seq not in kept]
+        items = [item for item in self._waiting.take_all() if item.seq not in kept]
         session = self.session
         if session is None:
             return [self._only_read(None, item) for item in items]
         first = session.expected
         heard = []
-        for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % _SEQS):
-            missing = ((item.seq or 0) - session.next) % _SEQS
-            session.given_up.update((session.next + i) % _SEQS for i in range(missing))
+        for item in sorted(items, key=lambda item: ((item.seq or 0) - first) % SEQS):
+            missing = ((item.seq or 0) - session.next) % SEQS
+            session.given_up.update((session.next + i) % SEQS for i in range(missing))
             session.next += missing
             heard.append(self._next(session, item))
             self._held.counts["missing"] += missing
@@ -245,10 +154,9 @@ class Node:
 
     def _birth(self, item: Item) -> list[Heard]:
         before = self.session
-        if before is not None and _again(before, item):
+        if before is not None and before.has_heard(item):
             return [self._only_read(None, item)]
-        # What waits was sent before this birth, or after it and has overtaken it: the times of sending tell.
-        later = [i for i in self._waiting.values() if 0 < item.sent_ms <= i.sent_ms]
+        later = self._waiting.sent_after(item)
         heard = self.let_go(later)
         if refusal := self._no_room(item):
             self.forget()
@@ -259,7 +167,7 @@ class Node:
         self._renew(session)
         read(item.payload, table, told)
         heard.append(self._heard(item, told))
-        heard[-1].statuses.append(_online(item))
+        heard[-1].statuses.append(online(item))
         heard[-1].counted = (session.run, session.next - 1)
         if session.bd_seq == self._died and item.arrived_us - self._died_us < self._reorder_us:
             self._doubt(session, item)  # overtaken by its death, or back so soon without having counted on
@@ -303,7 +211,7 @@ class Node:
             self._remembered, self._asked_us = {}, None
         elif bd_seq != session.bd_seq:
             self._held.counts["deaths of another session"] += 1
-            if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % _SEQS < _SEQS // 2:
+            if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % SEQS < SEQS // 2:
                 # Of a later birth, which we never heard; or of an earlier one, and the node has begun to count anew.
                 self._died, self._died_us = bd_seq, item.arrived_us
                 self._doubt(session, item)
@@ -324,14 +232,13 @@ class Node:
     def _in_order(self, session: Session, item: Item, seq: int) -> list[Heard]:
         digest = hash(item.message[:2])
         if session.digests[seq] == digest:  # delivered twice: its readings are found stored
-            place = session.place_of(seq) - (_SEQS if seq in session.given_up else 0)
+            place = session.place_of(seq) - (SEQS if seq in session.given_up else 0)
             return [self._only_read(session, item, place)]
-        ahead = (seq - session.expected) % _SEQS
+        ahead = (seq - session.expected) % SEQS
         if ahead == 0:
             session.digests[seq] = digest
             heard = [self._next(session, item)]
-            while (follower := self._waiting.pop(session.expected, None)) is not None:
-                self._released(follower)
+            while (follower := self._waiting.take(session.expected)) is not None:
                 heard.append(self._next(session, follower))
             return heard
         young = item.arrived_us - session.began_us < self._reorder_us
@@ -349,29 +256,18 @@ class Node:
     def _wait(self, item: Item) -> list[Heard]:
         """Keep a message for those before it; where there is no room for it, what waits is read as it is."""
         heard: list[Heard] = []
-        size = len(item.message.payload)
-        same = self._waiting.get(item.seq) if item.seq is not None else None
+        same = self._waiting.of(item.seq)
         if same is not None and same.message[:2] == item.message[:2]:  # delivered twice
             return [self._heard(item, Told())]
-        full = len(self._waiting) >= MAX_WAITING or self._held.waiting_bytes + size > MAX_WAITING_BYTES
-        if full or item.seq in self._waiting:
+        if same is not None or not self._waiting.has_room(item):
             self.wants_rebirth = True
             heard = self.let_go()
         if self.session is not None and item.seq == self.session.expected:
             return [*heard, self._next(self.session, item)]
-        if item.seq is None or self._held.waiting_bytes + size > MAX_WAITING_BYTES:
+        if item.seq is None or not self._waiting.has_room(item):
             return [*heard, self._only_read(self.session, item)]
-        if self.waiting_since_us is None:
-            self.waiting_since_us = item.arrived_us
-        self._waiting[item.seq] = item
-        self._held.waiting_bytes += size
-        self._held.counts["out of order"] += 1
+        self._waiting.keep(item, item.seq)
         return heard
-
-    def _released(self, item: Item) -> None:
-        self._held.waiting_bytes -= len(item.message.payload)
-        if not self._waiting:
-            self.waiting_since_us = None
 
     # Reading --------------------------------------------------------------------------------------------------------
 
@@ -398,7 +294,7 @@ class Node:
         self._held.metrics -= len(table) if table else 0
         session.awaited.pop(device, None)
         heard = self._heard(item, Told())
-        heard.statuses.append(Status(self.tenant, item.address.name, False, _said_us(item)))
+        heard.statuses.append(Status(self.tenant, item.address.name, False, said_us(item)))
         return heard
 
     def _device_birth(self, session: Session, item: Item) -> Heard:
@@ -416,7 +312,7 @@ class Node:
         self._held.counts["births"] += 1
         read(item.payload, table, told)
         heard = self._heard(item, told)
-        heard.statuses.append(_online(item))
+        heard.statuses.append(online(item))
         return heard
 
     def _only_read(self, session: Session | None, item: Item, place: int | None = None) -> Heard:
@@ -431,7 +327,7 @@ class Node:
         if session is not None and place is not None:
             heard.counted = (session.run, place)
         if kind == "DDEATH" and self.session is None:  # what no birth has brought online is offline all the same
-            heard.statuses.append(Status(self.tenant, item.address.name, False, _said_us(item)))
+            heard.statuses.append(Status(self.tenant, item.address.name, False, said_us(item)))
         return heard
 
     def _no_room(self, item: Item) -> str:
@@ -444,42 +340,4 @@ class Node:
 
     def _heard(self, item: Item, told: Told, refusal: str = "") -> Heard:
         self._held.counts.update(told.skipped)
-        reasons = told.reasons
-        if told.unknown:
-            more = f" and {told.unknown - 1} more" if told.unknown > 1 else ""
-            reasons.append(
-                f"{told.first_unknown}{more}: in no birth that was heard; a rebirth brings the present value"
-            )
-        if refusal:
-            reasons.append(refusal)
-        address = item.address
-        return Heard(
-            item.message, address.tenant, address.name, self.name, told.readings, reasons, undeclared=told.unknown
-        )
-
-
-def _again(session: Session, birth: Item) -> bool:
-    """Whether this birth is the one that began the session, or one before it, delivered again."""
-    if not birth.sent_ms:
-        return False
-    if birth.sent_ms == session.born_ms:
-        return number_of(birth.payload, BD_SEQ) == session.bd_seq
-    return birth.message.again and birth.sent_ms < session.born_ms
-
-
-def _online(birth: Item) -> Status:
-    return Status(
-        birth.address.tenant,
-        birth.address.name,
-        True,
-        birth.arrived_us,
-        gateway=birth.address.node_name if birth.address.device else "",
-        model=text_of(birth.payload, "Properties/Hardware Model"),
-        firmware=text_of(birth.payload, "Properties/FW", "Properties/Firmware"),
-    )
-
-
-def _said_us(item: Item) -> int:
-    """When a device died as its node says, where that can be; else when we heard of it."""
-    said_us = item.sent_ms * 1000
-    return said_us if EARLIEST_MS * 1000 <= said_us <= item.arrived_us else item.arrived_us
+        return heard_of(item, told, refusal)

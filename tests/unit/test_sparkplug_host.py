@@ -15,8 +15,10 @@ from firmware_sim.sparkplug_encoding import Metric, Type, commands, payload
 from ingest.messages import Message
 from ingest.reading import Columns, Reader
 from ingest.sparkplug import Due, Heard, HostState, SparkplugHost, is_sparkplug
+from ingest.sparkplug import holding as holding_module
 from ingest.sparkplug import host as host_module
 from ingest.sparkplug import node as node_module
+from ingest.sparkplug.payloads import MAX_METRICS_IN_MESSAGE
 from ingest.sparkplug.schema import DataType, Payload
 from ingest.sparkplug.topics import MAX_NAME, address_of, name_of
 from store.edge_nodes import Member
@@ -399,9 +401,9 @@ def test_a_message_without_a_number_is_read_and_counts_for_nothing(plant: Plant)
 def test_no_more_wait_than_there_is_room_for(plant: Plant) -> None:
     plant.birth()
     plant.data(starts=-1)  # lost
-    said = [plant.data(starts=i) for i in range(node_module.MAX_WAITING + 1)]
+    said = [plant.data(starts=i) for i in range(holding_module.MAX_WAITING + 1)]
     heard = plant.hear(*said)
-    assert [value for _, _, value in values(heard)] == list(range(node_module.MAX_WAITING + 1))
+    assert [value for _, _, value in values(heard)] == list(range(holding_module.MAX_WAITING + 1))
     assert plant.host.counts["missing"] == 1
     assert plant.asked() == 1
 
@@ -792,7 +794,7 @@ def test_nodes_that_are_born_are_not_driven_out_by_others(plant: Plant, monkeypa
 def test_a_message_of_more_than_a_mebibyte_or_of_empty_metrics_is_refused(plant: Plant) -> None:
     topic = "spBv1.0/demo/NDATA/edge"
     assert reasons(plant.hear(Publication(topic, bytes((1 << 20) + 1)))) == ["larger than 1048576 bytes"]
-    empty = b"\x12\x00" * (host_module.MAX_METRICS_IN_MESSAGE + 1)
+    empty = b"\x12\x00" * (MAX_METRICS_IN_MESSAGE + 1)
     assert reasons(plant.hear(Publication(topic, empty))) == ["more than 50000 metrics"]
 
 
