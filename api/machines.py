@@ -16,7 +16,6 @@ from api.paging import Cursor, Limit, Page, after_time_id, page
 from api.waveforms import Axis, WaveformPath
 from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, bearing_of, diagnose
 from store import baselines, devices, vibration, waveforms
-from telemetry.waveform import vibration as vibration_in
 
 # Of an envelope's spectrum a page shows so many orders, in so many lines.
 _SHOWN_ORDERS, _MOST_LINES = 12.0, 1200
@@ -170,18 +169,16 @@ def set_machine(caller: Staff, device: DevicePath, facts: MachineFacts) -> Machi
 def get_diagnosis(caller: Anyone, waveform_id: WaveformPath) -> DiagnosisOut:
     """The probable fault with the lines that prove it, by the block's shaft speed and what is known of the machine."""
     with caller.transaction() as conn:
-        about = waveforms.waveform(conn, waveform_id)
-        samples = waveforms.samples_of(conn, waveform_id)
-        facts = MachineFacts.model_validate(devices.machine(conn, about.device))
-        healthy = next(iter(baselines.baselines_of(conn, about.device, about.axis)), None)
-    known = vibration_in(about.unit)
+        block = waveforms.whole_waveform(conn, waveform_id)
+        facts = MachineFacts.model_validate(devices.machine(conn, block.device))
+        healthy = next(iter(baselines.baselines_of(conn, block.device, block.axis)), None)
+    known = block.vibration
     if known is None:
-        other = _shown(waveform_id, Diagnosis("none", f"a block in {about.unit} is no vibration"), Machine())
+        other = _shown(waveform_id, Diagnosis("none", f"a block in {block.unit} is no vibration"), Machine())
         return other.model_copy(update={"not_known": []})
-    machine = facts.machine(about.shaft_rpm)
-    values = known.convert(samples * about.scale + about.value_offset)
-    before = None if healthy is None else healthy.signal_for(known.quantity, about.rate_hz, machine.rpm, len(values))
-    return _shown(waveform_id, diagnose(values, about.rate_hz, known.quantity, machine, before), machine)
+    machine, signal = facts.machine(block.shaft_rpm), block.signal()
+    before = None if healthy is None else healthy.signal_for(known.quantity, block.rate_hz, machine.rpm, len(signal))
+    return _shown(waveform_id, diagnose(signal, block.rate_hz, known.quantity, machine, before), machine)
 
 
 @router.get("/devices/{device}/vibration", summary="What the waveforms of a device said")

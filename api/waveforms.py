@@ -20,8 +20,8 @@ from api.models import Answered, DevicePath, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from detectors.vibration import G_MM_S2, VELOCITY_BAND_HZ, power_spectrum
 from store import waveforms
-from store.waveforms import StoredWaveform
-from telemetry.waveform import Samples, vibration
+from store.waveforms import StoredWaveform, WholeWaveform
+from telemetry.waveform import Samples
 
 # Finer than any screen shows.
 MOST_LINES = 5000
@@ -140,16 +140,16 @@ def get_samples(
 ) -> Response:
     """The samples as they came: neither scaled nor rounded in any form."""
     with caller.transaction() as conn:
-        about = waveforms.waveform(conn, waveform_id)
-        samples = waveforms.samples_of(conn, waveform_id)
-    name = f"{about.device}-{about.axis}-{about.time.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
+        block = waveforms.whole_waveform(conn, waveform_id)
+    samples = block.values()
+    name = f"{block.device}-{block.axis}-{block.time.astimezone(UTC):%Y%m%dT%H%M%S%fZ}"
     match form:
         case Form.RAW:
             return Response(samples.tobytes(), media_type="application/octet-stream", headers=_headers(f"{name}.bin"))
         case Form.NPY:
             return Response(_npy(samples), media_type="application/octet-stream", headers=_headers(f"{name}.npy"))
         case Form.WAV:
-            return Response(_wav(about, samples), media_type="audio/wav", headers=_headers(f"{name}.wav"))
+            return Response(_wav(block, samples), media_type="audio/wav", headers=_headers(f"{name}.wav"))
 
 
 @router.get("/waveforms/{waveform_id}/spectrum", summary="The spectrum of a waveform")
@@ -163,16 +163,14 @@ def get_spectrum(
     """In g where acceleration was measured, in mm/s where velocity was or is asked for, else in the block's unit. A
     velocity begins at 10 Hz: below, integration shows the sensor's drift."""
     with caller.transaction() as conn:
-        about = waveforms.waveform(conn, waveform_id)
-        samples = waveforms.samples_of(conn, waveform_id)
-    known = vibration(about.unit)
-    values = samples * about.scale + about.value_offset
-    spectrum = power_spectrum(known.convert(values) if known else values, about.rate_hz)
-    quantity, unit = (known.quantity, known.unit) if known else ("", about.unit)
+        block = waveforms.whole_waveform(conn, waveform_id)
+    known = block.vibration
+    spectrum = power_spectrum(block.signal(), block.rate_hz)
+    quantity, unit = (known.quantity, known.unit) if known else ("", block.unit)
     if as_velocity and quantity == "vibration_acceleration":
         spectrum = spectrum.integrated().above(VELOCITY_BAND_HZ[0]).scaled(G_MM_S2)
         quantity, unit = "vibration_velocity", "mm/s"
-    step_hz, rms = spectrum.buckets(min(to_hz or math.inf, about.rate_hz / 2), lines)
+    step_hz, rms = spectrum.buckets(min(to_hz or math.inf, block.rate_hz / 2), lines)
     return SpectrumOut(waveform_id=waveform_id, quantity=quantity, unit=unit, step_hz=step_hz, rms=rms.tolist())
 
 
@@ -206,10 +204,10 @@ def _npy(samples: Samples) -> bytes:
     return file.getvalue()
 
 
-def _wav(about: StoredWaveform, samples: Samples) -> bytes:
+def _wav(block: WholeWaveform, samples: Samples) -> bytes:
     """One channel; the rate, which is a whole number there, rounded."""
-    rate_hz, size = max(1, round(about.rate_hz)), samples.itemsize
-    head = struct.pack("<HHIIHH", _WAV_KIND[about.sample_type], 1, rate_hz, rate_hz * size, size, 8 * size)
+    rate_hz, size = max(1, round(block.rate_hz)), samples.itemsize
+    head = struct.pack("<HHIIHH", _WAV_KIND[block.sample_type], 1, rate_hz, rate_hz * size, size, 8 * size)
     chunks = b"WAVE" + _chunk(b"fmt ", head) + _chunk(b"data", samples.tobytes())
     return _chunk(b"RIFF", chunks)
 

@@ -33,7 +33,6 @@ from store.errors import Unavailable
 from store.rules import rules_of_all
 from store.vibration import KeptVerdict, Waiting
 from telemetry import Batch, Stream, microseconds
-from telemetry.waveform import vibration as vibration_in
 
 log = logging.getLogger("bellwether.notify.vibration")
 
@@ -173,16 +172,15 @@ def _remembered(conn: Session) -> dict[str, Snapshot]:
 
 def _verdict(block: Waiting, healthy: Baseline | None) -> KeptVerdict:
     """What one block says. A block of anything but vibration, and one that breaks our arithmetic, says nothing."""
-    known = vibration_in(block.unit)
+    known = block.vibration
     if known is None:
         other = Diagnosis("none", f"a block in {block.unit} is no vibration")
         return replace(_kept(block, Machine(), other), not_known=())
     try:
-        machine = Machine.of_facts(block.facts, block.shaft_rpm)
-        values = known.convert(block.values() * block.scale + block.value_offset)
-        said = known.quantity, block.rate_hz, machine.rpm, len(values)
+        machine, signal = Machine.of_facts(block.facts, block.shaft_rpm), block.signal()
+        said = known.quantity, block.rate_hz, machine.rpm, len(signal)
         before = None if healthy is None else healthy.signal_for(*said)
-        return _kept(block, machine, diagnose(values, block.rate_hz, known.quantity, machine, before))
+        return _kept(block, machine, diagnose(signal, block.rate_hz, known.quantity, machine, before))
     except _OURS:
         log.exception("no verdict", extra={"waveform": str(block.waveform_id)})
         return _kept(block, Machine(), Diagnosis("none", "it could not be made: the log of notify says why"))

@@ -6,55 +6,38 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import numpy as np
 from psycopg.rows import class_row
 
 from detectors.vibration import Floats
 from detectors.vibration.spectral_change import FEWEST_SAMPLES, alike
 from store.connection import Session
 from store.errors import NotFound
-from store.packing import unpack
 from store.queries import queries
 from store.transactions import Transaction
-from store.waveforms import StoredWaveform
-from telemetry.waveform import vibration
+from store.waveforms import PackedBlock, StoredWaveform
 
 _SQL = queries("baselines")
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(PackedBlock):
     """A block of an axis from when the machine was healthy, as `set_by` says."""
 
-    axis: str
     waveform_id: UUID
-    time: datetime
-    rate_hz: float
-    shaft_rpm: float | None
-    unit: str
-    scale: float
-    value_offset: float
-    sample_type: str
-    packing: int
-    samples: bytes
     set_by: str
     set_at: datetime
 
     def signal_for(self, quantity: str, rate_hz: float, shaft_rpm: float | None, samples: int) -> Floats | None:
-        """Its signal, float64 (n,) in g or mm/s; None where a block of this quantity, rate, speed and length can't be
-        compared with it."""
-        known = vibration(self.unit)
-        if known is None or known.quantity != quantity or samples < FEWEST_SAMPLES:
+        """Its signal (n,) in g or mm/s; None where a block of this quantity, rate, speed and length can't be compared
+        with it."""
+        if self.vibration is None or self.vibration.quantity != quantity or samples < FEWEST_SAMPLES:
             return None
-        if not alike(rate_hz, shaft_rpm, self.rate_hz, self.shaft_rpm):
-            return None
-        values = unpack(self.packing, self.samples, self.sample_type)
-        return np.asarray(known.convert(values * self.scale + self.value_offset))
+        return self.signal() if alike(rate_hz, shaft_rpm, self.rate_hz, self.shaft_rpm) else None
 
 
 def why_unfit(block: StoredWaveform) -> str:
     """Why nothing can be compared with a block; empty where something can."""
-    if vibration(block.unit) is None:
+    if block.vibration is None:
         return f"a block in {block.unit} is no vibration"
     if block.sample_count < FEWEST_SAMPLES:
         return f"{block.sample_count} samples are too few to compare spectra: {FEWEST_SAMPLES} and more"

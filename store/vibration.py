@@ -16,18 +16,17 @@ from psycopg.rows import class_row
 from detectors.vibration.standing import OF_BLOCKS, BlockSays
 from store.connection import Session
 from store.errors import NotFound
-from store.packing import unpack
 from store.queries import queries
 from store.transactions import Transaction
+from store.waveforms import PackedBlock
 from telemetry import Stream
-from telemetry.waveform import Samples
 
 _SQL = queries("vibration")
 _LOCK = 0x7669_6272  # any number, the same for all of us
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(PackedBlock):
     """A block that nobody has looked at yet; without a device or samples where it is gone already.
 
     `facts` is what its owner said of the machine, as `PUT …/machine` takes it.
@@ -37,21 +36,7 @@ class Waiting:
     tenant: str | None
     device: str | None
     device_id: int | None
-    axis: str
-    time: datetime
-    rate_hz: float
-    shaft_rpm: float | None
-    unit: str
-    scale: float
-    value_offset: float
-    sample_type: str
-    packing: int
-    samples: bytes
     facts: Mapping[str, Any]
-
-    def values(self) -> Samples:
-        """The samples as they came, int16 or float32 (n,)."""
-        return unpack(self.packing, self.samples, self.sample_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 from psycopg.rows import class_row
 
+from detectors.vibration import Floats
 from store.connection import Session
 from store.errors import NotFound
 from store.packing import pack, unpack
 from store.queries import queries
 from store.transactions import Transaction
 from telemetry import instant
-from telemetry.waveform import Samples, Waveform
+from telemetry.units import Unit
+from telemetry.waveform import Samples, Waveform, vibration
 
 _SQL = queries("waveforms")
 _MILLISECOND = timedelta(milliseconds=1)
@@ -32,12 +35,10 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class StoredWaveform:
-    """A block without its samples. `time` is that of the first, `value_offset` what is added after scaling, `contested`
-    that another block of the same axis and time was there before."""
+class Block:
+    """A block without its samples: `time` is that of the first, and each means sample · `scale` + `value_offset` in
+    `unit`."""
 
-    id: UUID
-    device: str
     axis: str
     time: datetime
     rate_hz: float
@@ -46,10 +47,47 @@ class StoredWaveform:
     scale: float
     value_offset: float
     sample_type: str
+
+    @property
+    def vibration(self) -> Unit | None:
+        """The way from its unit to g or mm/s; None where it is no vibration."""
+        return vibration(self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBlock(Block):
+    """A block with its samples."""
+
+    packing: int
+    samples: bytes
+
+    def values(self) -> Samples:
+        """The samples as they came, int16 or float32 (n,)."""
+        return unpack(self.packing, self.samples, self.sample_type)
+
+    def signal(self) -> Floats:
+        """The samples (n,) in g or mm/s; in `unit` where it is no vibration."""
+        values = self.values() * self.scale + self.value_offset
+        return np.asarray(values if self.vibration is None else self.vibration.convert(values))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWaveform(Block):
+    """A block of a device, without its samples. `contested`: another one of its axis and time was there before."""
+
+    id: UUID
+    device: str
     sample_count: int
     quality: int
     contested: bool
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WholeWaveform(PackedBlock):
+    """A block of a device, with its samples."""
+
+    device: str
 
 
 def append(conn: Session, waveforms: Sequence[Waveform], arrived_us: int) -> list[bool]:
@@ -144,13 +182,13 @@ def waveform(conn: Transaction, id_: UUID) -> StoredWaveform:
     return found
 
 
-def samples_of(conn: Transaction, id_: UUID) -> Samples:
-    """The samples of one block as they came, int16 or float32 (n,), or NotFound."""
-    found = conn.execute(_SQL["waveform_samples"], _place_of(id_)).fetchone()
+def whole_waveform(conn: Transaction, id_: UUID) -> WholeWaveform:
+    """One block with its samples, or NotFound."""
+    with conn.cursor(row_factory=class_row(WholeWaveform)) as cursor:
+        found = cursor.execute(_SQL["whole_waveform"], _place_of(id_)).fetchone()
     if found is None:
         raise NotFound(f"there is no waveform {id_}")
-    packing, packed, sample_type = found
-    return unpack(packing, packed, sample_type)
+    return found
 
 
 def _place_of(id_: UUID) -> dict[str, UUID | datetime]:

@@ -27,9 +27,9 @@ SELECT id, device, axis, time, rate_hz, shaft_rpm, unit, scale, value_offset, sa
 FROM tenant_waveforms
 WHERE id = %(id)s AND time >= %(start)s AND time < %(end)s
 
--- name: waveform_samples
--- The samples of one block, packed.
-SELECT packing, samples, sample_type
+-- name: whole_waveform
+-- One block with its samples, packed.
+SELECT device, axis, time, rate_hz, shaft_rpm, unit, scale, value_offset, sample_type, packing, samples
 FROM tenant_waveforms
 WHERE id = %(id)s AND time >= %(start)s AND time < %(end)s
 

@@ -213,7 +213,7 @@ def test_what_a_device_sends_is_a_block_and_readings_and_counted(database: Datab
         rows = conn.execute("SELECT id, axis, shaft_rpm, contested FROM waveforms ORDER BY contested").fetchall()
         assert [row[1:] for row in rows] == [("drive_end", 1482.0, False), ("drive_end", 1482.0, True)]
         conn.execute("SELECT set_config('bellwether.tenant', 'demo', false)")
-        assert waveforms.samples_of(conn, rows[0][0]).tobytes() == counts.tobytes()
+        assert waveforms.whole_waveform(conn, rows[0][0]).values().tobytes() == counts.tobytes()
         said = conn.execute(
             "SELECT s.point, s.quantity, s.unit, r.value, r.time FROM readings r JOIN streams s ON s.id = r.stream_id"
         ).fetchall()

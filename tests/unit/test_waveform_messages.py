@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cbor2
@@ -18,7 +19,7 @@ from firmware_sim.waveforms import SCALE_G, VibrationBlock, encode
 from ingest.reading import BadMessage, Columns, Reader
 from ingest.waveforms import features_of, read
 from store.packing import PLAIN, pack, unpack
-from store.waveforms import id_of
+from store.waveforms import PackedBlock, id_of
 from telemetry import QUANTITIES, Quality, Topic, quantity_of
 from telemetry.waveform import MAX_SAMPLES, SAMPLE_TYPES, Samples, Waveform
 
@@ -228,3 +229,20 @@ def test_a_block_is_known_by_all_that_it_says() -> None:
     for payload in payloads:
         name = id_of(waveform := decoded(payload))
         assert (name.version, int.from_bytes(name.bytes[:6])) == (8, waveform.time_us // 1000)
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "means"),
+    [
+        ("g", "vibration_acceleration", [2.5, -1.5]),
+        ("m/s2", "vibration_acceleration", [2.5 / 9.80665, -1.5 / 9.80665]),
+        ("m/s", "vibration_velocity", [2500.0, -1500.0]),
+        ("V", "", [2.5, -1.5]),
+    ],
+)
+def test_a_kept_block_is_a_signal_in_g_or_mm_s(unit: str, quantity: str, means: list[float]) -> None:
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    kept = PackedBlock("x", start, 10.0, None, unit, 0.02, 0.5, "i2", *pack(np.array([100, -100], "<i2")))
+    assert kept.values().tolist() == [100, -100]
+    assert kept.signal() == pytest.approx(means)
+    assert ("" if kept.vibration is None else kept.vibration.quantity) == quantity
