@@ -19,7 +19,8 @@ import store.presence as rows
 from alarms.presence import DETECTOR as SITE
 from alarms.presence import Place, Presence
 from alarms.watch import Watch
-from ingest.clocks import Clocks, Name, Piece
+from ingest.clocks import Clocks, Name
+from ingest.corrections import Piece
 from ingest.directory import Directory
 from ingest.forms import Decoded
 from ingest.messages import Message

@@ -37,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class KeptPiece:
-    """What the stamps of one run of a device are mended by, see `ingest.clocks`."""
+    """What the stamps of one run of a device are mended by, see `ingest.corrections`."""
 
     tenant: str
     device: str

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.clocks import AHEAD_US, BEFORE, BEHIND_US, Clocks, Piece
+from ingest.clocks import Clocks
+from ingest.corrections import AHEAD_US, BEFORE, BEHIND_US, Piece
 from ingest.server_clock import DOUBT_US, ServerClock
 from store.presence import ClockFinding
 
