@@ -19,8 +19,10 @@ import orjson
 
 from firmware_sim.device import Sampling
 from firmware_sim.faults import Fault, FaultKind
-from firmware_sim.fleet import FleetEvent, FleetReport, Happening, Past, Plan, fleet_of, run
+from firmware_sim.fleet import FleetReport, run
+from firmware_sim.happenings import FleetEvent, Happening
 from firmware_sim.machine import MachineSpec
+from firmware_sim.plan import Past, Plan, fleet_of
 from firmware_sim.scenario import Scenario
 from telemetry import Broker, Trust
 

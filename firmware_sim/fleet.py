@@ -9,27 +9,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firmware_sim.connection import Unreachable
 from firmware_sim.device import Device, Sampling
 from firmware_sim.encoding import Form
 from firmware_sim.faults import Fault
+from firmware_sim.happenings import FleetEvent, Happening, Happenings
 from firmware_sim.link import MAX_IN_FLIGHT, Network
 from firmware_sim.machine import Machine, MachineSpec
-from firmware_sim.scenario import Clock, Outage, Scenario
+from firmware_sim.plan import Past, Plan, fleet_of
+from firmware_sim.scenario import Clock, Scenario
 from firmware_sim.truth import Truth
-from telemetry import Broker, Trust, is_name
-
-# Twelve machines of a small plant; larger fleets repeat the pattern.
-_PATTERN = (
-    "pump", "gearmotor", "compressor", "pump", "gearmotor", "pump",
-    "compressor", "gearmotor", "pump", "gearmotor", "compressor", "pump",
-)  # fmt: skip
-_MODELS = {"pump": "CP 80-40", "gearmotor": "HG 11-20", "compressor": "SC 55"}
-SITES = ("Riverside works", "Hill depot")
+from telemetry import Broker, Trust
 
 # The start of an endless fleet that runs faster than real time: a day is what charts and daily cycles need.
 _ENDLESS_BACKLOG_S = 86_400.0
@@ -46,64 +39,6 @@ CONNECT_WITHIN_S = 10.0
 BUFFERED_IN_MEMORY, BUFFERED_ON_DISK = 3600, 100_000
 # A stop is heard, and a sample taken, no later than this.
 _LONGEST_POLL_S = 0.1
-
-
-class Happening(StrEnum):
-    ONLINE = "online"
-    HISTORY = "history"
-    """The past that was asked for has been sent."""
-    FAULT = "fault"
-    REPAIR = "repair"
-    OUTAGE = "outage"
-
-
-@dataclass(frozen=True, slots=True)
-class FleetEvent:
-    """Something worth a line. `time_s`: simulated, seconds since 1970."""
-
-    happening: Happening
-    time_s: float
-    device: str | None = None
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """History to send before the present: from `from_s` to `to_s` before the start, a sample every `interval_s`."""
-
-    from_s: float
-    to_s: float
-    interval_s: float
-    per_message: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that a run of a fleet depends on: the same plan and start give the same readings.
-
-    `repaired` are faults of an earlier run that are gone by now, for the ground truth: pairs of device and kind.
-    `vibrating` are the machines that send raw vibration; None: all that have accelerometers.
-    """
-
-    machines: tuple[MachineSpec, ...]
-    scenario: Scenario = field(default_factory=Scenario)
-    past: tuple[Past, ...] = ()
-    seed: int = 0
-    tenant: str = "demo"
-    shifts: bool = False
-    truth_path: Path | None = None
-    repaired: tuple[tuple[str, str], ...] = ()
-    vibrating: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        by_name = {spec.device: spec for spec in self.machines}
-        if not by_name or not all(map(is_name, (self.tenant, *by_name))):
-            raise ValueError("a fleet has devices; tenant and device are named with 1 to 64 of A-Z a-z 0-9 _ . -")
-        strangers = sorted(self.scenario.devices() - set(by_name))
-        if strangers:
-            raise ValueError(f"the fleet has no {', '.join(strangers)}; it has {', '.join(sorted(by_name))}")
-        for fault in self.scenario.faults:
-            by_name[fault.device].effect(fault)
 
 
 @dataclass(slots=True)
@@ -126,17 +61,6 @@ class FleetReport:
     until_s: float = 0.0
     seconds: float = 0.0
     cpu_s: float = 0.0
-
-
-def fleet_of(count: int) -> tuple[MachineSpec, ...]:
-    """So many machines of the three kinds at two sites: `pump-01`, `gearmotor-01`, `compressor-01`, `pump-02`, …"""
-    numbers = dict.fromkeys(_MODELS, 0)
-    specs = []
-    for place in range(count):
-        kind = _PATTERN[place % len(_PATTERN)]
-        numbers[kind] += 1
-        specs.append(MachineSpec(f"{kind}-{numbers[kind]:02d}", kind, _MODELS[kind], SITES[place % len(SITES)]))
-    return tuple(specs)
 
 
 def simulate(
@@ -302,7 +226,7 @@ class _Fleet:
             )
             for spec in plan.machines
         ]
-        self._happenings = _Happenings(plan, start_s)
+        self._happenings = Happenings(plan.scenario, start_s)
         self._history_pending: list[int] | None = None
         self._keeps = sampling.buffer is not None
 
@@ -413,40 +337,6 @@ class _Fleet:
     def _tell(self, event: FleetEvent) -> None:
         if self._on_event is not None:
             self._on_event(event)
-
-
-class _Happenings:
-    """What a scenario has in store, in order of time."""
-
-    def __init__(self, plan: Plan, start_s: float) -> None:
-        faults = plan.scenario.faults
-        self._outages: dict[FleetEvent, Outage] = {
-            FleetEvent(Happening.OUTAGE, start_s + outage.onset_s, outage.device): outage
-            for outage in plan.scenario.outages
-        }
-        self._coming = sorted(
-            [
-                *(FleetEvent(Happening.FAULT, start_s + f.onset_s, f.device, f) for f in faults),
-                *(
-                    FleetEvent(Happening.REPAIR, start_s + f.end_s, f.device, f)
-                    for f in faults
-                    if f.lasts_s is not None
-                ),
-                *self._outages,
-            ],
-            key=lambda event: event.time_s,
-            reverse=True,
-        )
-
-    def until(self, now_s: float) -> list[FleetEvent]:
-        """What has happened since the last call."""
-        happened = []
-        while self._coming and self._coming[-1].time_s <= now_s:
-            happened.append(self._coming.pop())
-        return happened
-
-    def outage_ends_s(self, event: FleetEvent) -> float:
-        return event.time_s + self._outages[event].lasts_s
 
 
 def _faults_of(spec: MachineSpec, faults: Sequence[Fault]) -> list[Fault]:

@@ -27,10 +27,12 @@ from firmware_sim.connection import Refused, Unreachable
 from firmware_sim.demo import HISTORY, DemoState, run_demo
 from firmware_sim.device import Sampling
 from firmware_sim.encoding import JSON_FORMS, Form
-from firmware_sim.fleet import FleetEvent, Happening, Past, Plan, fleet_of, run, simulate
+from firmware_sim.fleet import run, simulate
+from firmware_sim.happenings import FleetEvent, Happening
 from firmware_sim.link import Link, Network
 from firmware_sim.machine import Machine
 from firmware_sim.outbox import Outbox
+from firmware_sim.plan import Past, Plan, fleet_of
 from firmware_sim.replay import replay
 from firmware_sim.scenario import Scenario
 from firmware_sim.spool import Spool

@@ -13,8 +13,9 @@ from waiting import until
 
 from firmware_sim.device import Sampling
 from firmware_sim.encoding import Form
-from firmware_sim.fleet import Plan, fleet_of, run
+from firmware_sim.fleet import run
 from firmware_sim.machine import Machine
+from firmware_sim.plan import Plan, fleet_of
 from firmware_sim.spool import Spool
 
 

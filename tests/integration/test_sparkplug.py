@@ -18,7 +18,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from servers import Database, RunningBroker
 from waiting import until
 
-from firmware_sim.fleet import fleet_of
+from firmware_sim.plan import fleet_of
 from firmware_sim.sparkplug import EdgeLink, EdgeNode, Point
 from firmware_sim.sparkplug_encoding import Metric, Type, payload
 from firmware_sim.sparkplug_fleet import simulate

@@ -9,7 +9,7 @@ import pytest
 
 from firmware_sim.demo import FIRST_ONSET_S, DemoState, demo_fleet
 from firmware_sim.faults import Fault, FaultKind
-from firmware_sim.fleet import FleetEvent, Happening
+from firmware_sim.happenings import FleetEvent, Happening
 
 NOW_S = 1_763_978_400.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from firmware_sim.duty import Day
 from firmware_sim.faults import Fault, FaultKind
-from firmware_sim.fleet import Plan, fleet_of
+from firmware_sim.plan import Plan, fleet_of
 from firmware_sim.scenario import Clock, Outage, Scenario
 
 TOML = """
