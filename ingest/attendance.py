@@ -24,10 +24,10 @@ from ingest.corrections import Piece
 from ingest.directory import Directory
 from ingest.forms import Decoded
 from ingest.messages import Message
-from ingest.reading import EARLIEST_MS, FUTURE_TOLERANCE_MS, MAX_AHEAD_MS
 from ingest.sequences import NO_BOOT
 from ingest.server_clock import ServerClock
 from ingest.sparkplug import Heard
+from ingest.stamps import EARLIEST_MS, FUTURE_TOLERANCE_MS, MAX_AHEAD_MS
 from store.connection import Session
 from store.presence import Said, Seen
 from store.rejects import Reject

@@ -20,7 +20,8 @@ import numpy as np
 from cbor2 import CBORDecodeEOF, CBORDecodeError, CBORDecoder
 
 from ingest.json_forms import read_document
-from ingest.reading import BadMessage, Reader, Unread
+from ingest.reading import Reader
+from ingest.refusals import BadMessage, Unread
 
 # Seven are needed: a list, an object, its values, a column, a tagged number in it with its two parts, and the mark of
 # CBOR around all. What nests deeper is refused by itself, deeper than this with its message.

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from ingest import cbor_forms, content, json_forms, senml, status, waveforms
 from ingest.mapping import Mappings, Route
 from ingest.messages import Message
-from ingest.reading import MAX_PAYLOAD_BYTES, BadMessage, Columns, Numbers, Reader, told
+from ingest.reading import MAX_PAYLOAD_BYTES, Columns, Numbers, Reader
+from ingest.refusals import BadMessage, told
 from ingest.sparkplug import Heard
 from store.rejects import Reject
 from store.telemetry import Status

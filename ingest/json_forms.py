@@ -11,7 +11,9 @@ from typing import Any
 
 import orjson
 
-from ingest.reading import MAX_AHEAD_MS, MAX_POINT_LENGTH, MAX_POINTS, BadMessage, Reader, what
+from ingest.reading import MAX_POINT_LENGTH, MAX_POINTS, Reader
+from ingest.refusals import BadMessage, what
+from ingest.stamps import MAX_AHEAD_MS
 
 _NOT_POINTS = frozenset({"ts", "seq", "boot"})
 _NOTHING: frozenset[str] = frozenset()

@@ -22,7 +22,8 @@ import orjson
 from ingest.mapping_entries import NUMBER, Entry, PlacedPoint, Understood, understood
 from ingest.messages import Message
 from ingest.patterns import Keys, Path, TooMuch, TopicPattern, covers, overlap
-from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, BadMessage, Reader, what
+from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, Reader
+from ingest.refusals import BadMessage, what
 from store.errors import Misconfigured
 from store.telemetry import Status
 from telemetry import is_name, microseconds

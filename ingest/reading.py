@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ingest.refusals import BadMessage, what
 from ingest.sequences import NO_BOOT
-from telemetry import Batch, Quality, StreamKey, Topic, microseconds
+from ingest.stamps import FUTURE_TOLERANCE_MS, LATEST_MS, MAX_AHEAD_MS, quality_of, rfc3339_us
+from telemetry import Batch, Quality, StreamKey, Topic
 from telemetry.units import MAX_UNIT_LENGTH, canonical
 
 # A device that has more to say says it in several messages. Too low cuts a device's hourly upload into many; too high
@@ -25,45 +26,14 @@ from telemetry.units import MAX_UNIT_LENGTH, canonical
 MAX_PAYLOAD_BYTES = 1 << 20
 MAX_POINTS = 1000
 MAX_POINT_LENGTH = 128
-# A clock that shows an earlier year was never set. One that runs ahead by more than a day is no clock to store by: such
-# rows would lie in chunks of their own for years.
-EARLIEST_MS = 946_684_800_000
-MAX_AHEAD_MS = 86_400_000
-# The end of what a clock may show that is mended afterwards: with the year 2100 no sum of times overflows.
-LATEST_MS = 4_102_444_800_000
-# Devices' clocks wander by seconds; readings from further ahead are kept but would hide all that comes after.
-FUTURE_TOLERANCE_MS = 300_000
 # Values in the columns of one message. One of bytes could hold a million, which hold the loop up for seconds; floats
 # within the greatest payload are fewer.
 MAX_VALUES = 1 << 18
-# Parts of one message that are told apart in `rejects`: more of the same kind say nothing new.
-MAX_REJECTS = 20
 # Numbers beyond have no place in a bigint, in which sequence numbers and boots are kept.
 MAX_COUNT = (1 << 63) - 1
 
-_WHAT = {
-    str: "a text",
-    bytes: "a string of bytes",
-    dict: "an object",
-    list: "a list",
-    type(None): "null",
-    bool: "true or false",
-    np.ndarray: "a list",
-}
-
 Numbers = dict[tuple[str, str], dict[str, int]]
 """The number of each stream, by tenant and device, then by point."""
-
-
-class BadMessage(ValueError):
-    """Why a message, or a part of it, cannot be stored: the text is the reason. Caught in `ingest.forms`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unread:
-    """A value that its format can say and nobody here reads; `what` it is, in a reason's words."""
-
-    what: str
 
 
 @dataclass(slots=True)
@@ -148,7 +118,7 @@ class Reader:
             quality = self._quality(stamp)
             return round(stamp * 1000), quality
         if kind is str:
-            return self.time_us(_rfc3339_us(stamp))
+            return self.time_us(rfc3339_us(stamp))
         raise BadMessage(f"ts: {what(stamp)} is no time")
 
     def time_us(self, us: int) -> tuple[int, int]:
@@ -256,12 +226,7 @@ class Reader:
             if not 0 <= ms <= LATEST_MS:
                 raise BadMessage("ts: no time between 1970 and 2100")
             return Quality.GOOD
-        if not ms >= EARLIEST_MS:
-            raise BadMessage("ts: before the year 2000; milliseconds since 1970 are wanted")
-        ahead_ms = ms - self.arrived_us / 1000
-        if ahead_ms > MAX_AHEAD_MS:
-            raise BadMessage("ts: more than a day ahead of the server's clock")
-        return Quality.FUTURE if ahead_ms > FUTURE_TOLERANCE_MS else Quality.GOOD
+        return quality_of(ms, self.arrived_us)
 
     def _misfit(self, point: str, unit: str) -> str:
         """Why values in `unit` are not those of the point: it is kept in one that this cannot be made into."""
@@ -348,31 +313,3 @@ def _finite(value: Any) -> float:
     if isinstance(value, int | float) and -1.7e308 < value < 1.7e308:
         return float(value)
     return math.nan
-
-
-def _rfc3339_us(stamp: str) -> int:
-    if len(stamp) > 40:
-        raise BadMessage("ts: not RFC 3339")
-    try:
-        moment = datetime.fromisoformat(stamp)
-    except ValueError as error:
-        raise BadMessage("ts: not RFC 3339") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return microseconds(moment)
-
-
-def what(value: Any) -> str:
-    """What a value is, in a reason's words."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return "a number" if math.isfinite(_finite(value)) else "a value beyond what a number can hold"
-    if isinstance(value, Unread):
-        return value.what
-    return _WHAT.get(type(value), "something else")
-
-
-def told(reasons: list[str]) -> list[str]:
-    """The reasons worth a row each; of too many, the first and how many more."""
-    if len(reasons) <= MAX_REJECTS:
-        return reasons
-    return [*reasons[: MAX_REJECTS - 1], f"and {len(reasons) - MAX_REJECTS + 1} more, the like"]

@@ -14,7 +14,9 @@ from typing import Any
 import orjson
 
 from ingest import cbor_forms
-from ingest.reading import EARLIEST_MS, MAX_POINT_LENGTH, BadMessage, Reader, what
+from ingest.reading import MAX_POINT_LENGTH, Reader
+from ingest.refusals import BadMessage, what
+from ingest.stamps import EARLIEST_MS
 
 # A pack within this many bytes may hold what is nested, such as decimal fractions; a larger one may not, which keeps
 # lists out of its keys (see `cbor_forms.loads`). A list within 4 KiB cannot hold enough of them to be slow.

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from ingest.messages import Message
-from ingest.reading import LATEST_MS, MAX_COUNT
+from ingest.reading import MAX_COUNT
+from ingest.stamps import LATEST_MS
 from store.rejects import Reject
 from store.telemetry import Status
 from telemetry import Topic

@@ -13,7 +13,8 @@ import numpy as np
 
 from detectors.vibration import features
 from ingest.cbor_forms import loads
-from ingest.reading import BadMessage, Reader, what
+from ingest.reading import Reader
+from ingest.refusals import BadMessage, what
 from telemetry import Quality
 from telemetry.units import MAX_UNIT_LENGTH
 from telemetry.waveform import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MAX_SAMPLES, SAMPLE_TYPES, Samples, Waveform, vibration

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.messages import Message
-from ingest.reading import BadMessage, Reader
+from ingest.reading import Reader
+from ingest.refusals import BadMessage
 from ingest.sparkplug.metrics import Reading, Told
 from ingest.sparkplug.payloads import Item
 from store.telemetry import Status

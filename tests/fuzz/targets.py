@@ -23,7 +23,8 @@ from ingest.buffered import Connection, Heard
 from ingest.forms import Decoded, decode
 from ingest.mapping import Mappings
 from ingest.messages import Message
-from ingest.reading import BadMessage, Columns, Reader
+from ingest.reading import Columns, Reader
+from ingest.refusals import BadMessage
 from ingest.sparkplug import SparkplugHost
 from telemetry import Topic
 

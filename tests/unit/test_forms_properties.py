@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from firmware_sim import cbor
 from firmware_sim.encoding import CONTENT_TYPES, JSON_FORMS, Block, Form, encode
-from ingest.reading import MAX_AHEAD_MS
 from ingest.senml import LABELS
+from ingest.stamps import MAX_AHEAD_MS
 
 NUMBERS = {label: number for number, label in LABELS.items()}
 # Not more than the reader takes for a number.
@@ -43,7 +43,7 @@ def blocks(draw: st.DrawFn, names: st.SearchStrategy[str]) -> Block:
 @pytest.mark.parametrize("told", [True, False], ids=["by content type", "by its bytes"])
 @pytest.mark.parametrize("form", Form)
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_a_device_encodes_is_what_is_decoded(form: Form, told: bool, data: st.DataObject) -> None:
     senml = form in {Form.SENML_JSON, Form.SENML_CBOR}
     block = data.draw(blocks(NAMES if senml else NAMES.filter(lambda name: name not in {"ts", "seq"}) | SPOKEN))
@@ -113,7 +113,7 @@ RECORDS = st.fixed_dictionaries(
 
 
 @given(TREES | FIELDS | st.lists(FIELDS, max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([{}])
 def test_cbor_says_what_json_says(document: Any) -> None:
     """By the library's encoder and by the simulator's, which was written apart from it."""
@@ -129,7 +129,7 @@ def test_cbor_says_what_json_says(document: Any) -> None:
 
 
 @given(st.lists(RECORDS | TREES, min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_senml_in_cbor_says_what_it_says_in_json(records: list[Any]) -> None:
     wanted = decoded(json.dumps(records).encode(), content_type="application/senml+json")
     labelled = [
@@ -196,7 +196,7 @@ GOOD_RECORDS = st.fixed_dictionaries(
 
 
 @given(st.lists(st.tuples(GOOD_RECORDS, SMALL | st.booleans()), min_size=1, max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_senml_is_resolved_as_by_hand(drawn: list[tuple[dict[str, Any], float]]) -> None:
     records = [record | {"vb" if isinstance(value, bool) else "v": value} for record, value in drawn]
     result = decoded(json.dumps(records).encode(), content_type="application/senml+json", device="nobody")
@@ -231,7 +231,7 @@ CBOR_TREES = st.recursive(
     | st.lists(RECORDS, max_size=4).map(json.dumps).map(str.encode),
     ANY_TYPE,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example(b"[" * 5000, "application/senml+json")
 @example(b"\x81" * 5000, "application/senml+cbor")
 def test_whatever_comes_becomes_readings_or_rejects(payload: bytes, content_type: str) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import cbor2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from firmware_sim.waveforms import SCALE_G, VibrationBlock, encode
-from ingest.reading import BadMessage, Columns, Reader
+from ingest.reading import Columns, Reader
+from ingest.refusals import BadMessage
 from ingest.waveforms import features_of, read
 from store.packing import PLAIN, pack, unpack
 from store.waveforms import PackedBlock, id_of
@@ -92,7 +93,6 @@ def test_the_example_in_the_manual_is_a_block() -> None:
     assert (found.scale, found.samples.tolist()) == (2.0**-11, [0, 1, 32_767, -32_768])
 
 
-@settings(deadline=None)
 @given(
     counts=arrays.arrays(np.dtype("<i2"), st.integers(1, 600)),
     rpm=st.floats(0, 60_000),
@@ -171,7 +171,6 @@ def test_the_most_samples_and_one_more() -> None:
         decoded(block(np.zeros(MAX_SAMPLES + 1, "<i2")))
 
 
-@settings(deadline=None)
 @given(
     samples=arrays.arrays(np.dtype("<f4"), 300, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
     scale=st.floats(1e-30, 1e30),
@@ -183,7 +182,6 @@ def test_numbers_of_any_size_give_numbers_or_nothing(samples: Samples, scale: fl
     )
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda tail: block(np.arange(9, dtype="<i2"))[:60] + tail))
 def test_no_bytes_stop_it(payload: bytes) -> None:
     with suppress(BadMessage):
@@ -193,7 +191,6 @@ def test_no_bytes_stop_it(payload: bytes) -> None:
 # On the disk ----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(sorted(SAMPLE_TYPES)).flatmap(lambda name: arrays.arrays(SAMPLE_TYPES[name], st.integers(1, 2000)))
 )
