@@ -80,6 +80,7 @@ def of_machine(conn: Transaction, device: str) -> list[Graded]:
         own = {name: row.pop(name) for name in ("point", "quantity", "unit", "until", "values_an_hour")}
         whole = ("hours", "heard", "readings", "late", "mistimed", "impossible", "contested")
         counted = {name: int(row[name]) for name in whole}
-        tally = Tally(**counted, usual=float(row["usual"]), kept_up=float(row["kept_up"]), alarm=row["alarm"])
+        owed_h, usual, kept_up = (float(row[name]) for name in ("owed_h", "usual", "kept_up"))
+        tally = Tally(**counted, owed_h=owed_h, usual=usual, kept_up=kept_up, alarm=row["alarm"])
         graded.append(Graded(**own, grade=grade(tally), tally=tally))
     return graded

@@ -29,7 +29,9 @@ class Tally:
     Attributes
     ----------
     hours, heard : int
-        How many there were, and in how many of them it reported.
+        How many there were, that in which it began included, and in how many of them it reported.
+    owed_h : float
+        How long it could have reported: where it began within an hour, from its first reading on.
     usual, kept_up : float
         Readings in the middle one of the hours in which it reported; and the sum over hours, none for more than that.
     readings, late, mistimed, impossible, contested : int
@@ -40,6 +42,7 @@ class Tally:
 
     hours: int
     heard: int
+    owed_h: float
     usual: float
     kept_up: float
     readings: int
@@ -68,14 +71,14 @@ def grade(tally: Tally) -> Grade:
     """The worst of completeness, timeliness, plausibility, consistency, and what stands against the sensor."""
     if tally.alarm:
         return Grade("F", 0.0, (tally.alarm,))
-    if tally.hours < _FEWEST_HOURS:
+    if tally.owed_h < _FEWEST_HOURS:
         return Grade("", 0.0, ("Not counted long enough yet",))
     if tally.readings < _FEWEST_READINGS:
         silent = f"{tally.readings} readings in {_hours(tally.hours)}"
         return Grade("F", 0.0, (silent,))
     n = tally.readings
     found = [
-        (tally.kept_up / (tally.usual * tally.hours), _missing(tally)),
+        (_complete(tally), _missing(tally)),
         (1.0 - _WEIGHT_MISTIMED * tally.mistimed / n, f"{_share(tally.mistimed / n)} with a wrong time"),
         (1.0 - _WEIGHT_LATE * tally.late / n, f"{_share(tally.late / n)} behind readings of later times"),
         (1.0 - _WEIGHT_IMPOSSIBLE * tally.impossible / n, f"{_share(tally.impossible / n)} physically impossible"),
@@ -91,10 +94,13 @@ def _letter(points: float) -> str:
     return next(letter for letter, least in GRADES if points >= least)
 
 
+def _complete(tally: Tally) -> float:
+    return tally.kept_up / (tally.usual * tally.owed_h)
+
+
 def _missing(tally: Tally) -> str:
-    share = 1.0 - tally.kept_up / (tally.usual * tally.hours)
     silent = tally.hours - tally.heard
-    return f"{_share(share)} missing" + (f", {_hours(silent)} without any" if silent else "")
+    return f"{_share(1.0 - _complete(tally))} missing" + (f", {_hours(silent)} without any" if silent else "")
 
 
 def _share(share: float) -> str:

@@ -17,10 +17,11 @@ contested_of AS (
     WHERE c.time >= %(start)s AND c.time < %(end)s
     GROUP BY 1, 2
 )
-INSERT INTO quality_hours (stream_id, hour, tenant, readings, late, mistimed, impossible, contested, distinct_values)
-SELECT r.stream_id, r.hour, %(tenant)s, r.readings, r.late, r.mistimed, r.impossible, coalesce(c.n, 0), r.distinct_values
+INSERT INTO quality_hours (stream_id, hour, tenant, first_at, readings, late, mistimed, impossible, contested, distinct_values)
+SELECT r.stream_id, r.hour, %(tenant)s, r.first_at, r.readings, r.late, r.mistimed, r.impossible, coalesce(c.n, 0),
+       r.distinct_values
 FROM (
-    SELECT stream_id, date_trunc('hour', time) AS hour, count(*) AS readings,
+    SELECT stream_id, date_trunc('hour', time) AS hour, min(time) AS first_at, count(*) AS readings,
            count(*) FILTER (WHERE quality & %(late)s <> 0) AS late,
            count(*) FILTER (WHERE quality & %(mistimed)s <> 0) AS mistimed,
            count(*) FILTER (WHERE quality & %(impossible)s <> 0) AS impossible,
@@ -30,8 +31,8 @@ FROM (
     GROUP BY 1, 2
 ) r LEFT JOIN contested_of c USING (stream_id, hour)
 ON CONFLICT (stream_id, hour) DO UPDATE
-SET readings = excluded.readings, late = excluded.late, mistimed = excluded.mistimed, impossible = excluded.impossible,
-    contested = excluded.contested, distinct_values = excluded.distinct_values
+SET first_at = excluded.first_at, readings = excluded.readings, late = excluded.late, mistimed = excluded.mistimed,
+    impossible = excluded.impossible, contested = excluded.contested, distinct_values = excluded.distinct_values
 
 -- name: note_look
 -- How far a machine's hours are counted.
@@ -48,12 +49,10 @@ WHERE s.id = q.stream_id AND s.device_id = %(machine)s AND q.hour < %(before)s
 SELECT id FROM devices WHERE device = %(device)s
 
 -- name: tallies
--- A machine's streams over the days that count, and what stands against their sensors.
+-- A machine's streams over the days that count, or since they began, and what stands against their sensors.
 SELECT s.point, s.quantity, s.unit, l.until,
-       CASE WHEN l.until IS NULL THEN 0 ELSE
-           greatest(0, extract(epoch FROM l.until - greatest(l.until - %(span)s::interval, l.began,
-                                                             least(date_trunc('hour', s.created_at), q.first))) / 3600)
-       END::integer AS hours,
+       greatest(0, extract(epoch FROM l.until - date_trunc('hour', since.began)) / 3600)::integer AS hours,
+       greatest(0, extract(epoch FROM l.until - since.began) / 3600)::float8 AS owed_h,
        coalesce(q.heard, 0) AS heard, coalesce(u.usual, 0) AS usual, coalesce(q.kept_up, 0) AS kept_up,
        coalesce(q.readings, 0) AS readings, coalesce(q.late, 0) AS late, coalesce(q.mistimed, 0) AS mistimed,
        coalesce(q.impossible, 0) AS impossible, coalesce(q.contested, 0) AS contested,
@@ -67,10 +66,13 @@ LEFT JOIN LATERAL (
     FROM quality_hours WHERE stream_id = s.id AND hour >= l.until - %(span)s::interval
 ) u ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) AS heard, min(hour) AS first, sum(least(readings, u.usual)) AS kept_up, sum(readings) AS readings,
-           sum(late) AS late, sum(mistimed) AS mistimed, sum(impossible) AS impossible, sum(contested) AS contested
+    SELECT count(*) AS heard, min(coalesce(first_at, hour)) AS first, sum(least(readings, u.usual)) AS kept_up,
+           sum(readings) AS readings, sum(late) AS late, sum(mistimed) AS mistimed, sum(impossible) AS impossible, sum(contested) AS contested
     FROM quality_hours WHERE stream_id = s.id AND hour >= l.until - %(span)s::interval
 ) q ON true
+LEFT JOIN LATERAL (
+    SELECT greatest(l.until - %(span)s::interval, l.began, least(s.created_at, q.first)) AS began
+) since ON true
 LEFT JOIN LATERAL (
     SELECT message FROM alarms
     WHERE stream_id = s.id AND active AND detector IN ('sensors', 'flatline')

@@ -33,10 +33,15 @@ def care(own_api: RunningApi) -> StorageCare:
 
 
 def said(
-    api: RunningApi, device: str, point: str, quality_of: dict[int, Quality], without: Collection[int] = ()
+    api: RunningApi,
+    device: str,
+    point: str,
+    quality_of: dict[int, Quality],
+    without: Collection[int] = (),
+    begins_min: int = 0,
 ) -> None:
-    """A reading a minute over a day, but for some hours; readings of an hour have a quality."""
-    minutes = np.array([m for m in range(DAY * 60) if m // 60 not in without])
+    """A reading a minute over a day, or from a minute of it on, but for some hours. Those of an hour have a quality."""
+    minutes = np.array([m for m in range(begins_min, DAY * 60) if m // 60 not in without])
     times = (int((NOW - DAY * HOUR).timestamp()) + minutes * 60) * 1_000_000
     flags = [int(quality_of.get(int(minute) // 60, Quality.GOOD)) for minute in minutes]
     with psycopg.connect(api.database.url("ingest")) as conn:
@@ -44,7 +49,8 @@ def said(
         values = np.random.default_rng(1).normal(size=len(minutes))
         telemetry_rows.append(conn, Batch.of(times, [stream.id] * len(minutes), values, flags))
     with api.database.owner() as conn:
-        conn.execute("UPDATE streams SET created_at = %s WHERE id = %s", (NOW - DAY * HOUR, stream.id))
+        created_at = NOW - DAY * HOUR + timedelta(minutes=begins_min)
+        conn.execute("UPDATE streams SET created_at = %s WHERE id = %s", (created_at, stream.id))
 
 
 def graded(api: RunningApi, device: str) -> dict[str, JSON]:
@@ -72,6 +78,27 @@ def test_a_week_of_hours_becomes_a_grade_that_says_why(own_api: RunningApi, noti
     assert (found["flow"]["hours"], found["flow"]["readings"], found["flow"]["usable"]) == (24, 1440, True)
     assert not found["level"]["usable"]
     assert found["flow"]["values_an_hour"] == 60.0
+
+
+@pytest.mark.parametrize("minute", [0, 2, 31, 58])
+def test_what_was_before_its_first_reading_is_not_missing(
+    own_api: RunningApi, notify: Session, care: StorageCare, minute: int
+) -> None:
+    """Heard for six hours, the first of them not whole: as it comes, or as a buffer that was sent afterwards."""
+    device = own_api.plant.device()
+    begins_min = (DAY - 6) * 60 + minute
+    said(own_api, device, "flow", {}, begins_min=begins_min)
+    said(own_api, device, "heat", {}, begins_min=begins_min)
+    said(own_api, device, "level", {}, without={DAY - 3}, begins_min=begins_min)
+    with own_api.database.owner() as conn:
+        conn.execute("UPDATE streams SET created_at = %s WHERE device = %s AND point = 'heat'", (NOW, device))
+    care.count(notify, NOW + timedelta(minutes=6))
+    found = graded(own_api, device)
+    for point in ("flow", "heat"):
+        assert (found[point]["grade"], found[point]["points"], found[point]["why"]) == ("A", 100.0, [])
+        assert (found[point]["hours"], found[point]["hours_heard"]) == (6, 6)
+    share = f"{60 / (360 - minute):.0%}".replace("%", " %")
+    assert found["level"]["why"] == [f"{share} missing, 1 hour without any"]
 
 
 def test_what_stands_against_a_sensor_counts_at_once(own_api: RunningApi, notify: Session, care: StorageCare) -> None:
