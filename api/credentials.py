@@ -21,8 +21,8 @@ from api.errors import BadValue
 from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, Name, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
-from store import devices
-from store.devices import CredentialState, Kind, NewCredential
+from store import credentials, gate
+from store.credentials import Credential, CredentialState, Kind, NewCredential
 from store.errors import Conflict
 from store.sealed import seal
 from store.transactions import Transaction
@@ -113,7 +113,7 @@ def create_credential(caller: Administrator, once: OnceOnly, asked: CredentialIn
 
         def do() -> tuple[int, NewCredentialOut]:
             wanted, password = _wanted(conn, asked)
-            made = devices.make_credential(conn, who.tenant, wanted, who.name)
+            made = credentials.make_credential(conn, who.tenant, wanted, who.name)
             return 201, NewCredentialOut(**_shown(made).model_dump(), password=password)
 
         return once.answer(caller, conn, do, keep=_without_secret)
@@ -125,7 +125,7 @@ def list_credentials(
 ) -> Page[CredentialOut]:
     """Credentials, newest first, revoked ones too."""
     with caller.transaction() as conn:
-        rows = devices.credentials(conn, limit=limit + 1, device=device, after=after_time_id(cursor))
+        rows = credentials.credentials(conn, limit=limit + 1, device=device, after=after_time_id(cursor))
     return page(rows, limit, _shown, lambda row: (row.created_at, row.id))
 
 
@@ -133,14 +133,14 @@ def list_credentials(
 def get_credential(caller: Staff, credential_id: UUID) -> CredentialOut:
     """A credential, and whether the broker knows it."""
     with caller.transaction() as conn:
-        return _shown(devices.credential(conn, credential_id))
+        return _shown(credentials.credential(conn, credential_id))
 
 
 @router.delete("/{credential_id}", summary="Revoke a credential")
 def revoke_credential(caller: Administrator, credential_id: UUID) -> CredentialOut:
     """Let it open nothing any more, and close its connection, within seconds. Twice changes nothing."""
     with caller.transaction() as conn:
-        return _shown(devices.revoke(conn, credential_id, caller.principal.name))
+        return _shown(credentials.revoke(conn, credential_id, caller.principal.name))
 
 
 def _wanted(conn: Transaction, asked: CredentialIn) -> tuple[NewCredential, str | None]:
@@ -148,19 +148,19 @@ def _wanted(conn: Transaction, asked: CredentialIn) -> tuple[NewCredential, str 
     if asked.expires_at is not None and asked.expires_at <= datetime.now(UTC):
         raise BadValue("body.expires_at", "a time to come")
     for field, filters in (("publishes", asked.publishes), ("subscribes", asked.subscribes)):
-        if not all(devices.may_be_granted(conn, topic_filter) for topic_filter in filters):
+        if not all(credentials.may_be_granted(conn, topic_filter) for topic_filter in filters):
             raise BadValue(f"body.{field}", "not topics of this tenant: the server's owner says which are")
-    gate = devices.gate(conn)
-    if gate.public_key is None:
+    present = gate.gate(conn)
+    if present.public_key is None:
         raise Conflict("no gate has told the broker anything yet: its administrator is not set where ingest runs")
-    username = gate.prefix + secrets.token_hex(_NAME_BYTES)
+    username = present.prefix + secrets.token_hex(_NAME_BYTES)
     password = secrets.token_urlsafe(_PASSWORD_BYTES) if asked.kind is Kind.PASSWORD else None
     wanted = NewCredential(
         device=asked.device,
         name=asked.name,
         kind=asked.kind,
         username=username,
-        sealed=seal(gate.public_key, username, password) if password is not None else None,
+        sealed=seal(present.public_key, username, password) if password is not None else None,
         publishes=asked.publishes,
         subscribes=asked.subscribes,
         expires_at=asked.expires_at,
@@ -168,7 +168,7 @@ def _wanted(conn: Transaction, asked: CredentialIn) -> tuple[NewCredential, str 
     return wanted, password
 
 
-def _shown(credential: devices.Credential) -> CredentialOut:
+def _shown(credential: Credential) -> CredentialOut:
     return CredentialOut.model_validate(credential)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from api.auth import Caller, Staff
 from api.machines import MachineFacts
 from api.page_frame import PageRoute, answer, head_of
-from store import devices
+from store import machines
 from store.transactions import Transaction
 from tickets.roles import STAFF
 
@@ -72,7 +72,7 @@ def say(request: Request, caller: Staff, device: str, said: Annotated[SaidForm, 
         except ValidationError as error:
             wrong = reasons(error)
         else:
-            devices.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
+            machines.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
         built = built_of(conn, caller, device)
         names = head_of(conn, caller, "fleet")["names"]
     if wrong:
@@ -82,11 +82,11 @@ def say(request: Request, caller: Staff, device: str, said: Annotated[SaidForm, 
 
 def built_of(conn: Transaction, caller: Caller, device: str) -> dict[str, Any]:
     """What the section shows of a machine; NotFound where there is none."""
-    facts = devices.machine(conn, device)
+    facts = machines.machine(conn, device)
     known = [(name, label, unit) for name, label, unit, _ in FIELDS if facts.get(name) is not None]
     return {
         "facts": [(label, _written(name, facts), unit) for name, label, unit in known],
-        "by": devices.said_of_machine(conn, device),
+        "by": machines.said_of_machine(conn, device),
         "path": f"/machines/{quote(device)}/facts",
         "may_say": caller.principal.role in STAFF,
         "fields": FIELDS,

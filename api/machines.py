@@ -15,7 +15,7 @@ from api.models import Answered, Asked, DevicePath, Instant, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from api.waveforms import Axis, WaveformPath
 from detectors.vibration import Bearing, Diagnosis, Machine, OrderSpectrum, bearing_of, diagnose
-from store import baselines, devices, vibration, waveforms
+from store import baselines, machines, vibration, waveforms
 
 # Of an envelope's spectrum a page shows so many orders, in so many lines.
 _SHOWN_ORDERS, _MOST_LINES = 12.0, 1200
@@ -154,14 +154,14 @@ class VerdictOut(Answered):
 def get_machine(caller: Anyone, device: DevicePath) -> MachineFacts:
     """Bearing, gear, group and support, as its owner said them."""
     with caller.transaction() as conn:
-        return MachineFacts.model_validate(devices.machine(conn, device))
+        return MachineFacts.model_validate(machines.machine(conn, device))
 
 
 @router.put("/devices/{device}/machine", summary="Say what a machine is built of")
 def set_machine(caller: Staff, device: DevicePath, facts: MachineFacts) -> MachineFacts:
     """All of it anew; what is left out is not known any more."""
     with caller.transaction() as conn:
-        devices.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
+        machines.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
     return facts
 
 
@@ -170,7 +170,7 @@ def get_diagnosis(caller: Anyone, waveform_id: WaveformPath) -> DiagnosisOut:
     """The probable fault with the lines that prove it, by the block's shaft speed and what is known of the machine."""
     with caller.transaction() as conn:
         block = waveforms.whole_waveform(conn, waveform_id)
-        facts = MachineFacts.model_validate(devices.machine(conn, block.device))
+        facts = MachineFacts.model_validate(machines.machine(conn, block.device))
         healthy = next(iter(baselines.baselines_of(conn, block.device, block.axis)), None)
     known = block.vibration
     if known is None:

@@ -17,10 +17,10 @@ from bellwether.settings import Settings
 from ingest import probe
 from ingest.lane import SESSION_EXPIRY_S
 from ingest.probe import Probed
-from store import devices
+from store import gate
 from store.connection import connect, unavailable
-from store.devices import Glance
 from store.errors import Misconfigured, Unavailable
+from store.gate import ENDING_WITHIN, Glance
 from store.health import Health
 from store.health import examine as examine_database
 
@@ -84,7 +84,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with unavailable(), connect(settings.need_database_url(), "doctor") as conn:
             health = examine_database(conn)
-            glance = devices.glance(conn)
+            glance = gate.glance(conn)
     except Misconfigured as error:
         yield Finding("database", "failed", str(error))
         return
@@ -136,7 +136,7 @@ def credential_findings(glance: Glance) -> Iterator[Finding]:
         found = f"the broker does not know {glance.lost} credentials"
         yield Finding("credentials", "warning", found, "make others: GET /api/v1/credentials says whose")
     if glance.ending:
-        found = f"{glance.ending} end within {devices.ENDING_WITHIN.days} days"
+        found = f"{glance.ending} end within {ENDING_WITHIN.days} days"
         yield Finding("credentials", "warning", found, "make their successors, and give them to the devices")
 
 

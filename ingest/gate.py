@@ -25,11 +25,12 @@ from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-import store.devices as rows
+import store.gate as rows
 from ingest import rights
 from store.connection import Session, heard, listen, unavailable
-from store.devices import Kind, Waiting
+from store.credentials import Kind
 from store.errors import Misconfigured, Unavailable
+from store.gate import Waiting
 from store.sealed import Recipient, Unsealable
 from telemetry import Broker
 

@@ -13,7 +13,7 @@ from visiting import PHONE, Site, Visitor
 
 from detectors.vibration import named
 from notify.vibration import Vibration
-from store import devices, waveforms
+from store import machines, waveforms
 from store.connection import connect
 from telemetry import microseconds
 from telemetry.waveform import Waveform
@@ -126,7 +126,7 @@ def test_a_fault_is_named_and_its_lines_are_marked(visitor: Visitor, site: Site,
     with connect(site.database.url("ingest"), "ingest") as conn, conn.transaction():
         waveforms.append(conn, blocks, now_us)
     with site.database.owner() as conn, conn.transaction():
-        devices.set_machine(
+        machines.set_machine(
             conn, vibrating, {"bearing": "SKF 6205", "group": 2, "support": "rigid"}, "ben@demo.example"
         )
     with connect(site.database.url("notify"), "notify") as conn:

@@ -35,7 +35,7 @@ from bellwether.stack.account import Account
 from bellwether.stack.port import LOOPBACK
 from ingest.gate import Gate
 from ingest.rights import CONTROL
-from store import devices
+from store import gate
 from store.connection import act_for
 from telemetry import Broker, Trust
 from tickets.roles import Role
@@ -716,17 +716,17 @@ def test_the_doctor_says_which_credentials_need_somebody(fresh: Plant, module_da
     fresh.credential(expires_at=soon)
     lost = fresh.credential()
     with module_database.owner() as conn:
-        before = devices.glance(conn)
+        before = gate.glance(conn)
         assert before is not None
         conn.execute("UPDATE device_credentials SET missing_at = now() WHERE id = %s", [lost["id"]])
-        after = devices.glance(conn)
+        after = gate.glance(conn)
     assert after is not None
     assert (before.lost, before.ending, after.lost) == (0, 1, 1)
     said = {finding.check: finding.verdict for finding in credential_findings(after)}
     assert said == {"gate": "ok", "credentials": "warning"}
     assert [f.verdict for f in credential_findings(replace(after, gate_age_s=99.0, lost=0, ending=0))] == ["warning"]
     with psycopg.connect(module_database.url("notify")) as conn:
-        assert devices.glance(conn) is None
+        assert gate.glance(conn) is None
 
 
 # Devices that come and go ---------------------------------------------------------------------------------------------
