@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from running import RunningStack, running_stack
 from servers import (
     Database,
@@ -28,6 +29,12 @@ from bellwether.stack import packages, port
 from bellwether.stack.account import Account, server_account
 from bellwether.stack.postgres import Postgres
 from bellwether.stack.supervisor import Supervisor
+
+# How long an example takes says how busy the machine is. The examples are the same everywhere: what passes here passes
+# there; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", settings.get_profile("search"), derandomize=True)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

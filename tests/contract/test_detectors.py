@@ -153,7 +153,7 @@ def subjects_of(detector: Detector, streams: Sequence[Stream]) -> list[int]:
 
 @pytest.mark.parametrize("name", sorted(set(MAKERS) - {"silence"}))
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_scores_do_not_depend_on_how_readings_are_cut(name: str, data: st.DataObject) -> None:
     streams, batch = streams_of([1, 2]), history(200, [1, 2], seed=7)
     whole, cut = MAKERS[name](), MAKERS[name]()
@@ -187,7 +187,7 @@ def test_a_moment_may_come_in_parts(name: str) -> None:
 
 
 @given(cut=st.integers(1, 299))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_a_restored_detector_goes_on_as_if_nothing_had_happened(name: str, cut: int) -> None:
     streams, batch = streams_of([1, 2]), history(300, [1, 2], seed=11)

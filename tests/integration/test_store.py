@@ -115,7 +115,7 @@ def test_distinct_values_of_one_time_are_all_kept_however_they_come(ingest: Sess
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3)), max_size=12), max_size=6))
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whatever_the_order_each_distinct_value_is_kept_once(
     ingest: Session, streams: list[Stream], deliveries: list[list[tuple[int, int, int]]]
 ) -> None:
@@ -193,7 +193,6 @@ def test_an_empty_batch_is_no_work(ingest: Session) -> None:
         max_size=20,
     )
 )
-@settings(deadline=None)
 def test_copy_s_bytes_are_those_of_the_driver(readings: list[tuple[int, int, float, int]]) -> None:
     """psycopg's own encoder is the slow, obvious version of ours."""
     times, ids, values, qualities = zip(*readings, strict=True) if readings else ((), (), (), ())

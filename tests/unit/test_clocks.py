@@ -423,7 +423,7 @@ def test_one_stamp_that_was_thrown_far_ahead_spoils_nothing(others: int) -> None
 
 
 @given(st.lists(st.tuples(st.floats(-1e5, 1e5), st.integers(1, 200), st.booleans()), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_a_clock_does_a_stamp_is_stored_at_one_time(steps: list[tuple[float, int, bool]]) -> None:
     pump = Pump()
     for off_s, messages, dies in steps:

@@ -32,7 +32,7 @@ def days(count: float, seed: int = 0) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 1000), ramp=st.floats(-5, 5))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_scores_are_those_of_the_slow_version(seed: int, ramp: float) -> None:
     values = days(16, seed) + np.linspace(0, ramp, 16 * 144)
     got = scored(Drift(false_alarm_rate=0.001), values)

@@ -29,7 +29,7 @@ def quantised(rng: np.random.Generator, rows: int, stay: float) -> np.ndarray:
 @given(
     st.lists(st.tuples(st.integers(1, 4), st.integers(0, 2)), min_size=60, max_size=150),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_time_at_one_value_is_that_of_the_slow_version(steps: list[tuple[int, int]]) -> None:
     times_s = np.cumsum([gap for gap, _ in steps])
     values = np.array([float(value) for _, value in steps])

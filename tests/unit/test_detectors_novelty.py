@@ -42,7 +42,7 @@ def days(count: float, seed: int = 0, a_day: int = A_DAY) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 10_000), steps=st.booleans())
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_scores_are_those_of_the_slow_version(seed: int, steps: bool) -> None:
     rng = np.random.default_rng(seed)
     values = days(3, seed) + (rng.normal(size=3 * A_DAY).cumsum() if steps else 0.0)

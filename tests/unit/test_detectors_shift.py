@@ -27,7 +27,7 @@ def noise(rows: int, seed: int = 0) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 10_000), step=st.floats(-4, 4), at=st.integers(450, 800))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_scores_are_those_of_the_slow_version(seed: int, step: float, at: int) -> None:
     values = noise(1000, seed)
     values[at : at + 60] += step

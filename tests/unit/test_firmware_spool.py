@@ -94,7 +94,7 @@ def test_a_record_that_was_cut_short_costs_itself_alone(folder: Path, cut: int) 
 
 
 @given(damage=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_damaged_anywhere_it_gives_what_was_written_or_nothing(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]]
 ) -> None:
@@ -328,4 +328,4 @@ def test_state_is_never_half_written(folder: Path) -> None:
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestLife.settings = settings(max_examples=25, stateful_step_count=30)

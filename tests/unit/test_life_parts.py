@@ -101,7 +101,7 @@ def test_two_settings_make_a_regime_each_combination() -> None:
 # Windows --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 40.0))
 def test_windows_are_those_of_the_obvious_loop(seed: int, width: float) -> None:
     rng = np.random.default_rng(seed)
@@ -190,7 +190,7 @@ def test_what_is_censored_moves_the_calibration() -> None:
     assert dropped.quantile(middle, 0.5)[0] < 45
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 200))
 def test_curves_grow_and_stay_above_nothing(seed: int, rows: int) -> None:
     rng = np.random.default_rng(seed)

@@ -128,7 +128,7 @@ def through(
 
 
 @given(ACTIONS, FATES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_it_ends_where_the_node_is(actions: list[str], fates: list[tuple[int, bool, bool]]) -> None:
     site = Site()
     said = [publication for action in ["connect", *actions] for publication in site.act(action)]
@@ -150,7 +150,7 @@ def test_it_ends_where_the_node_is(actions: list[str], fates: list[tuple[int, bo
 
 
 @given(st.lists(st.sampled_from(["", "pump", "fan"]), max_size=400), FATES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_only_doubled_and_out_of_order_is_all_there(
     actions: list[str], fates: list[tuple[int, bool, bool]]
 ) -> None:
@@ -164,7 +164,7 @@ def test_what_is_only_doubled_and_out_of_order_is_all_there(
 
 
 @given(st.lists(st.sampled_from(["", "pump", "fan"]), min_size=2, max_size=400), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_lost_is_counted_to_the_message(actions: list[str], data: st.DataObject) -> None:
     site = Site()
     site.deliver([(said, False) for said in site.act("connect")])

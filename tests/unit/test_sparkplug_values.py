@@ -71,7 +71,7 @@ def test_every_type_has_its_values() -> None:
     unit=st.text(st.characters(categories=["L", "N"]), max_size=8),
     aliases=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_encoded_is_what_is_read(metrics: dict[str, tuple[Type, Any]], unit: str, aliases: bool) -> None:
     properties = {"engUnit": unit} if unit else {}
     declared = [
@@ -169,7 +169,7 @@ def test_numbers_that_are_none_are_the_readers_to_refuse() -> None:
         max_size=12,
     )
 )  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_stop_it(bodies: list[tuple[str, bytes]]) -> None:
     host = SparkplugHost()
     heard = []

@@ -37,7 +37,7 @@ def values(signal: Floats, rate_hz: float = RATE_HZ, quantity: str = ACCELERATIO
 # By the book ----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     amplitude=st.floats(1e-3, 100),
     frequency_hz=st.floats(15, 990),
@@ -98,7 +98,7 @@ def test_white_noise_has_the_statistics_of_noise() -> None:
     assert found["acceleration_envelope_rms"] == pytest.approx(in_band * math.sqrt(2 - math.pi / 2), rel=0.03)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 1000), n=st.integers(FEWEST_SAMPLES, 3000), rate_hz=st.floats(100, 50_000))
 def test_the_lines_of_a_spectrum_add_up_to_the_power_of_the_windowed_signal(seed: int, n: int, rate_hz: float) -> None:
     signal = noise(n, seed) + 7.0
@@ -107,7 +107,7 @@ def test_the_lines_of_a_spectrum_add_up_to_the_power_of_the_windowed_signal(seed
     assert power_spectrum(signal, rate_hz).power.sum() == pytest.approx(power, rel=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(to_hz=st.floats(1.0, 20_000), most=st.integers(1, 5000))
 def test_buckets_of_a_spectrum_lose_no_power(to_hz: float, most: int) -> None:
     spectrum = power_spectrum(noise(3001), 10_000.0)
@@ -144,7 +144,7 @@ def test_impacts_raise_what_impacts_raise_and_a_hum_does_not() -> None:
 # By a slow reckoning --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.dictionaries(st.integers(2, 99).map(lambda n: 10.0 * n), st.floats(0.01, 5), min_size=1, max_size=4))
 def test_velocity_is_what_integrating_step_by_step_gives(amplitudes: dict[float, float]) -> None:
     signal = np.sum([tone(amplitude, f, phase=f) for f, amplitude in amplitudes.items()], axis=0)
@@ -152,7 +152,7 @@ def test_velocity_is_what_integrating_step_by_step_gives(amplitudes: dict[float,
     assert values(np.asarray(signal))["velocity_rms"] == pytest.approx(slow, rel=0.01)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 1000), low=st.integers(1, 60), width=st.integers(1, 60))
 def test_a_band_is_what_summing_sine_by_sine_gives(seed: int, low: int, width: int) -> None:
     signal, rate_hz = noise(300, seed), 300.0
@@ -163,7 +163,7 @@ def test_a_band_is_what_summing_sine_by_sine_gives(seed: int, low: int, width: i
 # Whatever comes -------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     signal=st.integers(0, 10_000).map(lambda seed: noise(4096, seed) ** 3),
     rate_hz=st.floats(1, 200_000),
@@ -219,7 +219,7 @@ def test_floats_and_integers_say_the_same() -> None:
     assert rounded == pytest.approx(exact, rel=2e-3)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.binary(min_size=2 * FEWEST_SAMPLES, max_size=4096).map(lambda b: b[: len(b) // 2 * 2]), st.floats(1, 200_000))
 def test_any_samples_give_numbers(content: bytes, rate_hz: float) -> None:
     for quantity in (ACCELERATION, VELOCITY, ""):
