@@ -67,7 +67,8 @@ class Sign(IntEnum):
     SPIKING = 4
 
 
-OF_JUMPS = (Sign.SCALED, Sign.SWAPPED)
+OF_JUMPS = np.isin(list(Sign), (Sign.SCALED, Sign.SWAPPED))
+"""Of each sign, whether it is of a jump. Shape (5,)."""
 
 
 class Jumps:
@@ -137,7 +138,7 @@ class Jumps:
         memory["move"][row] = move + (np.abs(heeded) - move) * pace
         memory["range"][row] += (width - memory["range"][row]) * pace
         memory["away"][row], memory["away_us"][row], memory["judged_us"][row] = 0, -1, -1
-        jumped = row[np.isin(memory["sign"][row], OF_JUMPS)]
+        jumped = row[OF_JUMPS[memory["sign"][row]]]
         memory["sign"][jumped] = Sign.NONE
 
     def _scaled(self, row: Rows) -> None:

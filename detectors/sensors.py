@@ -21,6 +21,7 @@ from detectors.jumps import COLUMNS, OF_JUMPS, Jumps, Sign
 from detectors.memory import Rows
 from detectors.rounds import departed_since
 from detectors.scores import Evidence
+from detectors.sensor_signs import Signs, signs_of
 from telemetry import Batch, Stream
 
 # Readings in a span, roughly: the width is the power of two, in µs, next to so many intervals. So points of a machine
@@ -51,7 +52,6 @@ _ALONE = 2.0
 # A signature is there or not: its score says that it is.
 _CERTAIN = 2.0
 _FULL = 100.0
-_HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -125,7 +125,7 @@ class Sensors(EachStream):
         point = self._streams[subject].point
         level, margin = float(memory["level"][row]), float(self._jumps.margin(np.array([row]))[0])
         sign = Sign(int(memory["sign"][row]))
-        jumped = sign in OF_JUMPS
+        jumped = OF_JUMPS[sign]
         since_us = memory["away_us"][row] if jumped else memory["since_us"][row]
         return Evidence(
             point=point,
@@ -176,38 +176,41 @@ class Sensors(EachStream):
     def _step(self, batch: Batch, rows: Rows, starts: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over, in order of time."""
         memory = self._memory
-        repeated, spike, step = _signs(batch.value, starts, memory["before"][rows])
-        item = np.flatnonzero(known)
-        segment = np.repeat(np.arange(len(rows)), counts)[item]
-        value, repeated = batch.value[item], repeated[item]
+        value, before = (np.clip(of, -spans.HUGE, spans.HUGE) for of in (batch.value, memory["before"][rows]))
+        segment = np.repeat(np.arange(len(rows)), counts)
+        signs = signs_of(value, starts, before)
+        time_us = batch.time_us
+        if not known.all():
+            time_us, value, segment = time_us[known], value[known], segment[known]
+            signs = Signs._make(of[known] for of in signs)
         exponent = np.round(memory["pace"][rows] / _PACED + np.log2(_SPAN_READINGS))
         width_us = (2.0 ** np.clip(exponent, 0, 60)).astype(np.int64)[segment]
         gathered = spans.gather(
             memory,
             rows[segment],
-            batch.time_us[item],
+            time_us,
             value,
             width_us,
             extremes=True,
             others={
-                "repeats": (np.add, repeated.astype(np.int32), 0),
-                "repeated": (np.minimum, np.where(repeated, np.abs(value), np.inf), np.inf),
-                "spike": (np.maximum, spike[item], 0.0),
-                "step": (np.minimum, np.where(step[item] > 0, step[item], np.inf), np.inf),
-                "travel": (np.add, np.where(np.isnan(step[item]), 0.0, step[item]), 0.0),
+                "repeats": (np.add, signs.repeats, 0),
+                "repeated": (np.minimum, signs.held, np.inf),
+                "spike": (np.maximum, signs.spike, 0.0),
+                "step": (np.minimum, signs.step, np.inf),
+                "travel": (np.add, signs.travel, 0.0),
             },
         )
         after = np.full(len(gathered.row), np.nan)
         after[gathered.leads] = memory["score"][gathered.row[gathered.leads]]
         opened = gathered.opened_by
         first = gathered.first_item[opened]
-        begun_us = batch.time_us[item[first]] // width_us[first] * width_us[first]
+        begun_us = time_us[first] // width_us[first] * width_us[first]
         order = np.argsort(begun_us, kind="stable")
         for close in np.split(order, np.flatnonzero(np.diff(begun_us[order])) + 1):
             if len(close):
                 row = gathered.row[opened[close]]
                 after[opened[close]] = self._take(row, gathered, close, begun_us[close], width_us[first[close]])
-        score[item] = after[gathered.of_item]
+        score[known] = after[gathered.of_item]
 
     def _take(self, row: Rows, closed: spans.Spans, close: Rows, begun_us: Times, width_us: Times) -> Floats:
         """One span of each of these streams: the new scores."""
@@ -231,7 +234,7 @@ class Sensors(EachStream):
         )
         self._jumps.follow(row, mean, high - low, ready, begun_us)
         sign = memory["sign"][row]
-        told = np.isin(sign, OF_JUMPS)
+        told = OF_JUMPS[sign]
         worst = np.maximum(clipped, spiking)
         counted = np.where(worst < 1.0, Sign.NONE, np.where(clipped >= spiking, Sign.SATURATED, Sign.SPIKING))
         memory["sign"][row] = np.where(told, sign, counted)
@@ -273,22 +276,3 @@ class Sensors(EachStream):
         memory[name + "_most"][row] = np.where(ready, most, np.maximum(most, share))
         beside: Floats = share / np.maximum(least, _BEYOND_LEARNT * most)
         return beside
-
-
-def _signs(value: Floats, starts: Rows, before: Floats) -> tuple[Mask, Floats, Floats]:
-    """Per reading: whether it repeats the one before, bool (N,); how far the one before stands out from both its
-    neighbours, where these agree, float64 (N,); how far it is from the one before, float64 (N,), NaN for the first.
-
-    `before` (S, 2) are the two readings ahead of each segment, NaN where there are none.
-    """
-    value = np.clip(value, -_HUGE, _HUGE)
-    first, second = np.empty_like(value), np.empty_like(value)
-    first[1:], second[2:] = value[:-1], value[:-2]
-    alone = np.diff(np.append(starts, len(value))) == 1
-    first[starts] = np.clip(before[:, 1], -_HUGE, _HUGE)
-    second[starts] = np.clip(before[:, 0], -_HUGE, _HUGE)
-    second[starts[~alone] + 1] = first[starts[~alone]]
-    up, down = first - second, first - value
-    stands_out = np.where(up * np.sign(down) > 0, np.minimum(np.abs(up), np.abs(down)), 0.0)
-    agree = np.abs(value - second) < stands_out / 2
-    return value == first, np.where(agree, stands_out, 0.0), np.abs(down)
