@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.forms import Decoded, decode
-from ingest.mapping import MAX_ENTRIES, MAX_NAME, Mappings, clean
+from ingest.mapping import Mappings
+from ingest.mapping.levels import BadPattern
+from ingest.mapping.mappings import MAX_ENTRIES
+from ingest.mapping.paths import MAX_DEPTH, MAX_FOUND
+from ingest.mapping.paths import Path as Place
+from ingest.mapping.routes import MAX_NAME, clean
+from ingest.mapping.texts import Text
+from ingest.mapping.topics import TopicPattern, covers, overlap
 from ingest.messages import Message
-from ingest.patterns import MAX_DEPTH, MAX_FOUND, BadPattern, Text, TopicPattern, covers, overlap
-from ingest.patterns import Path as Place
 from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS
 from store.errors import Misconfigured
 from telemetry import Quality, canonical, is_name, quantity_of

@@ -12,7 +12,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ingest.patterns import BadPattern, Path, Text, TopicPattern, overlap
+from ingest.mapping.levels import BadPattern
+from ingest.mapping.paths import Path
+from ingest.mapping.texts import Text
+from ingest.mapping.topics import TopicPattern, overlap
 from store.errors import Misconfigured
 from telemetry import is_name
 

@@ -1,16 +1,14 @@
-"""Telemetry of devices that speak another language: from any topic and JSON to device, point, unit and time.
+"""How the messages of one topic are read: a document by its entry, into the readers of the devices that it speaks of.
 
-What is read how is written in `bellwether.toml`, an entry a kind of message (`docs/mapping.md`); this is where entries
-are understood, and messages read by them. A wrong entry stops the start, with a line that names it. A message that is
-not what its entry expects becomes a reject with a reason, like any other, and can be played again when the entry has
-been put right; nothing else is raised, whatever the message.
+A message that is not what its entry expects becomes a reject with a reason, like any other, and can be played again
+when the entry has been put right; nothing else is raised, whatever the message.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -19,23 +17,19 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from ingest.mapping_entries import NUMBER, Entry, PlacedPoint, Understood, understood
+from ingest.mapping.entries import NUMBER, Entry, PlacedPoint, Understood
+from ingest.mapping.paths import Keys, Path, TooMuch
 from ingest.messages import Message
-from ingest.patterns import Keys, Path, TooMuch, TopicPattern, covers, overlap
 from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, Reader
 from ingest.refusals import BadMessage, what
-from store.errors import Misconfigured
 from store.telemetry import Status
 from telemetry import is_name, microseconds
 
 ReaderOf = Callable[[str, str], Reader]
 """Gives the reader of a tenant's device; raises `BadMessage` where its telemetry is not taken."""
 
-MAX_ENTRIES = 200
 # Devices in one message of a gateway.
 MAX_ITEMS = 1000
-# A fleet says the same topics again and again. Bounded, since they come from outside.
-_REMEMBERED = 1 << 16
 _US = {"s": Fraction(1_000_000), "ms": Fraction(1000), "us": Fraction(1), "ns": Fraction(1, 1000)}
 _UNCLEAN = re.compile(r"[^A-Za-z0-9_.-]")
 _MARK = 8  # hexadecimal digits that keep two names apart that look the same when cleaned
@@ -191,70 +185,6 @@ class Route:
         return reader.time_us(round(Fraction(str(stamp)) * _US[self.mapping.entry.time_unit]))
 
 
-class Mappings:
-    """All entries, in their order: of those that match a topic, the first is its route."""
-
-    def __init__(self, mappings: Sequence[Understood] = ()) -> None:
-        self._mappings = tuple(mappings)
-        self._heard = [TopicPattern.parse(one) for one in self.heard()]
-        self._routes: dict[str, Route | None] = {}
-
-    @classmethod
-    def from_settings(cls, entries: Sequence[Mapping[str, Any]]) -> Mappings:
-        """Understand the entries of `bellwether.toml`.
-
-        Raises
-        ------
-        Misconfigured
-            One of them is wrong: the message names it.
-        """
-        if len(entries) > MAX_ENTRIES:
-            raise Misconfigured(f"mapping: more than {MAX_ENTRIES} entries")
-        mappings = [understood(number, entry) for number, entry in enumerate(entries, 1)]
-        # A filter cannot say `switch:{n}`: what it brings beside that, nobody has asked for.
-        rest = [understood(0, {"topic": one, "drop": True}) for one in {m.pattern.filter for m in mappings}]
-        return cls([*mappings, *rest])
-
-    def __len__(self) -> int:
-        return sum(not m.entry.drop for m in self._mappings)
-
-    def filters(self) -> list[str]:
-        """What to subscribe to for telemetry. None of it twice: a broker may bring a message for each."""
-        return _widest([m.pattern.filter for m in self._mappings if m.online is None and not m.entry.drop])
-
-    def status_filters(self) -> list[str]:
-        """What to subscribe to for what devices say of themselves, which is news even when it was retained."""
-        told = _widest([m.pattern.filter for m in self._mappings if m.online is not None])
-        return [one for one in told if not any(covers(other, one) for other in self.filters())]
-
-    def heard(self) -> list[str]:
-        """All that is subscribed to."""
-        return [*self.filters(), *self.status_filters()]
-
-    def undated(self) -> list[str]:
-        """Those of `filters` whose messages say no time of their own: heard twice, they would be two readings."""
-        without = [m.pattern.filter for m in self._mappings if m.time is None and m.points]
-        return [one for one in self.filters() if any(overlap(one, other) for other in without)]
-
-    def match(self, topic: str) -> Route | None:
-        """The route of a topic; None where no entry is about it."""
-        try:
-            return self._routes[topic]
-        except KeyError:
-            pass
-        if len(self._routes) >= _REMEMBERED:
-            self._routes.clear()
-        route = self._routes[topic] = next(
-            (
-                Route(m, captures, sum(heard.match(topic) is not None for heard in self._heard))
-                for m in self._mappings
-                if (captures := m.pattern.match(topic)) is not None
-            ),
-            None,
-        )
-        return route
-
-
 def clean(name: str) -> str:
     """A device's name in our alphabet, 1 to 64 of `A-Za-z0-9_.-`.
 
@@ -265,15 +195,6 @@ def clean(name: str) -> str:
         return name
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_MARK]
     return f"{_UNCLEAN.sub('_', name)[: MAX_NAME - _MARK - 1]}-{mark}"
-
-
-def _widest(filters: Sequence[str]) -> list[str]:
-    """The filters without those that another covers, in their order."""
-    distinct = list(dict.fromkeys(filters))
-    return [one for one in distinct if not any(other != one and covers(other, one) for other in distinct)]
-
-
-# Reading --------------------------------------------------------------------------------------------------------------
 
 
 def _document(entry: Entry, payload: bytes) -> Any:
