@@ -316,7 +316,7 @@ def run(
 def differences(fleet: Fleet, database: Database, broker_killed: bool) -> Iterator[str]:
     """Where tables and ledger are not what the devices know to be true; nothing where all is well."""
     with database.owner() as conn:
-        until(lambda: conn.execute("SELECT count(*) FROM journal").fetchone() == (0,), 30)
+        until(lambda: conn.execute("SELECT count(*) FROM journal").fetchone() == (0,), 120)
         stored: dict[str, dict[int, float]] = {name: {} for name in fleet.devices}
         for name, time_ms, value in conn.execute(
             "SELECT s.device, (extract(epoch FROM r.time) * 1000)::bigint, r.value"

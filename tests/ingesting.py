@@ -19,7 +19,7 @@ import orjson
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from servers import Database, RunningBroker
-from waiting import until
+from waiting import PATIENCE_S, until
 
 from ingest.loop import Ingest
 from ingest.mqtt import MqttSource
@@ -60,7 +60,7 @@ class Device:
             self._client.publish(topic, body, qos=1)
             self._count += 1
 
-    def finish(self, within_s: float = 60.0) -> None:
+    def finish(self, within_s: float = PATIENCE_S) -> None:
         until(lambda: self._acknowledged >= self._count, within_s)
 
     def _taken(self, *_: Any) -> None:
@@ -87,7 +87,7 @@ class RunningIngest:
         """As SIGTERM does; returns when it has ended. What it raised is raised here."""
         self.source.close()
         self.ingest.stop()
-        self.thread.join(30)
+        self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
         if self.failures:
             raise self.failures.pop()
@@ -163,7 +163,7 @@ class IngestProcess:
     def stop(self) -> int:
         """As a supervisor does; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -180,7 +180,7 @@ def count_of(database: Database, table: str = "readings") -> int:
     return int(row[0])
 
 
-def until_stored(database: Database, readings: int, within_s: float = 30.0) -> None:
+def until_stored(database: Database, readings: int, within_s: float = PATIENCE_S) -> None:
     """Wait until there are as many, then see that there are no more."""
     with database.owner() as conn:
 
@@ -192,7 +192,7 @@ def until_stored(database: Database, readings: int, within_s: float = 30.0) -> N
         assert there() == readings
 
 
-def until_settled(database: Database, within_s: float = 30.0) -> None:
+def until_settled(database: Database, within_s: float = PATIENCE_S) -> None:
     """Wait until the ledger says what the journal says."""
     with database.owner() as conn:
 

@@ -53,9 +53,8 @@ class RunningStack:
     def pid(self, role: str) -> int:
         """The process of a role right now: another one once the supervisor has started it again."""
         children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        for pid in " ".join(file.read_text() for file in children).split():
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if arguments[-2:-1] == [role.encode()]:
+        for pid in " ".join(_read(file) for file in children).split():
+            if _read(Path(f"/proc/{pid}/cmdline")).split("\0")[-2:-1] == [role]:
                 return int(pid)
         return 0
 
@@ -82,7 +81,7 @@ class RunningStack:
         """The same, until the broker has all of it."""
         assert self.begin_replay(file, device, ignore).wait(120) == 0
 
-    def until_settled(self, readings: Mapping[str, int], within_s: float = 90.0) -> None:
+    def until_settled(self, readings: Mapping[str, int], within_s: float = 150.0) -> None:
         """Wait until so many readings of each device are stored, all is scored, and all that follows is delivered."""
         with self.owner() as conn:
 
@@ -118,6 +117,14 @@ class RunningStack:
             body = answer.json()
             assert body["next"] is None
             return list(body["items"])
+
+
+def _read(about: Path) -> str:
+    """What the kernel says of a thread or a process; nothing where it has ended since it was found."""
+    try:
+        return about.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @contextmanager
