@@ -15,9 +15,9 @@ from alarms.conditions import Condition, Edge, abandoned, by_the_clock, excuse, 
 from alarms.events import AlarmEvent, Kind, event_id, occurrence_id
 from alarms.lessons import NO_PATIENCE, Patience
 from alarms.messages import message
-from alarms.presence import DETECTOR as SITE
 from alarms.roster import Roster
 from alarms.rules import Rule
+from alarms.sites import DETECTOR as SITE
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.traits import BY_THE_CLOCK, OF_SENSORS
 from telemetry import Stream

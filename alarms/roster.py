@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from alarms.presence import DETECTOR as SITE
-from alarms.presence import Site
 from alarms.rules import Rule, governing
+from alarms.sites import DETECTOR as SITE
+from alarms.sites import Site
 from detectors.scores import Scope
 from telemetry import Stream
 

@@ -118,7 +118,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule("drift", "drift", "condition", ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)), deadband=0.3),
     # It is said once, in one reading: it shows for an hour, and sends nobody.
     Rule("novelty", "novelty", "condition", ((1.0, Severity.LOW),), off_delay_s=3600, opens_ticket=False),
-    # Lost with 80 % of its devices, back when half of them are: see alarms/presence.py.
+    # Lost with 80 % of its devices, back when half of them are: see alarms/sites.py.
     Rule("site_lost", "site", "site", ((1.0, Severity.HIGH),), deadband=0.375, off_delay_s=60),
     # Sequence numbers that never came: one alarm until nothing more was lost for an hour.
     Rule(

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from alarms.annunciator import Annunciator
 from alarms.events import AlarmEvent
 from alarms.lessons import Patience
-from alarms.presence import DETECTOR as SITE
-from alarms.presence import Place, Presence, Site
+from alarms.presence import Presence
 from alarms.roster import Roster
 from alarms.rules import Rule
+from alarms.sites import DETECTOR as SITE
+from alarms.sites import Place, Site
 from detectors.in_mode import MODES
 from detectors.learnt import Learnt, Unfit, checked
 from detectors.scores import Detector, Scope, Scores, Snapshot
@@ -78,7 +79,7 @@ class Watch:
         silence = self._silence()
         if silence is not None:
             silence.expect({p.machine: p.interval_s for p in places if p.interval_s is not None})
-        self._roster.place(self.presence.sites)
+        self._roster.place(self.presence.sites.all)
 
     def teach(self, patience: Mapping[tuple[str, int], Patience]) -> None:
         """What verdicts have taught, by detector and subject. Alarms that stand are left to return by themselves."""
@@ -133,7 +134,7 @@ class Watch:
                 scores = detector.score(part, now_us)
                 if isinstance(detector, Silence):
                     scores, sites = self._weigh(name, detector, scores, now_us)
-                    events += self._annunciator.tell(SITE, self.presence, sites, now_us)
+                    events += self._annunciator.tell(SITE, self.presence.sites, sites, now_us)
                 events += self._annunciator.tell(name, detector, scores, now_us)
                 if name in LEARNERS:
                     self._learnt.update(np.unique(scores.subject[~np.isnan(scores.score)]).tolist())

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 import store.presence as rows
-from alarms.presence import DETECTOR as SITE
-from alarms.presence import Place, Presence
+from alarms.presence import Presence
+from alarms.sites import DETECTOR as SITE
+from alarms.sites import Place
 from alarms.watch import Watch
 from ingest.clocks import Clocks, Name
 from ingest.corrections import Piece
@@ -33,6 +34,7 @@ from store.presence import Said, Seen
 from store.rejects import Reject
 from store.telemetry import Status
 from telemetry import Batch, Quality
+from telemetry.columns import grown
 
 # What waits at the broker for longer says nothing of a device's clock.
 _WAITED_S = 2.0
@@ -186,7 +188,7 @@ class Attendance:
         state[np.isin(machine, list(watch.open_subjects("silence")))] = _SILENT
         for number, word in self.presence.away(heard).items():
             state[np.searchsorted(machine, number)] = _LOST if word == "lost" else _STOPPED
-        state[np.isin(machine, self.presence.gone_with(watch.open_subjects(SITE)))] = _SITE_LOST
+        state[np.isin(machine, self.presence.sites.gone_with(watch.open_subjects(SITE)))] = _SITE_LOST
         heard_us = self._heard_us[machine]
         is_other = state != self._written_as[machine]
         age_us = heard_us - self._written_us[machine]
@@ -240,11 +242,10 @@ class Attendance:
         decoded.message = decoded.message[~impossible]
 
     def _make_room(self, size: int) -> None:
-        more = size - len(self._heard_us)
-        if more > 0:
-            self._heard_us = np.append(self._heard_us, np.full(more, -1))
-            self._written_us = np.append(self._written_us, np.full(more, -1))
-            self._written_as = np.append(self._written_as, np.full(more, _UNWRITTEN, np.int8))
+        if size > len(self._heard_us):
+            self._heard_us = grown(self._heard_us, size, -1)
+            self._written_us = grown(self._written_us, size, -1)
+            self._written_as = grown(self._written_as, size, _UNWRITTEN)
 
 
 def _owners(decoded: Decoded, directory: Directory) -> tuple[npt.NDArray[np.intp], list[Name]]:

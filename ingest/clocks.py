@@ -10,13 +10,13 @@ backlog at exactly the pace at which it measured it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ingest.corrections import AHEAD_US, BEHIND_US, CLOSE_US, NEVER, OFF_US, Correction, Piece
 from store.presence import ClockFinding, KeptPiece
+from telemetry.columns import grown
 
 Name = tuple[str, str]  # tenant and device
 
@@ -200,24 +200,18 @@ class Clocks:
         return row
 
     def _grow(self, size: int) -> None:
-        self._span_us = _grown(self._span_us, size, 0)
-        self._least_us = _grown(self._least_us, size, _FAR)
-        self._ends_us = _grown(self._ends_us, size, NEVER)
-        self._delays_us = _grown(self._delays_us, size, 0)
-        self._newest_us = _grown(self._newest_us, size, NEVER)
-        self._offset_us = _grown(self._offset_us, size, np.nan)
-        self._told_us = _grown(self._told_us, size, np.nan)
-        self._set_at_us = _grown(self._set_at_us, size, NEVER)
-        self._set_to_us = _grown(self._set_to_us, size, np.nan)
-        self._noted_us = _grown(self._noted_us, size, np.nan)
-        self._noted_at_us = _grown(self._noted_at_us, size, NEVER)
+        self._span_us = grown(self._span_us, size, 0)
+        self._least_us = grown(self._least_us, size, _FAR)
+        self._ends_us = grown(self._ends_us, size, NEVER)
+        self._delays_us = grown(self._delays_us, size, 0)
+        self._newest_us = grown(self._newest_us, size, NEVER)
+        self._offset_us = grown(self._offset_us, size, np.nan)
+        self._told_us = grown(self._told_us, size, np.nan)
+        self._set_at_us = grown(self._set_at_us, size, NEVER)
+        self._set_to_us = grown(self._set_to_us, size, np.nan)
+        self._noted_us = grown(self._noted_us, size, np.nan)
+        self._noted_at_us = grown(self._noted_at_us, size, NEVER)
 
 
 def _is_wrong(offset_us: float) -> bool:
     return offset_us > AHEAD_US or offset_us < -BEHIND_US
-
-
-def _grown(column: npt.NDArray[Any], size: int, empty: Any) -> npt.NDArray[Any]:
-    grown = np.full((size, *column.shape[1:]), empty, column.dtype)
-    grown[: len(column)] = column
-    return grown

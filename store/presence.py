@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from alarms.presence import Place
+from alarms.sites import Place
 from store.connection import Session
 from store.errors import NotFound
 from store.queries import queries

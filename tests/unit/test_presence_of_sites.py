@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from alarms.events import AlarmEvent, Kind, Severity
-from alarms.presence import HOLD_LEAST_S, LOST_AFTER_S, Place, is_orderly
+from alarms.presence import LOST_AFTER_S, is_orderly
 from alarms.rules import DEFAULT_RULES, Rule
+from alarms.sites import HOLD_LEAST_S, Place
 from alarms.watch import Watch
 from detectors import Silence
 from detectors.scores import Scope

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from alarms.events import Severity
 from alarms.losses import DETECTOR as SEQUENCE
-from alarms.presence import DETECTOR as SITE
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, governing, rule_from_json, rule_to_json
+from alarms.sites import DETECTOR as SITE
 from detectors import DETECTORS
 from detectors.limits import Limit
 from detectors.vibration.standing import DETECTOR as VIBRATION
