@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from store import quality, retention
@@ -29,6 +30,7 @@ ASSESSMENTS_EVERY_S = 86_400.0
 STEP_S = 2.0
 _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
 _BLOCKS = 200  # of some 10 to 100 KiB each
+_ROWS = 10_000  # of some 50 bytes each
 _AWAY_S = 30.0
 # Readings of an hour may be on their way for so long after it.
 _SETTLED = timedelta(minutes=5)
@@ -85,13 +87,28 @@ class StorageCare:
                 factor = 2.0 if took_s < STEP_S / 2 else 0.5 if took_s > STEP_S * 2 else 1.0
                 self._streams_at_once = min(max(int(self._streams_at_once * factor), 1), _MOST_STREAMS)
             self._stopping.wait(took_s)
-        blocks = 0
-        while not self._stopping.is_set() and (gone := retention.expire_waveforms(conn, _BLOCKS)):
-            blocks += gone
-        hours = self._expire_assessments(conn)
-        if removed or chunks or blocks or hours:
-            extra = {"readings": removed, "chunks": chunks, "blocks": blocks, "assessments": hours}
-            log.info("removed: its time was over", extra=extra)
+        went = {
+            "readings": removed,
+            "chunks": chunks,
+            "blocks": self._all_of(lambda: retention.expire_waveforms(conn, _BLOCKS)),
+            "contested": self._all_of(lambda: retention.expire_contested(conn, _ROWS)),
+            "clock_pieces": self._all_of(lambda: retention.expire_clock_pieces(conn, _ROWS)),
+            "assessments": self._expire_assessments(conn),
+        }
+        if any(went.values()):
+            log.info("removed: its time was over", extra=went)
+
+    def _all_of(self, step: Callable[[], int]) -> int:
+        """Step by step until nothing is left to do; how many rows went."""
+        removed = 0
+        while not self._stopping.is_set():
+            began_s = time.monotonic()
+            gone = step()
+            if not gone:
+                break
+            removed += gone
+            self._stopping.wait(time.monotonic() - began_s)
+        return removed
 
     def count(self, conn: Session, now: datetime) -> int:
         """Count the hours that are over, machine by machine; returns of how many."""

@@ -2,8 +2,8 @@
 
 Removal goes in bounded steps, each a transaction of its own that the caller may space as it likes: a step holds no lock
 that a reading on its way in would wait for, but on a chunk that is older than all that anybody keeps, and gives up
-after half a second there. Roll-ups of what is removed are kept, and how many readings that were is noted by device, so
-that the ledger still adds up.
+after half a second there. Roll-ups of what is removed are kept, and how many readings and contested values that were is
+noted by device, so that the ledger still adds up.
 """
 
 from __future__ import annotations
@@ -93,7 +93,17 @@ def expire_some(conn: Session, streams_at_once: int) -> Step | None:
 
 def expire_waveforms(conn: Session, most: int) -> int:
     """Remove at most so many blocks of vibration whose time is over; how many went, 0 where nothing is left to do."""
-    return int(conn.execute(queries("retention")["expire_waveforms"], [most]).fetchall()[0][0])
+    return _expire(conn, "expire_waveforms", most)
+
+
+def expire_contested(conn: Session, most: int) -> int:
+    """Remove at most so many contested values whose readings are removed; how many went, 0 where nothing is left."""
+    return _expire(conn, "expire_contested", most)
+
+
+def expire_clock_pieces(conn: Session, most: int) -> int:
+    """Remove at most so many pieces of clocks by which nothing that is there was mended; how many went."""
+    return _expire(conn, "expire_clock_pieces", most)
 
 
 def machines(conn: Session, after: int, limit: int) -> list[int]:
@@ -155,3 +165,7 @@ def compress_after(conn: Session, days: int) -> bool:
     conn.execute(queries("retention")["compress_no_more"])
     conn.execute(queries("retention")["compress_after"], [days])
     return True
+
+
+def _expire(conn: Session, what: str, most: int) -> int:
+    return int(conn.execute(queries("retention")[what], [most]).fetchall()[0][0])

@@ -72,7 +72,7 @@ WITH counted AS (
 ), kept AS (
     SELECT s.tenant, s.device, sum(o.readings) AS readings, sum(o.contested) AS contested, 0 AS rejects
     FROM of_stream o JOIN streams s ON s.id = o.stream_id GROUP BY 1, 2
-    UNION ALL SELECT tenant, device, sum(readings), 0, 0 FROM expired GROUP BY 1, 2
+    UNION ALL SELECT tenant, device, sum(readings), sum(contested), 0 FROM expired GROUP BY 1, 2
     UNION ALL SELECT tenant, device, -sum(stored), 0, 0 FROM backfills GROUP BY 1, 2
     UNION ALL SELECT coalesce(tenant, ''), coalesce(device, ''), 0, 0, count(*) FROM rejects GROUP BY 1, 2
     UNION ALL SELECT tenant, device, 0, 0, rejects FROM rejects_gone

@@ -22,6 +22,14 @@ SELECT chunk, streams, readings, dropped FROM expire_some(%s)
 -- Some of the blocks of vibration whose time is over.
 SELECT expire_waveforms(%s)
 
+-- name: expire_contested
+-- Some of the values that stood beside readings which are removed.
+SELECT expire_contested(%s)
+
+-- name: expire_clock_pieces
+-- Some of what mended the stamps of readings and blocks which are removed.
+SELECT expire_clock_pieces(%s)
+
 -- name: machines
 -- Machines after an id.
 SELECT id FROM devices WHERE id > %(after)s ORDER BY id LIMIT %(limit)s

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -20,6 +21,7 @@ from notify.storage import StorageCare
 from store import retention
 from store.connection import Session, act_for
 from store.migrate import edition
+from store.queries import queries
 from store.retention import CHUNK_HOURS, Measured, chunk_hours
 from telemetry import Batch, Stream, StreamKey
 from tickets.roles import Role
@@ -158,6 +160,117 @@ def test_a_chunk_that_nobody_keeps_anything_of_is_dropped_whole(
     assert {day for stream in streams.values() for day in ages(owner, stream)} == {2}
     (chunks,) = owner.execute("SELECT count(*) FROM show_chunks('readings')").fetchall()
     assert chunks == (1,)
+
+
+def contest(database: Database, stream: Stream, ages_days: list[int]) -> None:
+    """Another value for the first reading of these days."""
+    starts = [(NOW - timedelta(days=age)).replace(hour=3, minute=0, second=0) for age in ages_days]
+    times_us = [int(start.timestamp() * 1e6) for start in starts]
+    with psycopg.connect(database.url("ingest")) as conn:
+        rows.append(conn, Batch.of(times_us, np.full(len(times_us), stream.id), np.full(len(times_us), 99.5)))
+
+
+def contested(owner: Session, stream: Stream) -> set[int]:
+    """How many days ago there are contested values of a stream."""
+    found = owner.execute("SELECT time::date FROM contested WHERE stream_id = %s", [stream.id]).fetchall()
+    return {(NOW.date() - day).days for (day,) in found}
+
+
+def test_contested_values_go_with_the_readings_they_stood_beside(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    """Where a chunk still holds what is kept, they wait for it as the readings do; the ledger adds up all the same."""
+    fill(database, streams, [100, 20, 2])
+    for stream in streams.values():
+        contest(database, stream, [100, 20, 2])
+    assert retention.expire_contested(notify, 2) == 0, "nobody has said so"
+    keep(database, raw=50, vibration=10, temperature=365)
+    assert retention.expire_contested(notify, 2) == 0, "the readings are there"
+    expire(notify)
+    assert [retention.expire_contested(notify, 2) for _ in range(3)] == [2, 1, 0]
+    assert contested(owner, streams["bearing_temperature"]) == {100, 20, 2}
+    assert contested(owner, streams["vibration_velocity"]) == {2}
+    assert contested(owner, streams["flow"]) == {20, 2}
+    assert contested(owner, streams["fan"]) == {100, 20, 2}, "another tenant's"
+    noted = owner.execute("SELECT tenant, device, sum(contested)::int FROM expired GROUP BY 1, 2").fetchall()
+    assert noted == [("demo", "pump-1", 3)]
+    figures = {(tenant, device): there for tenant, device, _, _, _, _, _, there, *_ in _figures(owner)}
+    assert figures == {("demo", "pump-1"): 9, ("other", "fan-1"): 3}
+    keep(database, raw=10)
+    keep(database, "other", raw=10)
+    expire(notify)
+    while retention.expire_contested(notify, 100):
+        pass
+    (chunks,) = owner.execute("SELECT count(*) FROM show_chunks('contested')").fetchall()
+    assert chunks == (1,), "chunks with nothing in them go"
+
+
+def _figures(owner: Session) -> list[tuple[Any, ...]]:
+    return owner.execute(queries("ledger")["figures"]).fetchall()
+
+
+def pieces(owner: Session, device: str = "pump-1") -> list[tuple[int, int]]:
+    """Boot and age in days of the pieces of a device's clock, the oldest first."""
+    found = owner.execute(
+        "SELECT boot, from_us FROM clock_pieces WHERE device = %s ORDER BY boot, from_us", [device]
+    ).fetchall()
+    return [(boot, (NOW.date() - datetime.fromtimestamp(from_us / 1e6, UTC).date()).days) for boot, from_us in found]
+
+
+def mended(owner: Session, device: str, boot: int, ages_days: list[int], shift_days: int = 0) -> None:
+    """Pieces of a clock that is behind by so many days, each used for an hour; `ages_days` are by its own time."""
+    for age in ages_days:
+        from_us = int((NOW - timedelta(days=age)).replace(hour=3, minute=0, second=0).timestamp() * 1e6)
+        owner.execute(
+            "INSERT INTO clock_pieces (tenant, device, boot, from_us, used_us, shift_us, made_at)"
+            " SELECT tenant, device, %s, %s, %s, %s, %s FROM devices WHERE device = %s",
+            [boot, from_us, from_us + 3_600_000_000, shift_days * 86_400_000_000, NOW - timedelta(days=age), device],
+        )
+
+
+def test_pieces_of_clocks_go_when_nothing_is_left_that_they_mended(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    fill(database, streams, [130, 100, 20, 2])
+    mended(owner, "pump-1", 1, [130, 100])
+    mended(owner, "pump-1", 2, [400, 390], shift_days=380)  # by its own time; really 20 and 10 days ago
+    mended(owner, "pump-1", 3, [110, 20, 101, 2])
+    mended(owner, "fan-1", 1, [120, 110])
+    keep(database, raw=50, vibration=10)
+    keep(database, "other", raw=50)
+    before = pieces(owner)
+    assert retention.expire_clock_pieces(notify, 100) == 0, "the readings are there"
+    expire(notify)
+    keep(database, raw=50, vibration=10, temperature=365)
+    assert retention.expire_clock_pieces(notify, 100) == 1
+    assert pieces(owner, "fan-1") == [(1, 110)], "what comes next is mended from the last"
+    assert pieces(owner) == before, "one of its points is kept"
+    keep(database, raw=50, vibration=10)
+    owner.execute(
+        "INSERT INTO waveforms (id, time, tenant, device, axis, rate_hz, unit, scale, value_offset, sample_type,"
+        " sample_count, received_at, packing, samples) VALUES (gen_random_uuid(), %s, 'demo', 'pump-1', 'x', 10000,"
+        " 'g', 1, 0, 'i2', 1, now(), 0, '\\x0000')",
+        [NOW - timedelta(days=105)],
+    )
+    assert retention.expire_clock_pieces(notify, 100) == 2, "from before the block"
+    assert pieces(owner) == [(1, 100), (2, 400), (2, 390), (3, 101), (3, 20), (3, 2)]
+    owner.execute("DELETE FROM waveforms")
+    assert [retention.expire_clock_pieces(notify, 1) for _ in range(3)] == [1, 1, 0]
+    assert pieces(owner) == [(2, 400), (2, 390), (3, 20), (3, 2)]
+
+
+def test_a_run_loses_its_lowest_pieces_only(
+    database: Database, notify: Session, owner: Session, streams: dict[str, Stream]
+) -> None:
+    """Else stamps that the removed one was for would be mended by the piece below it, into what is kept."""
+    fill(database, streams, [100, 2])
+    mended(owner, "pump-1", -1, [130])
+    mended(owner, "pump-1", -1, [128], shift_days=120)
+    mended(owner, "pump-1", -1, [100, 2])
+    keep(database, raw=50)
+    expire(notify)
+    assert retention.expire_clock_pieces(notify, 100) == 1
+    assert pieces(owner) == [(-1, 128), (-1, 100), (-1, 2)]
 
 
 def test_what_was_removed_is_noted_so_that_the_ledger_adds_up(
@@ -326,19 +439,29 @@ def test_the_caretaker_does_all_of_it_and_nobody_else_may(
     database: Database, owner: Session, streams: dict[str, Stream]
 ) -> None:
     fill(database, streams, [100, 2])
+    contest(database, streams["flow"], [100, 2])
+    mended(owner, "pump-1", 1, [100, 2])
     keep(database, raw=50)
     care = StorageCare(database.url("notify"))
     thread = threading.Thread(target=care.run)
     thread.start()
     try:
-        until(lambda: ages(owner, streams["flow"]) == {2})
+        until(lambda: ages(owner, streams["flow"]) == contested(owner, streams["flow"]) == {2})
+        until(lambda: pieces(owner) == [(1, 2)])
     finally:
         care.stop()
-        thread.join(10)
+        thread.join(60)
     assert not thread.is_alive()
     for role in ("ingest", "api"):
         with psycopg.connect(database.url(role), autocommit=True) as conn:
-            for call in ("expire_some(1)", "expire_afresh()", "widen_chunks(24)"):
+            calls = (
+                "expire_some(1)",
+                "expire_contested(1)",
+                "expire_clock_pieces(1)",
+                "expire_afresh()",
+                "widen_chunks(24)",
+            )
+            for call in calls:
                 with pytest.raises(errors.InsufficientPrivilege):
                     conn.execute(f"SELECT * FROM {call}")  # noqa: S608  (a call of the test's own)
 
