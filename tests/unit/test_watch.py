@@ -240,6 +240,16 @@ def test_readings_that_must_not_count_do_not(flag: Quality) -> None:
     assert watch.last_scored() == {}
 
 
+def test_a_buffer_is_scored_whole_from_its_oldest_on_and_not_at_all_behind_its_newest() -> None:
+    """A fault that came and went hours ago, as `docs/ingest.md` says; one that lasts begins with what is scored."""
+    hours_ago = every_second([5.0, 15.0, 15.0, 5.0], first=-7200)
+    assert told(feed(a_watch(RULE), hours_ago, now_s=0)) == [("raised", -7199), ("returned", -7197)]
+    watch = a_watch(RULE)
+    assert feed(watch, {0: 5.0}) == feed(watch, hours_ago, now_s=1) == []
+    assert told(feed(watch, {1: 15.0})) == [("raised", 1)]
+    assert feed(watch, every_second([15.0] * 9, first=-10), now_s=2) == []
+
+
 def test_a_reading_scored_once_is_late_ever_after() -> None:
     watch = a_watch(RULE)
     feed(watch, every_second([1, 2, 3]))
