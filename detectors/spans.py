@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from detectors.compiled import compiled
 from detectors.memory import Memory, Rows
 from detectors.rounds import Index, lengths, rounds
 
@@ -103,7 +104,7 @@ def gather(
         """One figure of the spans closed; the memory takes that of the spans still open."""
         figure = np.where(carries, memory[name][owner], memory[name].dtype.type(nothing))
         if gathering is np.add and figure.dtype.kind == "f":
-            gathering.at(figure, group, each)
+            _add(figure, group, np.asarray(each))
         elif len(at):
             # Numbers that come out the same in whatever order: three times as fast.
             figure = gathering(figure, gathering.reduceat(np.broadcast_to(each, len(value)), at)).astype(figure.dtype)
@@ -118,3 +119,10 @@ def gather(
     more = {name: column(name, *figure) for name, figure in others.items()}
     memory["span"][owner[ends]] = number[ends]
     return Spans(owner, group, at, leads, opened_by[order], total, count, low, high, more)
+
+
+@compiled
+def _add(figure: Floats, group: Index, each: Floats) -> None:
+    """Add each (N,) to the figure of its group, in this order."""
+    for item in range(len(each)):
+        figure[group[item]] += each[item]
