@@ -182,6 +182,9 @@ def test_a_place_that_is_no_longer_kept_is_said_to_be(own_api: RunningApi) -> No
 def test_a_first_request_may_name_its_place_in_the_address(api: RunningApi) -> None:
     """A browser cannot send `Last-Event-ID` before it has heard something; when it has, that counts."""
     with api.database.owner() as conn:
+        with streaming(api) as before:  # a place is known to be kept where something is that was told before it
+            tell(conn, 0)
+            until(lambda: before.numbers)
         with streaming(api) as stream:
             tell(conn, 1)
             until(lambda: stream.numbers)

@@ -233,13 +233,13 @@ def test_a_connection_outlives_a_loop_that_takes_nothing(
     """A database that is away for minutes, and messages so large that the socket is not read."""
     monkeypatch.setattr(ingest.mqtt, "HELD_BYTES", 100_000)
     monkeypatch.setattr(ingest.mqtt, "LIVE_BYTES", 0)
-    monkeypatch.setattr(ingest.lane, "KEEPALIVE_S", 3)
+    monkeypatch.setattr(ingest.lane, "KEEPALIVE_S", 5)
     with taking(to_ingest(broker)) as taker, Device(broker) as device:
         taker.held.set()
         sent = [number * 10_000 for number in numbered(100)]
         device.send(b"first", *sent)
         until(lambda: not taker.source._main.has_room(0))
-        time.sleep(7)  # the broker gives up after one and a half times as long as was agreed
+        time.sleep(9)  # the broker gives up after one and a half times as long as was agreed
         assert taker.source.connected
         assert taker.source._main.connections == 1
         taker.held.clear()
@@ -253,7 +253,7 @@ def test_it_stops_in_the_middle_of_a_backlog_and_goes_on_where_it_stopped(broker
         with taking(to_ingest(broker)):
             pass
         device.send(*numbered(20_000))
-        with taking(to_ingest(broker), pace_s=0.1) as first:
+        with taking(to_ingest(broker), pace_s=0.4) as first:
             until(lambda: first.messages)
             began = time.monotonic()
         assert time.monotonic() - began < 10
@@ -329,7 +329,7 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
         with ingesting(database, broker):
             pass
         device.send(*({"ts": begun_ms + number, "flow": number % 100} for number in range(backlog)))
-        waits: list[float] = []
+        overtaken: list[int] = []
         with database.owner() as conn:
             conn.execute("CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$"
                          " BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END $$")  # fmt: skip
@@ -344,17 +344,19 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
                     return int(row[0]) if row else 0
 
                 until(lambda: running.source.hears_early)
-                while len(waits) < enough:
-                    began = time.monotonic()
+                while len(overtaken) < enough:
+                    before = stored("pump-1")
                     live.send({"ts": now_ms(), "flow": 1})
-                    until(lambda: stored("live") > len(waits), every_s=0.01)
-                    waits.append(time.monotonic() - began)
+                    until(lambda: stored("live") > len(overtaken), every_s=0.01)
+                    overtaken.append(stored("pump-1") - before)
                 assert running.source.hears_early
                 assert stored("pump-1") < backlog
                 conn.execute("DROP TRIGGER dawdle ON journal")
                 until(lambda: stored("pump-1") == backlog)
                 assert stored("live") == enough
                 until(lambda: not running.source.hears_early)
-    assert sorted(waits)[-2] < 2.0, waits  # but for the one that comes while the lane opens
+    # So much of the backlog went before it, at 2 000 a second where nothing else runs; but for the one that comes while
+    # the lane opens.
+    assert sorted(overtaken)[-2] < 4000, overtaken
     with database.owner() as conn:
         assert conn.execute("SELECT count(*) FROM rejects").fetchone() == (0,)
