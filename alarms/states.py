@@ -38,8 +38,6 @@ class NotAllowed(Exception):
 
     def __init__(self, state: State, action: Action) -> None:
         super().__init__(f"an alarm that is {state.value.replace('_', ' ')} cannot {action.value.replace('_', ' ')}")
-        self.state = state
-        self.action = action
 
 
 _SHELF = {

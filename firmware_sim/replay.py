@@ -43,7 +43,6 @@ class Progress:
     rows: int
     rows_total: int
     readings: int
-    elapsed_s: float
 
 
 @dataclass(slots=True)
@@ -140,15 +139,13 @@ def replay(
             report.messages += 1
             if on_progress is not None and time.monotonic() - reported_s >= _REPORT_EVERY_S:
                 reported_s = time.monotonic()
-                on_progress(
-                    Progress(recording.path.name, report.rows, rows_total, report.readings, reported_s - started_s)
-                )
+                on_progress(Progress(recording.path.name, report.rows, rows_total, report.readings))
     report.finished = not sender.stop.is_set()
     report.confirmed = sender.finish("finished" if report.finished else "stopped")
     report.undelivered = sender.undelivered
     report.seconds = time.monotonic() - started_s
     if on_progress is not None and recordings:
-        on_progress(Progress(recordings[-1].path.name, report.rows, rows_total, report.readings, report.seconds))
+        on_progress(Progress(recordings[-1].path.name, report.rows, rows_total, report.readings))
     return report
 
 

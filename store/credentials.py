@@ -60,7 +60,6 @@ class Credential:
     applied_at: datetime | None
     revoked_at: datetime | None
     revoked_by: str | None
-    removed_at: datetime | None
     missing_at: datetime | None
     at: datetime
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -25,7 +25,6 @@ class GateNow:
 
     prefix: str
     public_key: bytes | None
-    seen_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,6 @@ class Unit:
     plus: float = 0.0
     over: float = 1.0
 
-    @property
-    def factor(self) -> float:
-        return self.times / self.over
-
-    @property
-    def offset(self) -> float:
-        return self.plus / self.over
-
     def convert(self, value: _Number) -> _Number:
         """Values in the canonical unit. May overflow to infinity: who stores them looks again."""
         if self.times != 1.0:

@@ -69,10 +69,6 @@ class Waveform:
         """`i2` or `f4`."""
         return f"{self.samples.dtype.kind}{self.samples.dtype.itemsize}"
 
-    @property
-    def duration_s(self) -> float:
-        return len(self.samples) / self.rate_hz
-
     def values(self) -> npt.NDArray[np.float64]:
         """The samples in `unit`, float64 (n,)."""
         return self.samples.astype(np.float64) * self.scale + self.offset

@@ -70,8 +70,6 @@ class NotAllowed(Exception):
 
     def __init__(self, state: State, to: State) -> None:
         super().__init__(f"a ticket that is {_words(state)} cannot become {_words(to)}")
-        self.state = state
-        self.to = to
 
 
 class NotForRole(Exception):
@@ -86,7 +84,6 @@ class Missing(Exception):
 
     def __init__(self, need: Need, to: State) -> None:
         super().__init__(f"a ticket becomes {_words(to)} only with its {need.value}")
-        self.need = need
 
 
 def _every(effect: Effect) -> Mapping[ClockName, Effect]:

@@ -95,7 +95,6 @@ class Programs:
     pg_restore: Path
     mosquitto: Path
     mosquitto_passwd: Path
-    mosquitto_ctrl: Path
     dynamic_security_plugin: Path
 
 
@@ -113,7 +112,6 @@ def ensure(progress: Progress) -> Programs:
         pg_restore=postgres / "pg_restore",
         mosquitto=root / "usr/sbin/mosquitto",
         mosquitto_passwd=root / "usr/bin/mosquitto_passwd",
-        mosquitto_ctrl=root / "usr/bin/mosquitto_ctrl",
         dynamic_security_plugin=root / "usr/lib" / architecture().triplet / "mosquitto_dynamic_security.so",
     )
 

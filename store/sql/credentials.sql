@@ -5,7 +5,7 @@ INSERT INTO device_credentials
 VALUES (%(tenant)s, %(device_id)s, %(device)s, %(name)s, %(kind)s, %(username)s, %(publishes)s, %(subscribes)s,
         %(sealed)s, %(who)s, %(expires_at)s)
 RETURNING id, device, name, kind, username, publishes, subscribes, created_at, created_by, expires_at, applied_at,
-          revoked_at, revoked_by, removed_at, missing_at, now() AS at
+          revoked_at, revoked_by, missing_at, now() AS at
 
 -- name: live_credentials
 -- How many a device has (NULL: gateways of the tenant) that open something, or will.
@@ -16,7 +16,7 @@ WHERE device_id IS NOT DISTINCT FROM %(device_id)s AND tenant = %(tenant)s
 -- name: credentials
 -- A page of credentials, newest first; of one device, of one id, or all.
 SELECT id, device, name, kind, username, publishes, subscribes, created_at, created_by, expires_at, applied_at,
-       revoked_at, revoked_by, removed_at, missing_at, now() AS at
+       revoked_at, revoked_by, missing_at, now() AS at
 FROM device_credentials
 WHERE (%(device)s::text IS NULL OR device = %(device)s)
   AND (%(id)s::uuid IS NULL OR id = %(id)s)

@@ -1,6 +1,6 @@
 -- name: gate
 -- What names of credentials begin with, and what passwords are sealed with.
-SELECT prefix, public_key, seen_at FROM gate
+SELECT prefix, public_key FROM gate
 
 -- name: hold_gate
 -- One gate a database. Held until the session ends.

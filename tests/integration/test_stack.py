@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from waiting import until
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account, server_account
@@ -81,14 +81,7 @@ class Events:
     def until(self, what: str, times: int) -> None:
         with self._changed:
             happened = lambda: sum(1 for seen in self.seen if seen[1] == what) >= times  # noqa: E731
-            assert self._changed.wait_for(happened, 60), self.seen
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+            assert self._changed.wait_for(happened, 120), self.seen
 
 
 def processes_of(programs: packages.Programs, servers: Path) -> list[int]:
@@ -109,7 +102,7 @@ def test_unpacked_programs_load_only_unpacked_libraries(programs: packages.Progr
     server_modules = programs.root / "usr/lib/postgresql/17/lib"
     for program in (
         *(programs.postgres, programs.initdb, programs.psql, programs.pg_dump, programs.mosquitto),
-        *(programs.mosquitto_passwd, programs.mosquitto_ctrl, programs.dynamic_security_plugin),
+        *(programs.mosquitto_passwd, programs.dynamic_security_plugin),
         *server_modules.glob("timescaledb*.so"),
     ):
         listed = subprocess.run(
@@ -177,7 +170,7 @@ def test_a_database_left_over_by_a_killed_stack_is_ended_first(postgres: Postgre
         waiting = threading.Thread(target=left_over.wait)
         waiting.start()
         supervisor.start(postgres.role())
-        waiting.join(10)
+        waiting.join(60)
         assert left_over.returncode == 0
         assert supervisor.pids()["postgres"] != left_over.pid
 
