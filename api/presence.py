@@ -9,12 +9,14 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from api import ROOT
-from api.auth import Anyone, Staff
+from api.auth import Administrator, Anyone, Staff
 from api.models import Answered, Asked, DevicePath, Instant, Name, example
 from api.paging import Cursor, Limit, Page, after_text, page
 from store import presence
 
 router = APIRouter(prefix=ROOT, tags=["devices"])
+
+ClockPolicy = Literal["keep", "correct"]
 
 _CHANGES = 50
 _EXAMPLE = {
@@ -68,7 +70,7 @@ class PresenceOut(Answered):
     clock_offset_s: float | None = Field(description="Its clock less ours: above 0 it is ahead; null: not known yet")
     clock_drift_ppm: float | None = Field(description="Since its clock was last set; null: for less than an hour")
     clock_at: Instant | None
-    clock_policy: Literal["keep", "correct"]
+    clock_policy: ClockPolicy
 
 
 class ClockChangeOut(Answered):
@@ -98,7 +100,23 @@ class PresenceChange(Asked):
 
     gateway: Name | Literal[""] | None = None
     expected_interval_s: Annotated[float, Field(ge=1, le=31_622_400)] | None = None
-    clock_policy: Literal["keep", "correct"] | None = None
+    clock_policy: ClockPolicy | None = None
+
+
+class ClockPolicyOut(Answered):
+    """What new devices of the tenant begin with."""
+
+    model_config = Answered.model_config | example(policy="keep")
+
+    policy: ClockPolicy = Field(description="keep: stamps are stored as they are; correct: wrong clocks' are mended")
+
+
+class ClockPolicyIn(Asked):
+    """What new devices are to begin with."""
+
+    model_config = Asked.model_config | example(policy="correct")
+
+    policy: ClockPolicy
 
 
 @router.get("/presence", summary="Who is there")
@@ -136,6 +154,21 @@ def change_presence(caller: Staff, device: DevicePath, change: PresenceChange) -
             clock_policy=change.clock_policy,
         )
         return _shown(presence.device(conn, device), presence.clock_history(conn, device, _CHANGES))
+
+
+@router.get("/clock-policy", summary="Whether stamps of new devices are mended")
+def get_clock_policy(caller: Staff) -> ClockPolicyOut:
+    """What a device begins with, whether it is registered or comes into being with its first message."""
+    with caller.transaction() as conn:
+        return ClockPolicyOut.model_validate({"policy": presence.clock_policy(conn)})
+
+
+@router.put("/clock-policy", summary="Say whether stamps of new devices are mended")
+def change_clock_policy(caller: Administrator, asked: ClockPolicyIn) -> ClockPolicyOut:
+    """For devices that are new from now on. Those that are there keep what they have."""
+    with caller.transaction() as conn:
+        presence.set_clock_policy(conn, asked.policy)
+        return ClockPolicyOut(policy=asked.policy)
 
 
 def _shown(found: presence.DevicePresence, changes: list[presence.ClockChange]) -> DevicePresenceOut:

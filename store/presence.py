@@ -270,6 +270,16 @@ def watch_device(
         raise NotFound(f"there is no device {device}")
 
 
+def clock_policy(conn: Transaction) -> str:
+    """What new devices of the tenant begin with: `keep` or `correct`."""
+    return str(conn.execute(_SQL["clock_policy"]).fetchall()[0][0])
+
+
+def set_clock_policy(conn: Transaction, wanted: str) -> None:
+    """What they begin with from now on; devices that are there keep theirs."""
+    conn.execute(_SQL["set_clock_policy"], {"clock_policy": wanted})
+
+
 def wrong_clocks(conn: Session) -> tuple[int, int, str, float]:
     """How many clocks are known to be wrong, how many of them are mended, and the worst: its device and offset."""
     row = conn.execute(_SQL["wrong_clocks"], {"ahead_s": AHEAD_S, "behind_s": BEHIND_S}).fetchone()

@@ -132,6 +132,14 @@ UPDATE devices SET
 WHERE device = %(device)s
 RETURNING device
 
+-- name: clock_policy
+-- What new devices of the tenant begin with.
+SELECT clock_policy FROM tenants WHERE id = current_setting('bellwether.tenant', true)
+
+-- name: set_clock_policy
+-- From now on; who is there keeps its own.
+UPDATE tenants SET clock_policy = %(clock_policy)s WHERE id = current_setting('bellwether.tenant', true)
+
 -- name: wrong_clocks
 -- Devices whose clocks are known to be wrong, the worst of them, and how many of them are mended.
 SELECT count(*), count(*) FILTER (WHERE d.clock_policy = 'correct'),

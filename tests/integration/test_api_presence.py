@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import psycopg
 from serving import RunningApi, ok, refused
+
+import store.telemetry as rows
+from telemetry import StreamKey
 
 
 def test_a_device_is_shown_with_its_presence_and_its_clock(api: RunningApi) -> None:
@@ -40,3 +44,23 @@ def test_an_owner_says_how_a_device_is_watched(api: RunningApi) -> None:
     for wrong in ({"expected_interval_s": 0}, {"clock_policy": "guess"}, {"presence": "online"}):
         refused(api.client().patch(path, json=wrong), 422)
     refused(api.client().patch("/api/v1/devices/nobody/presence", json=said), 404)
+
+
+def test_a_new_device_begins_with_the_clock_policy_of_its_tenant(api: RunningApi) -> None:
+    """Registered, or come into being with its first message; who was there before stays as it is."""
+    mine = api.client()
+    before = api.plant.device()
+    assert ok(mine.get("/api/v1/clock-policy")) == {"policy": "keep"}
+    assert ok(mine.put("/api/v1/clock-policy", json={"policy": "correct"})) == {"policy": "correct"}
+    refused(mine.put("/api/v1/clock-policy", json={"policy": "guess"}), 422)
+    ok(mine.post("/api/v1/devices", json={"device": "registered"}), 201)
+    with psycopg.connect(api.database.url("ingest")) as conn:
+        rows.add_streams(conn, [StreamKey(tenant, "heard", "flow") for tenant in ("demo", "other")])
+
+    def policy(device: str, tenant: str = "demo") -> str:
+        return str(ok(api.client(tenant=tenant).get(f"/api/v1/devices/{device}/presence"))["clock_policy"])
+
+    assert [policy(device) for device in (before, "registered", "heard")] == ["keep", "correct", "correct"]
+    assert policy("heard", "other") == "keep"
+    assert ok(mine.put("/api/v1/clock-policy", json={"policy": "keep"})) == {"policy": "keep"}
+    assert policy("heard") == "correct"
