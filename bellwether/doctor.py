@@ -83,8 +83,8 @@ def _secret(settings: Settings) -> Iterator[Finding]:
 def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with unavailable(), connect(settings.need_database_url(), "doctor") as conn:
-            health = examine_database(conn)
             glance = gate.glance(conn)
+            health = examine_database(conn)
     except Misconfigured as error:
         yield Finding("database", "failed", str(error))
         return

@@ -76,7 +76,7 @@ class Health:
 def examine(conn: Session) -> Health:
     """One look, in a transaction of the caller's."""
     sql = queries("health")
-    server, major, extension, commit, safe, buffers, size, now = conn.execute(sql["server"]).fetchall()[0]
+    server, major, extension, commit, safe, buffers, size = conn.execute(sql["server"]).fetchall()[0]
     directory: str | None = _allowed(conn, lambda: str(conn.execute(sql["data_directory"]).fetchall()[0][0]), None)
     behind: int | None = _allowed(conn, lambda: pending(conn), None)
     beats: dict[str, float] = _allowed(conn, lambda: dict(conn.execute(sql["beats"]).fetchall()), {})
@@ -85,11 +85,15 @@ def examine(conn: Session) -> Health:
     right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
     failing: list[str] = _allowed(conn, lambda: [job for (job,) in conn.execute(sql["failing_jobs"])], [])
     wrong, mended, worst, off_s = _allowed(conn, lambda: wrong_clocks(conn), (0, 0, "", 0.0))
+    lag, kind = lag_s(conn), edition(conn)
+    doubted_s = _allowed(conn, lambda: float(sum(row[0] for row in conn.execute(sql["doubted"]))), 0.0)
+    # Last: whoever compares it with a clock of his own must not count in how long all of this has taken.
+    now = conn.execute(sql["clock"]).fetchall()[0][0]
     return Health(
         server=server,
         major=major,
         extension=extension,
-        edition=edition(conn),
+        edition=kind,
         synchronous_commit=commit,
         written_safely=safe,
         shared_buffers=buffers,
@@ -98,13 +102,13 @@ def examine(conn: Session) -> Health:
         data_directory=directory,
         pending=behind,
         heartbeats=beats,
-        lag_s=lag_s(conn),
+        lag_s=lag,
         given_up=given_up,
         chunks=chunks,
         chunk_hours=hours,
         right_chunk_hours=right,
         failing_jobs=failing,
-        doubted_s=_allowed(conn, lambda: float(sum(row[0] for row in conn.execute(sql["doubted"]))), 0.0),
+        doubted_s=doubted_s,
         wrong_clocks=wrong,
         mended_clocks=mended,
         worst_clock=(worst, off_s),

@@ -6,8 +6,11 @@ SELECT current_setting('server_version'),
        current_setting('synchronous_commit'),
        current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
        pg_size_bytes(current_setting('shared_buffers')),
-       pg_database_size(current_database()),
-       clock_timestamp()
+       pg_database_size(current_database())
+
+-- name: clock
+-- What the server's clock shows now.
+SELECT clock_timestamp()
 
 -- name: data_directory
 -- Where the server keeps its data, on its own machine.
