@@ -368,7 +368,8 @@ def test_a_broker_that_dies_is_found_again(database: Database, broker: RunningBr
             until_stored(database, 1)
         before = broker.pid
         os.kill(before, signal.SIGKILL)
-        until(lambda: broker.supervisor.pids().get("mosquitto", before) != before and running.source.connected, 60)
+        # That it is connected alone may be said of the broker that is dead: it takes a moment to be noticed.
+        until(lambda: running.source._main.connections == 2 and running.source.connected)
         with Device(broker) as device:
             device.send(column(50, [2]))
             until_stored(database, 2)
