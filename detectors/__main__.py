@@ -16,7 +16,7 @@ def main() -> None:
     values = np.random.default_rng(0).normal(size=(_ROWS, _CHANNELS))
     values[-100:] += 9.0
     times = _START_US + np.arange(_ROWS) * _SECOND_US
-    recording = Recording(times, ("",) * _ROWS, tuple("ab"), values)
+    recording = Recording(times, ("",) * _ROWS, ("temperature", "current"), values)
     detect(recording, train_rows=_ROWS // 2, only=list(COMPOSED))
     detect(recording)
 

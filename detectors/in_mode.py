@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from detectors.compensation import Compensated
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
-from detectors.traits import AT_EACH_LEVEL, WHILE_RUNNING
+from detectors.traits import AT_EACH_LEVEL, COMPENSATED, WHILE_RUNNING
 from detectors.watchman import Lots, Mask, Sight, Watchman
 from telemetry import Batch, Stream
 
@@ -249,7 +250,9 @@ def in_mode(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
     return {
         MODES: watchman,
         **{
-            name: InMode(detector, watchman, roll, name in AT_EACH_LEVEL)
+            name: InMode(
+                Compensated(detector) if name in COMPENSATED else detector, watchman, roll, name in AT_EACH_LEVEL
+            )
             if name in AT_EACH_LEVEL or name in WHILE_RUNNING
             else detector
             for name, detector in detectors.items()

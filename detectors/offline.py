@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from detectors import rhythm
 from detectors.calibration import limit
+from detectors.compensation import Compensated
 from detectors.drift import Drift
 from detectors.files import Analysed, Asked, each
 from detectors.flatline import Flatline
@@ -35,6 +36,7 @@ _MACHINE = 1
 # A machine runs in for longer than a short training, and what comes and goes in less than half an hour is no drift.
 _DRIFT_LEARNS_INTERVALS = 240
 _DRIFT_LEARNS_S = 2400.0
+_COMPENSATED_FROM_S = 8 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +70,15 @@ def _shift(training: Training) -> Shift:
     return Shift(false_alarm_rate=training.share, learn_until_us=until_us)
 
 
-def _drift(training: Training) -> Drift:
+def _drift(training: Training) -> Detector:
     if len(training.time_us) < 2:
-        return Drift(false_alarm_rate=training.share)
+        return Compensated(Drift(false_alarm_rate=training.share))
     interval_s = float(np.median(np.diff(training.time_us))) / 1e6
     trained_s = float(training.time_us[-1] - training.time_us[0]) / 1e6
-    return Drift(max(trained_s, _DRIFT_LEARNS_INTERVALS * interval_s, _DRIFT_LEARNS_S), training.share)
+    learn_s = max(trained_s, _DRIFT_LEARNS_INTERVALS * interval_s, _DRIFT_LEARNS_S)
+    drift = Drift(learn_s, training.share)
+    # What air and load explain is not known sooner.
+    return Compensated(drift) if learn_s >= _COMPENSATED_FROM_S else drift
 
 
 def _rise(training: Training) -> Rise:

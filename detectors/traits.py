@@ -14,3 +14,5 @@ TRAINED = ("shift", "drift", "multivariate")
 AT_EACH_LEVEL = frozenset({"shift", "drift", "multivariate"})
 # A machine that stands tells them nothing: a stopped pump is flat, and every day's standstill is no news.
 WHILE_RUNNING = frozenset({"flatline", "sensors", "novelty"})
+# They hold a baseline for longer than the weather holds: they hear temperatures without what air and load make of them.
+COMPENSATED = frozenset({"drift"})

@@ -8,6 +8,7 @@ import numpy as np
 
 from alarms.rules import Rule, governing
 from detectors import DETECTORS
+from detectors.compensation import Compensated
 from detectors.in_mode import in_mode
 from detectors.limits import Limit, Limits
 from detectors.scores import Detector
@@ -31,11 +32,12 @@ def detectors_for(rules: Mapping[str, Sequence[Rule]]) -> dict[str, Detector]:
 
 def load_compiled() -> None:
     """Have what is compiled in them loaded: a second, which the first batch that is judged would wait for."""
-    streams = [Stream(number, 0, "", "", "", "unknown", "") for number in range(2)]
+    streams = [
+        Stream(number, 0, "", "", "", quantity, "") for number, quantity in enumerate(("temperature", "current"))
+    ]
     time_us = np.tile(np.arange(_LOAD_ROWS) * 1_000_000, 2)
     value = np.random.default_rng(0).normal(size=2 * _LOAD_ROWS)
     batch = Batch.of(time_us, np.repeat([0, 1], _LOAD_ROWS), value)
-    for name in ("shift", "multivariate"):
-        detector = DETECTORS[name]()
+    for detector in (DETECTORS["shift"](), DETECTORS["multivariate"](), Compensated(DETECTORS["drift"]())):
         detector.watch(streams)
         detector.score(batch, 0)

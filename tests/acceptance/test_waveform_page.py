@@ -25,8 +25,12 @@ RAMP = np.linspace(-1.0, 1.0, 4000).astype("<f4")
 
 @pytest.fixture
 def vibrating(site: Site) -> str:
-    """A machine whose two sensors have each sent two blocks: a hum at shaft speed, louder in the newer one."""
-    device = "pump-101"
+    """A machine whose two sensors have each sent two blocks: a hum at shaft speed, louder in the newer one. Each test
+    has its own."""
+    ((device,),) = site.rows(
+        "SELECT device FROM devices d WHERE kind <> 'gearmotor' AND device <> 'pump-102'"
+        " AND NOT EXISTS (SELECT FROM waveforms w WHERE w.device = d.device) ORDER BY device DESC LIMIT 1"
+    )
     t = np.arange(12_800) / 12_800
     now_us = microseconds(site.now)
     blocks = [
@@ -110,7 +114,7 @@ def test_everyone_can_use_it_and_a_unit_is_only_ever_a_unit(
 def test_a_machine_without_accelerometers_shows_nothing_of_them(visitor: Visitor) -> None:
     with visitor() as visit:
         visit.sign_in()
-        with visit.page.expect_response(re.compile("/waveforms")):
+        with visit.page.expect_response(re.compile(r"/api/v1/devices/pump-102/waveforms")):
             page = visit.go("/machines/pump-102")
         expect(page.locator("[data-waveforms]")).to_be_hidden()
         assert page.locator("[data-waveforms][data-failed]").count() == 0
@@ -131,7 +135,9 @@ def test_a_fault_is_named_and_its_lines_are_marked(visitor: Visitor, site: Site,
         )
     with connect(site.database.url("notify"), "notify") as conn:
         conn.autocommit = True
-        Vibration(site.database.url("notify")).judge(conn, site.now)
+        judge = Vibration(site.database.url("notify"))
+        while judge.judge(conn, site.now):  # so many at a time, and other tests have sent blocks
+            pass
     with visitor() as visit:
         visit.sign_in()
         page = visit.go(f"/machines/{vibrating}")
