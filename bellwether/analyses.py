@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bellwether.console import AsJson, names, print_json, say
-from store.errors import Misconfigured
+from bellwether.console import AsJson, as_misconfigured, names, print_json, say
 
 Files = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet.")]
 TimeColumn = Annotated[str, typer.Option(help="The column of time.")]
@@ -49,7 +48,7 @@ def detect(
         if not as_json:
             say(f"scored {path}")
 
-    try:
+    with as_misconfigured():
         summary = run(
             files,
             time_column=time,
@@ -60,8 +59,6 @@ def detect(
             false_alarm_rate=false_alarm_rate,
             done=done,
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     if report is not None:
         report.write_text(page("What was found", sections), encoding="utf-8")
     _done(summary, out, as_json)
@@ -85,7 +82,7 @@ def changepoints(
     """
     from detectors.changepoints import run
 
-    try:
+    with as_misconfigured():
         summary = run(
             files,
             time_column=time,
@@ -96,8 +93,6 @@ def changepoints(
             false_alarm_rate=false_alarm_rate,
             progress=lambda path: None if as_json else say(f"searched {path}"),
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     _done(summary, out, as_json)
 
 
@@ -117,7 +112,7 @@ def peers(
     """
     from detectors.peers import run
 
-    try:
+    with as_misconfigured():
         summary = run(
             files,
             time_column=time,
@@ -127,8 +122,6 @@ def peers(
             ignore=names(ignore),
             false_alarm_rate=false_alarm_rate,
         )
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     _done(summary, out, as_json)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,12 +13,23 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from store.errors import Misconfigured
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print what a program can read.")]
 console = Console(stderr=True, highlight=False)
 
 
 def names(text: str) -> list[str]:
     return [name for name in (part.strip() for part in text.split(",")) if name]
+
+
+@contextmanager
+def as_misconfigured(errors: type[Exception] | tuple[type[Exception], ...] = ValueError) -> Iterator[None]:
+    """What those who cannot use the arguments say of them, as of a wrong setting."""
+    try:
+        yield
+    except errors as error:
+        raise Misconfigured(str(error)) from error
 
 
 def tell(report: Any, as_json: bool) -> None:

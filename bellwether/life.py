@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bellwether.console import AsJson, names, print_json, say
+from bellwether.console import AsJson, as_misconfigured, names, print_json, say
 from bellwether.life_risk import risk
-from store.errors import Misconfigured
 
 if TYPE_CHECKING:
     from prognosis.life import Forecast, Trajectories
@@ -47,11 +46,9 @@ def fit(
     """
     from prognosis import life as prognosis
 
-    try:
+    with as_misconfigured():
         given = prognosis.read(train, unit=unit, cycle=cycle, event=event, ignore=names(ignore))
         model = prognosis.fit(given, cap=cap, seed=seed, progress=lambda line: None if as_json else say(line))
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     settings = {"unit": unit, "cycle": cycle, "event": event, "ignore": names(ignore), "cap": cap, "seed": seed}
     came_from = prognosis.origin(given, settings)
     prognosis.save(out, model, came_from)
@@ -95,13 +92,11 @@ def predict(
     """
     from prognosis import life as prognosis
 
-    try:
+    with as_misconfigured():
         known, came_from = prognosis.load(model)
         trained = came_from["settings"]
         given = prognosis.read(test, unit=unit or trained["unit"], cycle=cycle or trained["cycle"])
         forecast = prognosis.predict(known, given, every=every, within=within)
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     write_forecast(out, given, forecast)
     if report is not None:
         from bellwether.life_report import write

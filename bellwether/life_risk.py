@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bellwether.console import AsJson, print_json, say
-from store.errors import Misconfigured
+from bellwether.console import AsJson, as_misconfigured, print_json, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +45,7 @@ def risk(
 
     from prognosis import hazard
 
-    try:
+    with as_misconfigured((KeyError, ValueError)):
         records = {"failures": _record(failures, unit, time), "services": _record(services, unit, time)}
         machines = _histories(pd.read_csv(telemetry), unit, time, {**records, "events": _record(events, unit, time)})
         fleet = list(machines.values())
@@ -54,8 +53,6 @@ def risk(
             raise ValueError(f"{telemetry} has {len(fleet)} machines: each is judged by the others, three are needed")
         others = [[*fleet[:k], *fleet[k + 1 :]] for k in range(len(fleet))]
         risks = [hazard.any_risk(hazard.fit(rest).risk(own)) for rest, own in zip(others, fleet, strict=True)]
-    except (KeyError, ValueError) as error:
-        raise Misconfigured(str(error)) from error
     tables, warned, spare, failed = [], 0, 0, 0
     for number, (name, machine) in enumerate(machines.items()):
         level = hazard.threshold(others[number], [*risks[:number], *risks[number + 1 :]], needless)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bellwether.console import AsJson, print_json, say
-from store.errors import Misconfigured
+from bellwether.console import AsJson, as_misconfigured, print_json, say
 
 if TYPE_CHECKING:
     from detectors.vibration import Bearing, Diagnosis, Machine
@@ -55,7 +54,7 @@ def vibration(
     from detectors.vibration.wave_files import read_wave
     from telemetry.waveform import vibration as unit_of_vibration
 
-    try:
+    with as_misconfigured():
         if not file.is_file():
             raise ValueError(f"there is no file {file}")
         known = unit_of_vibration(unit)
@@ -68,8 +67,6 @@ def vibration(
         values = known.convert(wave.values)
         healthy = None if baseline is None else known.convert(read_wave(baseline, column).values)
         found = diagnose(values, rate_hz, known.quantity, machine, healthy)
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
     if report is not None:
         from bellwether.vibration_report import write
 

@@ -15,12 +15,17 @@ import typer
 from rich.markup import escape
 
 from bellwether import settings as settings_of
-from bellwether.console import AsJson, console, names, say, tell
+from bellwether.console import AsJson, as_misconfigured, console, names, say, tell
 from bellwether.stack.folder import default_path
 from firmware_sim.encoding import Form
 from store.errors import Misconfigured, Unavailable
 
 MqttUrl = Annotated[str | None, typer.Option(help="mqtt://user:password@host:1883, or mqtts:// for TLS.")]
+Recordings = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")]
+Device = Annotated[str, typer.Option(help="Whose telemetry it is.")]
+TimeColumn = Annotated[str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")]
+Ignored = Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")]
+Tenant = Annotated[str, typer.Option(help="Whose device it is.")]
 
 
 def simulate(
@@ -112,15 +117,13 @@ def demo_fleet(state: Annotated[Path, typer.Option()], speed: Annotated[float, t
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
-    device: Annotated[str, typer.Option(help="Whose telemetry it is.")],
-    time: Annotated[
-        str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")
-    ] = None,
+    files: Recordings,
+    device: Device,
+    time: TimeColumn = None,
     speed: Annotated[str, typer.Option(help="How much faster than recorded, or max.")] = "1",
     as_of: Annotated[str, typer.Option(help="Time stamps: now or original.")] = "now",
-    ignore: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
-    tenant: Annotated[str, typer.Option(help="Whose device it is.")] = "demo",
+    ignore: Ignored = "",
+    tenant: Tenant = "demo",
     mqtt_url: MqttUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -153,13 +156,11 @@ def replay(
 
 
 def backfill(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")],
-    device: Annotated[str, typer.Option(help="Whose telemetry it is.")],
-    time: Annotated[
-        str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")
-    ] = None,
-    ignore: Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")] = "",
-    tenant: Annotated[str, typer.Option(help="Whose device it is.")] = "demo",
+    files: Recordings,
+    device: Device,
+    time: TimeColumn = None,
+    ignore: Ignored = "",
+    tenant: Tenant = "demo",
     rate: Annotated[float | None, typer.Option(min=1, help="Readings a second, at most.", show_default=False)] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it would touch.")] = False,
     as_json: AsJson = False,
@@ -173,7 +174,7 @@ def backfill(
     from bellwether.backfill import Backfill
 
     settings = settings_of.load()
-    try:
+    with as_misconfigured():
         work = Backfill(
             settings.need_database_url(),
             files,
@@ -186,8 +187,6 @@ def backfill(
             progress=lambda report: None if as_json else console.print(f"{report.readings} readings", end="\r"),
         )
         tell(work.plan() if plan else work.run(), as_json)
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
 
 
 @contextmanager
@@ -196,9 +195,8 @@ def _in_our_words() -> Iterator[None]:
     from firmware_sim.connection import Refused, Unreachable
 
     try:
-        yield
-    except ValueError as error:
-        raise Misconfigured(str(error)) from error
+        with as_misconfigured():
+            yield
     except (Unreachable, Refused) as error:
         raise Unavailable(str(error)) from error
 
