@@ -48,15 +48,18 @@ def at_once(api: RunningApi, events: list[JSON], keyed: bool = False) -> list[ht
     client = api.client(Role.SERVICE)
 
     def send(event: JSON) -> httpx.Response:
-        headers = {"Idempotency-Key": event["alarm"]["event_id"]} if keyed else {}
-        answer = client.post("/api/v1/tickets", json=event, headers=headers)
-        # A pool that is full says so, and its callers come back: what they find must be the same.
-        while answer.status_code == 503:
-            answer = client.post("/api/v1/tickets", json=event, headers=headers)
-        return answer
+        return post(client, event, **({"Idempotency-Key": event["alarm"]["event_id"]} if keyed else {}))
 
     with ThreadPoolExecutor(THREADS) as threads:
         return list(threads.map(send, events))
+
+
+def post(client: httpx.Client, event: JSON, **headers: str) -> httpx.Response:
+    """A pool that is full says so, and its callers come back: what they find must be the same."""
+    answer = client.post("/api/v1/tickets", json=event, headers=headers)
+    while answer.status_code == 503:
+        answer = client.post("/api/v1/tickets", json=event, headers=headers)
+    return answer
 
 
 # One fault, one ticket --------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ def test_events_during_closing_join_or_reopen_and_none_is_lost(api: RunningApi) 
         events = [alarm_event(device) for _ in range(20)]
         with ThreadPoolExecutor(THREADS) as threads:
             closing = threads.submit(move, api, ticket, "closed", verdict="no_fault")
-            answers = list(threads.map(lambda e: api.client(Role.SERVICE).post("/api/v1/tickets", json=e), events))
+            answers = list(threads.map(lambda e: post(api.client(Role.SERVICE), e), events))
         ok(closing.result())
         assert {answer.status_code for answer in answers} == {200}
         (left,) = all_tickets(api, device)
@@ -214,7 +217,7 @@ def test_a_person_and_an_alarm_that_reopen_and_open_at_once_leave_one_open_ticke
         with ThreadPoolExecutor(8) as threads:
             person = threads.submit(move, api, ticket, "reopened", note="it is back")
             alarms = threads.map(
-                lambda e: api.client(Role.SERVICE).post("/api/v1/tickets", json=e),
+                lambda e: post(api.client(Role.SERVICE), e),
                 [alarm_event(device) for _ in range(7)],
             )
             assert {answer.status_code for answer in alarms} <= {200, 201}

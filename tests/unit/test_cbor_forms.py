@@ -96,9 +96,9 @@ def test_a_length_that_is_only_declared_takes_no_memory(major: int, size: int) -
     ],
 )
 def test_what_a_stranger_may_try_is_over_soon(payload: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     result = decoded(payload[:MAX_PAYLOAD_BYTES], b'{"after": 1}')
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert said(result)[-1][0] == "after"
     assert len(result.rejects) >= 1
 
@@ -110,9 +110,9 @@ def test_a_map_of_very_many_keys_is_over_soon() -> None:
         (1000, (number * ((1 << 61) - 1) for number in range(8))),
     ):
         payload = b"\xbf" + b"".join(cbor2.dumps(key) + b"\x01" for key in keys) + b"\xff"
-        began = time.perf_counter()
+        began = time.process_time()
         assert decoded(payload).rejects
-        assert time.perf_counter() - began < 1, count
+        assert time.process_time() - began < 1, count
 
 
 def test_what_nests_deep_costs_its_part_and_deeper_its_message() -> None:

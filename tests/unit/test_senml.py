@@ -146,10 +146,10 @@ def test_lists_as_keys_whose_hash_was_chosen_take_no_time() -> None:
     assert len({hash(key) for key in keys}) == 1, "it can be foreseen"
     payload = b"\x81\xba" + len(keys).to_bytes(4) + b"".join(cbor2.dumps(key) + b"\x01" for key in keys)
     assert len(payload) < 1 << 20
-    began = time.perf_counter()
+    began = time.process_time()
     for content_type in ("", CBOR, "application/cbor"):
         assert decoded(payload, content_type=content_type).rejects
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_large_pack_takes_memory_for_what_it_holds() -> None:
