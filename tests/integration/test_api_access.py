@@ -83,8 +83,8 @@ def test_nobody_learns_who_exists(own_api: RunningApi) -> None:
         answers[login] = refused(sign_in(own_api, login, "wrong"), 401)
         took[login].append(time.process_time() - began)
     assert answers["jo"] == answers["nobody"]
-    # The hash takes tens of milliseconds, a look-up one: without the decoy the ratio would be far off. Of the processor,
-    # since the API is in this process and others want it too; the shortest, since all else adds to it.
+    # The hash takes tens of milliseconds, a look-up one: without the decoy the ratio would be far off. Time of the
+    # processor, since the API is in this process and others want it too; the shortest, since all else adds to it.
     assert 0.4 < min(took["jo"]) / min(took["nobody"]) < 2.5
 
 
