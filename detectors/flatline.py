@@ -15,7 +15,7 @@ from detectors import rhythm
 from detectors.each_stream import EachStream
 from detectors.memory import Rows
 from detectors.rounds import rounds
-from detectors.scores import Evidence
+from detectors.scores import Evidence, Snapshot
 from telemetry import Batch
 
 # An hour without data is not an hour of the same value: a gap counts as at most so many intervals.
@@ -59,24 +59,23 @@ class Flatline(EachStream):
         self._floor_us = floor_s * 1e6
         self._floor_intervals = floor_intervals
         super().__init__(
-            "flatline 2",
+            "flatline 3",
             {
                 "time_us": np.int64(-1),
                 "value": np.float64(np.nan),
                 "age_us": np.int64(0),
                 "longest_us": np.int64(0),
                 "changes": np.int32(0),
-                "gaps_us": rhythm.NO_GAPS,
-                "gaps_seen": np.int8(0),
-                "since_us": np.int64(-1),
+                **rhythm.COLUMNS,
             },
         )
+        self._gaps = rhythm.FirstGaps(self._memory)
 
     def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> npt.NDArray[np.float64]:
         memory = self._memory
         gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
-        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
-        interval_us = rhythm.interval_us(memory["gaps_us"][rows])
+        known = self._gaps.known(batch, starts, counts, rows)
+        interval_us = self._gaps.interval_us(rows)
         cap_us = np.where(known, np.repeat(interval_us, counts) * _GAP_INTERVALS, gap_us)
         runs = _runs(batch.value, np.minimum(gap_us, cap_us), starts, memory["value"][rows], memory["age_us"][rows])
         longest_us, changes = self._learn(runs, rows, starts, counts)
@@ -85,7 +84,6 @@ class Flatline(EachStream):
         last = starts + counts - 1
         memory["time_us"][rows], memory["value"][rows] = batch.time_us[last], batch.value[last]
         memory["age_us"][rows] = runs.age_us[last]
-        memory["since_us"][rows] = batch.time_us[last] - runs.age_us[last]
         return score
 
     def explain(self, subject: int) -> Evidence:
@@ -93,17 +91,24 @@ class Flatline(EachStream):
         normal stay."""
         memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         longest_us = memory["longest_us"][row]
-        interval_us = rhythm.interval_us(memory["gaps_us"][row])
+        interval_us = self._gaps.interval_us(np.array([row]))[0]
         return Evidence(
             point=point,
             observed=float(memory["age_us"][row]) / 1e6,
             expected=float(longest_us) / 1e6,
             low=0.0,
             high=float(self._allowed_us(longest_us, interval_us)) / 1e6,
-            since_us=int(memory["since_us"][row]),
+            since_us=int(memory["time_us"][row] - memory["age_us"][row]),
             contributions={point: 1.0},
             unit="s",
         )
+
+    def snapshot(self) -> Snapshot:
+        return {**super().snapshot(), **self._gaps.snapshot()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        super().restore(snapshot)
+        self._gaps.restore(snapshot)
 
     def _allowed_us(self, longest_us: Times, interval_us: Times) -> npt.NDArray[np.float64]:
         floor_us = np.maximum(self._floor_us, self._floor_intervals * interval_us)

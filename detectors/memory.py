@@ -1,7 +1,8 @@
 """A detector's memory: one row a subject, one named column a quantity.
 
-Grows when subjects are added, never shrinks, and turns into plain arrays and back. A memory of another layout is
-refused rather than guessed at, so that a changed detector starts afresh instead of alarming on numbers it misreads.
+Grows when subjects are added, shrinks when they are dropped, and turns into plain arrays and back. A memory of another
+layout is refused rather than guessed at, so that a changed detector starts afresh instead of alarming on numbers it
+misreads.
 """
 
 from __future__ import annotations
@@ -69,14 +70,22 @@ class Memory:
         fresh = asked[~self._known(asked)]
         if not len(fresh):
             return
-        self._subjects = self._sorted = np.concatenate((self._subjects, fresh))
-        self._sorted_rows = None
-        if (np.diff(self._subjects) < 0).any():
-            self._sorted_rows = np.argsort(self._subjects).astype(np.int32)
-            self._sorted = self._subjects[self._sorted_rows]
+        self._number(np.concatenate((self._subjects, fresh)))
         if len(self) > self._capacity:
             # By a quarter: a fleet is learnt once, and room for as many again would be kept for ever.
             self._grow_to(max(self._capacity * 5 // 4, len(self)))
+
+    def drop(self, subjects: npt.NDArray[np.integer[Any]]) -> None:
+        """Give back the rows of subjects, all of them known; those of others move up. Costs a copy of what is left."""
+        if not len(subjects):
+            return
+        left = np.ones(len(self), bool)
+        left[self.rows(subjects)] = False
+        rows, columns, self._columns = np.flatnonzero(left), self._columns, {}
+        self._number(self._subjects[left])
+        self._grow_to(max(_FIRST_CAPACITY, len(rows)))
+        for name, column in columns.items():
+            self._columns[name][: len(rows)] = column[rows]
 
     def row(self, subject: int) -> int:
         """The row of a subject that was added; KeyError otherwise."""
@@ -97,6 +106,14 @@ class Memory:
         if not self._there(at, subjects).all():
             raise KeyError("a subject that was never watched")
         return at if self._sorted_rows is None else self._sorted_rows[at].astype(np.intp)
+
+    def _number(self, subjects: Numbers) -> None:
+        """Rows are those of these subjects, in this order."""
+        self._subjects = self._sorted = subjects
+        self._sorted_rows = None
+        if (np.diff(subjects) < 0).any():
+            self._sorted_rows = np.argsort(subjects).astype(np.int32)
+            self._sorted = subjects[self._sorted_rows]
 
     def _known(self, subjects: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:
         return self._there(self._at(subjects), subjects)
@@ -179,6 +196,23 @@ class Beside(Generic[V]):
         rows = self._memory.rows(np.array([subject for subject, _ in pairs], np.int32))
         for row, (_, value) in zip(rows.tolist(), pairs, strict=True):
             self._values[row] = value
+
+
+def part(name: str, memory: Memory) -> dict[str, npt.NDArray[Any]]:
+    """The memory of some subjects as a part of their detector's snapshot; in order of their numbers.
+
+    In which order they came is a matter of how readings were cut.
+    """
+    kept = memory.snapshot()
+    order = np.argsort(kept["subject"])
+    return {f"{name}_{column}": each[order] if each.ndim else each for column, each in kept.items()}
+
+
+def restore_part(name: str, memory: Memory, among: Memory, snapshot: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Take over what `part` gave, of the subjects that the memory `among` knows; ValueError as of `Memory.restore`."""
+    kept = {each.removeprefix(f"{name}_"): column for each, column in snapshot.items() if each.startswith(f"{name}_")}
+    memory.add([int(subject) for subject in kept.get("subject", ()) if int(subject) in among])
+    memory.restore(kept)
 
 
 def _write(column: npt.NDArray[Any], rows: Rows, values: npt.NDArray[Any], of: Rows) -> None:

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from detectors import rhythm, spans, tails
-from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import departed_since, lengths
+from detectors import diary, rhythm, spans, tails
+from detectors.memory import Beside, Memory, Rows, part, restore_part
+from detectors.rounds import began_us, lengths, since_or_last
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
@@ -31,7 +31,6 @@ _SPANS_A_DAY = 288
 _PAGES_A_DAY = 48
 _PAGE_SPANS = 2
 _DAYS = 7
-_PAGES = _PAGES_A_DAY * _DAYS
 # Lengths of the stretches compared, in pages.
 _STRETCHES = (3, 6, 12)
 # Kinds of distances: of a value, of the spans within a page from each other, of stretches.
@@ -51,6 +50,8 @@ _HUGE = 1e37
 _ROUNDING = 1e-6
 # Streams whose diaries are searched together: more need more room than a processor's cache has.
 _TOGETHER = 64
+# Before the names of what diaries hold, in a snapshot.
+_DIARY = "diary"
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
@@ -78,27 +79,26 @@ class Novelty:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
         self._from_us = int(from_interval_s * 1e6)
-        self._rhythm = Memory(
-            "novelty rhythm 2", {"time_us": np.int64(-1), "gaps_us": rhythm.NO_GAPS, "gaps_seen": np.int8(0)}
-        )
+        self._rhythm = Memory("novelty rhythm 3", rhythm.COLUMNS)
+        self._gaps = rhythm.FirstGaps(self._rhythm)
         self._points: Beside[str] = Beside(self._rhythm)
         self._memory = Memory(
-            "novelty 2",
+            "novelty 3",
             {
-                "interval_us": np.int64(rhythm.UNKNOWN_US),
+                **rhythm.COLUMNS,
                 **spans.COLUMNS,
                 "page": np.int64(-1),
-                "page_sum": 0.0,
-                "page_n": np.int32(0),
-                "page_low": np.inf,
-                "page_high": -np.inf,
-                "diary": np.full(_PAGES, np.nan, np.float32),
+                "page_sum": np.float32(0),
+                "page_n": np.uint8(0),
+                "page_low": np.float32(np.inf),
+                "page_high": np.float32(-np.inf),
+                **diary.empty(),
                 **tails.empty(_SHAPE + len(_STRETCHES)),
-                "observed": np.nan,
-                "nearest": np.nan,
-                "said": 0.0,
+                "observed": np.float32(np.nan),
+                "nearest": np.float32(np.nan),
+                "said": np.float32(0),
                 "said_us": np.int64(-1),
-                "score": np.nan,
+                "score": np.float32(np.nan),
                 "since_us": np.int64(-1),
             },
         )
@@ -119,45 +119,37 @@ class Novelty:
         return Scores(batch.time_us, batch.stream, score)
 
     def explain(self, subject: int) -> Evidence:
-        point, time_us = self._points[subject], int(self._rhythm["time_us"][self._rhythm.row(subject)])
+        point = self._points[subject]
         if subject not in self._memory:
             unknown = float("nan")
-            return Evidence(point, unknown, unknown, unknown, unknown, time_us, {point: 1.0})
+            return Evidence(point, unknown, unknown, unknown, unknown, -1, {point: 1.0})
         memory, row = self._memory, self._memory.row(subject)
         expected = float(memory["nearest"][row])
         reach = tails.reach(memory, row, _VALUE, min(self._limit, _MOST_DECADES))
-        since_us = int(memory["since_us"][row])
         return Evidence(
             point=point,
             observed=float(memory["observed"][row]),
             expected=expected,
             low=expected - reach,
             high=expected + reach,
-            since_us=since_us if since_us >= 0 else time_us,
+            since_us=began_us(int(memory["since_us"][row])),
             contributions={point: 1.0},
         )
 
     def snapshot(self) -> Snapshot:
-        diaries = self._memory.snapshot()
-        # Begun when a stream's interval was known: in which order is a matter of how readings were cut.
-        order = np.argsort(diaries["subject"])
-        ordered = {f"diary_{name}": column[order] if column.ndim else column for name, column in diaries.items()}
-        return {**self._rhythm.snapshot(), **ordered}
+        return {**self._rhythm.snapshot(), **self._gaps.snapshot(), **part(_DIARY, self._memory)}
 
     def restore(self, snapshot: Snapshot) -> None:
         self._rhythm.restore(snapshot)
-        diaries = {name.removeprefix("diary_"): each for name, each in snapshot.items() if name.startswith("diary_")}
-        self._memory.add([int(each) for each in diaries.get("subject", ()) if int(each) in self._rhythm])
-        self._memory.restore(diaries)
+        self._gaps.restore(snapshot)
+        restore_part(_DIARY, self._memory, self._rhythm, snapshot)
 
     def _known(self, batch: Batch, starts: Rows, counts: Rows) -> npt.NDArray[np.bool_]:
         """Which readings to take: those of slow streams whose interval is known. Their first one begins a diary."""
-        memory, ids = self._rhythm, batch.stream[starts]
-        rows = memory.rows(ids)
-        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
-        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
-        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
-        interval_us = rhythm.interval_us(memory["gaps_us"][rows])
+        ids = batch.stream[starts]
+        rows = self._rhythm.rows(ids)
+        known = self._gaps.known(batch, starts, counts, rows)
+        interval_us = self._gaps.interval_us(rows)
         slow = (interval_us >= self._from_us) & (interval_us > 0)
         if slow.any():
             fresh = [int(each) for each in ids[slow] if int(each) not in self._memory]
@@ -179,7 +171,7 @@ class Novelty:
             opened = gathered.opened_by[closed]
             after[opened] = self._take(taken, mean[closed], batch.time_us[gathered.first_item[opened]])
         score: Floats = after[gathered.of_item]
-        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        memory["since_us"][rows] = since_or_last(memory["since_us"][rows], batch.time_us, score, starts)
         return score
 
     def _take(self, row: Rows, mean: Floats, now_us: Numbers) -> Floats:
@@ -203,8 +195,8 @@ class Novelty:
         """How rare it is to be so far from each of the last days' means of this time of day."""
         memory = self._memory
         a_day = np.maximum(1, np.round(self._day_us / page_us)).astype(np.int64)
-        before = (page[:, None] - a_day[:, None] * np.arange(1, _DAYS + 1)) % _PAGES
-        then = memory["diary"][row[:, None], before].astype(np.float64)
+        before = (page[:, None] - a_day[:, None] * np.arange(1, _DAYS + 1)) % diary.PAGES
+        then = diary.at(memory, row, before)
         away = _distance(then, mean[:, None])
         nearest = np.where(np.isnan(away), np.inf, away).argmin(axis=1)
         each = np.arange(len(row))
@@ -223,8 +215,7 @@ class Novelty:
     def _turn_page(self, row: Rows, page: Numbers, next_page: Numbers) -> Floats:
         """Enter a page that is full in the diary: how rare its shape and its unrest are."""
         memory = self._memory
-        diary = memory["diary"]
-        diary[row, page % _PAGES] = memory["page_sum"][row] / memory["page_n"][row]
+        diary.enter(memory, row, page % diary.PAGES, memory["page_sum"][row] / memory["page_n"][row])
         apart = _distance(memory["page_low"][row], memory["page_high"][row])
         rarity = tails.decades(memory, row, _APART, apart, _LEARN_PAGES, _MEMORY_PAGES)
         total: Floats = _APART_WEIGHT * np.minimum(rarity, _MOST_DECADES)
@@ -232,8 +223,8 @@ class Novelty:
         away, each = self._stretches(row, page).ravel(), np.tile(row, len(_STRETCHES))
         shape = tails.decades(memory, each, kinds, away, _LEARN_PAGES, _MEMORY_PAGES).reshape(len(_STRETCHES), -1)
         for skipped in np.flatnonzero(next_page > page + 1):
-            blank = np.arange(page[skipped] + 1, min(next_page[skipped], page[skipped] + 1 + _PAGES))
-            diary[row[skipped], blank % _PAGES] = np.nan
+            blank = np.arange(page[skipped] + 1, min(next_page[skipped], page[skipped] + 1 + diary.PAGES))
+            diary.blank(memory, row[skipped], blank % diary.PAGES)
         memory["page_sum"][row], memory["page_n"][row] = 0.0, 0
         memory["page_low"][row], memory["page_high"][row] = np.inf, -np.inf
         total += np.minimum(shape.mean(axis=0), _MOST_DECADES)
@@ -242,11 +233,11 @@ class Novelty:
     def _stretches(self, row: Rows, page: Numbers) -> Floats:
         """Distance of the stretches that end here from the nearest in the diary, float (3, n); NaN without one."""
         found = np.full((len(_STRETCHES), len(row)), np.nan)
-        ages = np.arange(_PAGES)
+        ages = np.arange(diary.PAGES)
         for first in range(0, len(row), _TOGETHER):
             part = slice(first, first + _TOGETHER)
-            before = (page[part, None] - ages) % _PAGES
-            found[:, part] = nearest_stretch(self._memory["diary"][row[part, None], before].astype(np.float64))
+            before = (page[part, None] - ages) % diary.PAGES
+            found[:, part] = nearest_stretch(np.take_along_axis(diary.whole(self._memory, row[part]), before, axis=1))
         return found
 
     def _say(self, row: Rows, total: Floats, now_us: Numbers, span_us: Numbers) -> Floats:
@@ -258,7 +249,8 @@ class Novelty:
         return np.where(new, total, 0.0)
 
     def _span_us(self, row: Rows) -> Numbers:
-        span_us: Numbers = np.maximum(self._memory["interval_us"][row], self._day_us // _SPANS_A_DAY)
+        interval_us = self._memory["interval_us"][row].astype(np.int64)
+        span_us: Numbers = np.maximum(interval_us, self._day_us // _SPANS_A_DAY)
         return span_us
 
     def _page_us(self, span_us: Numbers) -> Numbers:

@@ -59,3 +59,20 @@ def departed_since(
     began = np.minimum(last_inside + 1, len(score) - 1)
     since = np.where(last_inside >= starts, time_us[began], np.where(since_us >= 0, since_us, time_us[starts]))
     return np.where(last_inside == ends - 1, -1, since)
+
+
+def since_or_last(
+    kept_us: npt.NDArray[np.int64],
+    time_us: npt.NDArray[np.int64],
+    score: npt.NDArray[np.float64],
+    starts: Index,
+) -> npt.NDArray[np.int64]:
+    """The same in a memory that tells when each subject was heard last too: where there is no departure, as ~time."""
+    since_us = departed_since(kept_us, time_us, score, starts)
+    last_us = time_us[np.concatenate((starts[1:], [len(time_us)])) - 1]
+    return np.where(since_us >= 0, since_us, ~last_us)
+
+
+def began_us(kept_us: int) -> int:
+    """When a departure began that `since_or_last` tells of, or when its subject was heard last; -1 for never."""
+    return kept_us if kept_us >= -1 else ~kept_us

@@ -19,8 +19,8 @@ from detectors import rhythm, spans
 from detectors.calibration import Peaks
 from detectors.each_stream import EachStream
 from detectors.memory import Memory, Rows
-from detectors.rounds import departed_since
-from detectors.scores import Evidence
+from detectors.rounds import began_us, since_or_last
+from detectors.scores import Evidence, Snapshot
 from detectors.shift_spans import FAST, Calibrated, Columns, Settings, margins, take
 from telemetry import Batch, Stream
 from telemetry.quantities import slight_change
@@ -79,11 +79,9 @@ class Shift(EachStream):
         self._least_level = _usual_level(false_alarm_rate)
         calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
         super().__init__(
-            "shift 3" if false_alarm_rate is None else "shift 3, calibrated",
+            "shift 4" if false_alarm_rate is None else "shift 4, calibrated",
             {
-                "time_us": np.int64(-1),
-                "gaps_us": rhythm.NO_GAPS,
-                "gaps_seen": np.int8(0),
+                **rhythm.COLUMNS,
                 **spans.COLUMNS,
                 "fast": np.full(FAST, np.nan),
                 "spans": np.int32(0),
@@ -107,6 +105,7 @@ class Shift(EachStream):
                 "since_us": np.int64(-1),
             },
         )
+        self._gaps = rhythm.FirstGaps(self._memory)
         self._calibration = self._memory if self._settings.calibrated else Memory("", calibration)
         self._peaks = Peaks(self._calibration)
 
@@ -117,13 +116,11 @@ class Shift(EachStream):
 
     def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
         memory = self._memory
-        gap_us = rhythm.gaps(batch.time_us, starts, memory["time_us"][rows])
-        known = rhythm.remember(memory["gaps_us"], memory["gaps_seen"], rows, gap_us, starts, counts)
+        known = self._gaps.known(batch, starts, counts, rows)
         score = np.full(len(batch), np.nan)
         if known.any():
             self._step(batch, rows, counts, known, score)
-        memory["time_us"][rows] = batch.time_us[starts + counts - 1]
-        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        memory["since_us"][rows] = since_or_last(memory["since_us"][rows], batch.time_us, score, starts)
         return score
 
     def explain(self, subject: int) -> Evidence:
@@ -137,16 +134,23 @@ class Shift(EachStream):
             expected=base,
             low=base - margin,
             high=base + margin,
-            since_us=int(memory["since_us"][row] if memory["since_us"][row] >= 0 else memory["time_us"][row]),
+            since_us=began_us(int(memory["since_us"][row])),
             contributions={point: 1.0},
         )
+
+    def snapshot(self) -> Snapshot:
+        return {**super().snapshot(), **self._gaps.snapshot()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        super().restore(snapshot)
+        self._gaps.restore(snapshot)
 
     def _step(self, batch: Batch, rows: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over."""
         memory = self._memory
         item = np.flatnonzero(known)
         segment = np.repeat(np.arange(len(rows)), counts)[item]
-        interval_us = rhythm.interval_us(memory["gaps_us"][rows])
+        interval_us = self._gaps.interval_us(rows)
         width_us = np.maximum(_SPAN_INTERVALS * interval_us, _SHORTEST_SPAN_US)
         gathered = spans.gather(memory, rows[segment], batch.time_us[item], batch.value[item], width_us[segment])
         after = np.full(len(gathered.row), np.nan)

@@ -31,7 +31,12 @@ At = tuple[Rows, Rows]
 def empty(kinds: int) -> dict[str, npt.ArrayLike]:
     """What a detector remembers of each stream for so many kinds of numbers."""
     zero = np.zeros(kinds, np.float32)
-    return {"tail_n": zero, "tail_level": zero, "tail_excess": zero, "tail_over": zero}
+    return {
+        "tail_n": np.zeros(kinds, np.uint16),
+        "tail_over": np.zeros(kinds, np.uint8),
+        "tail_level": zero,
+        "tail_excess": zero,
+    }
 
 
 def decades(
@@ -48,7 +53,8 @@ def decades(
     learn_from : int
         Numbers that are learnt from before there is an opinion.
     memory_n : float
-        Numbers after which an old one weighs as little as a new one: higher is steadier, lower follows sooner.
+        Numbers after which an old one weighs as little as a new one: higher is steadier, lower follows sooner. At most
+        12 000, whose fiftieth fits a byte.
     """
     kind = np.broadcast_to(kind, row.shape)
     said = ~np.isnan(x)

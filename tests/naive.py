@@ -222,9 +222,10 @@ class _Tail:
 
 
 def novelty_scores(means: Sequence[float], first_span: int) -> list[float]:
-    """Score after each five minutes without a gap, the first of which is that number of its day; the limit is 4."""
+    """Score after each five minutes without a gap, the first of which is that number since 1970; the limit is 4."""
     value, apart, shape = _Tail(50, 4000), _Tail(20, 1000), {width: _Tail(20, 1000) for width in (3, 6, 12)}
-    pages: dict[int, float] = {}
+    diary = _Diary()
+    pages = diary.pages
     held: list[float] = []
     said: list[tuple[int, float]] = []
     scores = []
@@ -234,7 +235,7 @@ def novelty_scores(means: Sequence[float], first_span: int) -> list[float]:
         then = [pages[page - 48 * day] for day in range(1, 8) if page - 48 * day in pages]
         total = min(value.decades(min(abs(mean - each) for each in then)), 4.0) if then else 0.0
         if (span + 1) // 6 != page:
-            pages[page] = float(np.float32(statistics.fmean(held)))
+            diary.enter(page, float(np.float32(statistics.fmean(held))))
             total += 0.3 * min(apart.decades(max(held) - min(held)), 4.0)
             rare = [_stretch_decades(pages, page, width, tail) for width, tail in shape.items()]
             total += min(statistics.fmean(rare), 4.0)
@@ -245,6 +246,33 @@ def novelty_scores(means: Sequence[float], first_span: int) -> list[float]:
             total = 0.0
         scores.append(total / 4 if len(value.learnt) == 50 else math.nan)
     return scores
+
+
+class _Diary:
+    """Means by the number of their page, the last 336, in 254 steps of what a quarter of them spans."""
+
+    def __init__(self) -> None:
+        self.pages: dict[int, float] = {}
+        self.scales: dict[int, tuple[float, float]] = {}
+
+    def enter(self, page: int, mean: float) -> None:
+        self.pages.pop(page - 336, None)
+        quarter = page % 336 // 84
+        begins, step = self.scales.get(quarter, (math.nan, 0.0))
+        if page % 84 == 0 or not begins <= mean <= begins + 254 * step:
+            together = [each for each in self.pages if each % 336 // 84 == quarter]
+            values = [self.pages[each] for each in together] + [mean]
+            low, high = min(values), max(values)
+            beyond = (high - low) / 2
+            low, high = low - beyond * (mean == low), high + beyond * (mean == high)
+            self.scales[quarter] = float(np.float32(low)), float(np.float32((high - low) / 254))
+            for each in together:
+                self.pages[each] = self._rounded(self.pages[each], quarter)
+        self.pages[page] = self._rounded(mean, quarter)
+
+    def _rounded(self, mean: float, quarter: int) -> float:
+        begins, step = self.scales[quarter]
+        return begins + step * min(max(round((mean - begins) / step), 0), 254) if step else begins
 
 
 def _stretch_decades(pages: dict[int, float], page: int, width: int, tail: _Tail) -> float:

@@ -49,7 +49,7 @@ def test_scores_are_those_of_the_slow_version(seed: int, steps: bool) -> None:
     values[700:720] += 50.0 * rng.normal()
     got = scored(values)
     # The interval is known with the sixteenth reading; a span is scored when the next one begins.
-    expected = np.array(novelty_scores(values[15:].tolist(), first_span=15))
+    expected = np.array(novelty_scores(values[15:].tolist(), first_span=START_US // 300_000_000 + 15))
     np.testing.assert_allclose(got[16:], expected[:-1], rtol=1e-4, atol=1e-6)
 
 
