@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,7 +85,7 @@ class Client:
             self.welcome = error
         else:
             self.client.loop_start()
-            until(lambda: self.welcome is not None or self.ended is not None, within_s=10)
+            until(lambda: self.welcome is not None or self.ended is not None)
 
     @property
     def is_in(self) -> bool:
@@ -120,7 +121,7 @@ class Client:
 
     @staticmethod
     def _answer(answers: dict[int, int], mid: int) -> int:
-        until(lambda: mid in answers, within_s=10)
+        until(lambda: mid in answers)
         return answers[mid]
 
     def _on_connect(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
@@ -226,8 +227,10 @@ def gate_is_open(database: Database) -> bool:
 
 @pytest.fixture
 def fresh(plant: Plant) -> Iterator[Plant]:
-    """The plant with no live credential left over, before and after."""
+    """The plant with no live credential left over, before and after, and no foreign topics."""
     yield plant
+    with plant.api.database.owner() as conn:
+        conn.execute("UPDATE tenants SET topics = '{}'")
     for tenant in ("demo", "other"):
         client = plant.api.client(tenant=tenant)
         for credential in ok(client.get("/api/v1/credentials", params={"limit": 200}))["items"]:
@@ -432,8 +435,9 @@ def test_a_password_is_nowhere_but_in_one_answer(fresh: Plant, module_database: 
             assert not [row for (row,) in rows if made["password"] in row], table
         assert conn.execute("SELECT count(*) FROM device_credentials WHERE sealed IS NOT NULL").fetchone() == (0,)
     for file in fresh.broker.server.data.parent.rglob("*"):
-        if file.is_file():
-            assert made["password"].encode() not in file.read_bytes(), file.name
+        with suppress(FileNotFoundError):  # the broker writes a file beside another, and puts it in its place
+            if file.is_file():
+                assert made["password"].encode() not in file.read_bytes(), file.name
 
 
 def test_what_waits_for_the_broker_is_closed_to_whoever_made_it(fresh: Plant, module_database: Database) -> None:
@@ -661,7 +665,7 @@ def test_the_gate_outlives_the_loss_of_its_database(fresh: Plant, module_databas
         ).fetchall()
     assert ended == [(True,)]
     made = fresh.credential(wait=False)
-    until(lambda: fresh.state(made) == "active", within_s=30)
+    until(lambda: fresh.state(made) == "active")
 
 
 def test_what_should_not_be_there_goes_and_nobody_elses(fresh: Plant) -> None:
@@ -680,7 +684,7 @@ def test_what_should_not_be_there_goes_and_nobody_elses(fresh: Plant) -> None:
         assert client.is_in
         fresh.kill_the_broker()
 
-    until(lambda: fresh.is_shut_out({"username": stranger, "password": "a password"}), within_s=30, every_s=0.2)
+    until(lambda: fresh.is_shut_out({"username": stranger, "password": "a password"}), every_s=0.2)
     for broker in (fresh.plain(made), Broker.parse(fresh.broker.url, "somebody-else", "a password")):
         with Client(broker) as client:
             assert client.is_in
@@ -694,7 +698,7 @@ def test_what_the_broker_has_forgotten_is_said_to_be_lost(fresh: Plant) -> None:
     made = fresh.credential()
     fresh.tell({"command": "deleteClient", "username": made["username"]})
     fresh.kill_the_broker()
-    until(lambda: fresh.state(made) == "lost", within_s=30)
+    until(lambda: fresh.state(made) == "lost")
 
 
 def test_a_password_sealed_for_another_gate_is_lost_and_holds_up_nobody(

@@ -33,7 +33,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def scrape(url: str) -> Samples:
     """As Prometheus does: value by name and labels."""
-    text = httpx.get(f"{url}/metrics", trust_env=False, timeout=10).raise_for_status().text
+    text = httpx.get(f"{url}/metrics", trust_env=False, timeout=60).raise_for_status().text
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)

@@ -50,7 +50,7 @@ def test_the_five_lines_send_a_reading_that_ingest_understands(broker: RunningBr
     received: list[Message] = []
     client = listener(broker, received)
     try:
-        subprocess.run([sys.executable, "-c", blocks[0]], cwd=tmp_path, check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", blocks[0]], cwd=tmp_path, check=True, timeout=120)
         until(lambda: received)
     finally:
         client.loop_stop()
