@@ -32,6 +32,10 @@ _STANDS_US = 259_200_000_000
 # counts so much, for as long as it lasts. Nearer to 1, and every return of a bearing's temperature is told; nearer to
 # 0, and the fault that a machine starts with is seen late.
 _RETURN_WEIGHT = 0.5
+# Where a machine loads and unloads, and its load steps, a step is known by the means of minutes: what departs counts
+# when it has lasted for longer than that takes. Shorter, and each step is told; longer, and faults are told later.
+_WAIT_US, _NOT_YET = 480_000_000, 0.99
+_EVER = np.iinfo(np.int64).min
 
 
 class Roll:
@@ -69,6 +73,7 @@ class InMode:
         self._known: set[int] = set()  # the numbers of streams at other levels than the first
         # Subjects at a level that have departed: since when, until when that stands, and how far.
         self._open: dict[int, tuple[int, int, float]] = {}
+        self._waits: dict[int, int] = {}  # those that may yet be a load step: since when they have departed
         self._returned: set[int] = set()  # those that departed when their machine had just come to a level
 
     def watch(self, streams: Sequence[Stream]) -> None:
@@ -103,6 +108,7 @@ class InMode:
             "in_mode/open": np.array(
                 [(subject, since, until) for subject, (since, until, _) in sorted(self._open.items())], np.int64
             ).reshape(-1, 3),
+            "in_mode/waits": np.array(sorted(self._waits.items()), np.int64).reshape(-1, 2),
             "in_mode/returned": np.array(sorted(self._returned), np.int64),
             "in_mode/score": np.array([score for _, (_, _, score) in sorted(self._open.items())], np.float64),
         }
@@ -120,6 +126,9 @@ class InMode:
                 for (subject, since, until), score in zip(own["in_mode/open"], own["in_mode/score"], strict=True)
                 if self._knows(int(subject))
             }
+            self._waits = {subject: since for subject, since in self._waits.items() if subject % LOT not in told}
+            waits = own.get("in_mode/waits", np.empty((0, 2), np.int64)).tolist()
+            self._waits |= {subject: since for subject, since in waits if self._knows(subject)}
             self._returned = {subject for subject in self._returned if subject % LOT not in told}
             self._returned |= {int(one) for one in own["in_mode/returned"] if self._knows(int(one))}
         self._detector.restore({name: kept for name, kept in snapshot.items() if name not in own})
@@ -156,7 +165,9 @@ class InMode:
 
     def _told(self, scores: Scores, sight: Sight) -> Scores:
         """What was said, of the subjects as others know them."""
-        score = self._weighed(scores)
+        score = self._waited(scores, self._weighed(scores))
+        for known in [known for known in self._waits if self._machine(known) in sight.left]:
+            del self._waits[known]
         levels = bool((scores.subject >= LOT).any())
         subject = scores.subject % LOT if levels else scores.subject
         scores = scores if score is scores.score else Scores(scores.time_us, scores.subject, score)
@@ -193,6 +204,29 @@ class InMode:
             lasting = away & soon[began]
             (self._returned.add if lasting[-1] else self._returned.discard)(known)
             score[rows[lasting]] *= _RETURN_WEIGHT
+        return score
+
+    def _waited(self, scores: Scores, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The scores, just below 1 for what may yet turn out to be a load step."""
+        hot = set(scores.subject[score >= 1.0].tolist())
+        hot = {known for known in hot if self._watchman.modes.steps(self._machine(known))}
+        if not hot and not self._waits:
+            return score
+        score = score.copy()
+        for known in sorted(hot | self._waits.keys()):
+            rows = np.arange(*np.searchsorted(scores.subject, [known, known + 1]))
+            rows = rows[~np.isnan(score[rows])]
+            if not len(rows):
+                continue
+            time_us, away = scores.time_us[rows], score[rows] >= 1.0
+            began_us = np.where(away & ~np.append(False, away[:-1]), time_us, _EVER)
+            if away[0] and (known in self._waits or known in self._open):
+                began_us[0] = self._waits[known] if known in self._waits else self._open[known][0]
+            began_us = np.maximum.accumulate(began_us)
+            score[rows[away & (time_us < began_us + _WAIT_US)]] = _NOT_YET
+            self._waits.pop(known, None)
+            if away[-1]:
+                self._waits[known] = int(began_us[-1])
         return score
 
     def _hold(self, scores: Scores, hot: set[int]) -> npt.NDArray[np.float64]:

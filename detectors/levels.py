@@ -19,12 +19,15 @@ NONE = -1
 # Half a band: the tell-tale's steps from reading to reading at rest, and a share of its full scale. Lower, and the
 # unrest of a process is a change; higher, and a pump that is turned down by a tenth has not changed.
 _STEPS, _SHARE = 4.0, 0.03
+# The same of means over the cycles of a machine that loads and unloads, which go on wandering; and how wide theirs may
+# become. A level wider than that is one of single readings still.
+_MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART = 0.06, 0.08, 1.5
 # A band that was left for nothing is so much wider, up to a share of the full scale.
 _WIDER, _WIDEST = 1.25, 0.2
 # Beyond that by more than the rounding of single precision: the tell-tale is restless.
 _RESTLESS = 1.01
 # Bands apart before a place is another level; within so many of a known one's it is that level.
-APART, _SAME = 2.0, 1.5
+_APART, _SAME = 2.0, 1.5
 # A level is drawn to where the machine comes to rest, by so much each time.
 _FOLLOWS = 0.1
 # Of its full scale: less is standing still, for every tell-tale there is.
@@ -48,13 +51,16 @@ class Levels:
         the tell-tale says nothing there. Written to.
     """
 
-    def __init__(self, centre: Centres, half: Centres) -> None:
+    def __init__(self, centre: Centres, half: Centres, of_means: bool = False) -> None:
         self.centre, self.half = centre, half
+        self.share, self._widest, self.apart = _SHARE, _WIDEST, _APART
+        if of_means:
+            self.share, self._widest, self.apart = _MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART
 
     def half_of(self, level: int, slot: int, scale: float) -> float:
         """Half the band of one tell-tale, at a level or, for `NONE`, anywhere."""
         known = self.half[level, slot] if level != NONE else np.nan
-        return float(np.fmax(known, _SHARE * scale))
+        return float(np.fmax(known, self.share * scale))
 
     def reach(self, level: int, slot: int, scale: float, value: float) -> float:
         """How far a tell-tale that is at rest goes from where it was when that began: as at the level that was left, or
@@ -64,7 +70,7 @@ class Levels:
             if abs(value - centre) <= known:
                 half = max(half, known)
         # What swings through its whole band all the time is at rest when it does that.
-        return 2 * half if half > _RESTLESS * _WIDEST * scale else half
+        return 2 * half if half > _RESTLESS * self._widest * scale else half
 
     def nearest(self, place: Floats, scale: Floats) -> int:
         """The known level that is nearest, if it is near; of standing still there is but one."""
@@ -79,6 +85,10 @@ class Levels:
         nearest = int(away.argmin())
         return nearest if away[nearest] <= _SAME else NONE
 
+    def running(self, scale: Floats) -> int:
+        """How many levels are known at which the machine does not stand."""
+        return sum(not np.isnan(one).all() and not stands(one, scale) for one in self.centre)
+
     def free(self) -> int:
         """A level that there is not yet; `NONE` where there are as many as can be."""
         unknown = np.isnan(self.centre).all(axis=1)
@@ -87,17 +97,21 @@ class Levels:
     def settle(self, level: int, place: Floats, unrest: Floats, scale: Floats) -> None:
         """Make a level of a place, by the steps that tell-tales take there from reading to reading."""
         self.centre[level] = place
-        self.half[level] = np.fmax(np.fmin(_STEPS * unrest, _WIDEST * scale), _SHARE * scale)
+        self.half[level] = np.fmax(np.fmin(_STEPS * unrest, self._widest * scale), self.share * scale)
+
+    def is_wide(self, level: int, scale: Floats) -> bool:
+        """Whether a level is how the machine swings, and not a place."""
+        return bool((self.half[level] > _RESTLESS * self._widest * scale).any())
 
     def widen(self, level: int, scale: Floats) -> None:
         """A level was left for nothing."""
         half = self.half[level]
-        self.half[level] = np.minimum(_WIDER * half, np.maximum(_WIDEST * scale, half))
+        self.half[level] = np.minimum(_WIDER * half, np.maximum(self._widest * scale, half))
 
     def landed(self, level: int, place: Floats, scale: Floats) -> Floats:
         """Where the machine is at a level, by where it came to rest."""
         # Where in its swing a restless figure is says nothing.
-        return np.where(self.half[level] > _RESTLESS * (_WIDEST * scale), self.centre[level], place)
+        return np.where(self.half[level] > _RESTLESS * (self._widest * scale), self.centre[level], place)
 
     def draw(self, level: int, place: Floats) -> None:
         """The machine has come to rest at a level."""
@@ -116,7 +130,7 @@ class Levels:
     ) -> tuple[Floats, Floats]:
         """Make one level of all within what the machine went through; its centre and half its band."""
         place = np.where(np.isinf(least), np.nan, (np.array(least) + np.array(most)) / 2)
-        half = (np.array(most) - np.array(least)) / 2 + _SHARE * scale
+        half = (np.array(most) - np.array(least)) / 2 + self.share * scale
         half = np.where(np.isfinite(half), half, np.nan)
         with np.errstate(invalid="ignore"):
             within = ~(np.abs(self.centre - place) > half).any(axis=1)

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detectors import changes, levels
+from detectors import changes, levels, swings
 from detectors.changes import Change, Turn
 from detectors.levels import NONE, is_off
-from detectors.memory import Memory
+from detectors.memory import Memory, Rows
+from detectors.swings import Means
 from telemetry import Batch, Stream
 
 # One tell-tale a kind; in each kind the first quantity that the machine has.
@@ -27,6 +28,11 @@ _KINDS = (("speed",), ("power", "torque", "current", "apparent_power"), ("flow",
 _EFFORT = (1, 2, 0)
 # Of the effort at the highest level: less, at the lowest level it runs at, is idling.
 _IDLE = 0.5
+
+
+Slots = npt.NDArray[np.int8]
+Numbers = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
 
 
 class Mode(StrEnum):
@@ -50,7 +56,7 @@ class Modes:
         self._row = np.full(1, NONE, np.int32)  # by stream id; of any point of a machine that has a tell-tale
         self._points: dict[int, list[Stream]] = {}
         self._tales: dict[int, dict[int, Stream]] = {}
-        self.memory = Memory("modes 1", {**changes.COLUMNS, **levels.COLUMNS})
+        self.memory = Memory("modes 2", {**changes.COLUMNS, **levels.COLUMNS})
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """A machine's tell-tale stays its tell-tale, whatever points come later."""
@@ -76,13 +82,21 @@ class Modes:
         lowest, highest = np.minimum.reduceat(batch.value, starts)[tale], np.maximum.reduceat(batch.value, starts)[tale]
         row, slot = self._row[ids[tale]], self._slot[ids[tale]]
         memory = self.memory
+        swinging = np.flatnonzero(memory["swings"][row] & ~memory["moving"][row])
+        means, left = self._means(batch, row[swinging], slot[swinging], starts[tale[swinging]], ends[tale[swinging]])
+        lowest[swinging], highest[swinging] = (
+            np.where(left, -np.inf, memory["low"][row[swinging], slot[swinging]]),
+            -np.inf,
+        )
         busy = memory["moving"][row] | (lowest < memory["low"][row, slot]) | (highest > memory["high"][row, slot])
         # Of a machine that has something to be looked at, all tell-tales are.
         apart = np.unique(row[busy])
         busy = np.isin(row, apart) if len(apart) else busy
         last = ends[tale[~busy]] - 1
         memory["value"][row[~busy], slot[~busy]] = batch.value[last]
-        np.maximum.at(memory["held_us"], row[~busy], batch.time_us[last])
+        lag_us = swings.MEMORY_US * memory["swings"][row[~busy]]
+        np.maximum.at(memory["held_us"], row[~busy], batch.time_us[last] - lag_us)
+        self._keep(means, row[swinging], slot[swinging], ~busy[swinging])
         turns = {}
         for one in apart.tolist():
             segments = tale[row == one]
@@ -100,6 +114,21 @@ class Modes:
                 turns[one] = machine.turns
         return turns
 
+    def _means(self, batch: Batch, row: Numbers, slot: Slots, starts: Rows, ends: Rows) -> tuple[Means, Mask]:
+        """Where the means of tell-tales go in a batch, and which of them leave their bands."""
+        memory = self.memory
+        means = Means(*(memory[name][row, slot] for name in Means._fields))
+        if not len(row):
+            return means, np.zeros(0, bool)
+        beyond = memory["bottom"][row, slot], memory["top"][row, slot]
+        return means, swings.run(batch.time_us, batch.value, starts, ends, means, memory["steps"][row], *beyond)
+
+    def _keep(self, means: Means, row: Numbers, slot: Slots, kept: Mask) -> None:
+        memory, at = self.memory, (row[kept], slot[kept])
+        for name in Means._fields:
+            memory[name][at] = getattr(means, name)[kept]
+        memory["value"][at] = means.mean[kept]
+
     def rows(self, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
         """Each stream's machine's place in the memory; `NONE` where the machine has no tell-tale."""
         found = self._row[np.minimum(ids, len(self._row) - 1)]
@@ -110,6 +139,13 @@ class Modes:
         memory = self.memory
         heard_us: npt.NDArray[np.int64] = np.maximum(memory["held_us"][row], memory["rest_us"][row])
         return heard_us
+
+    def steps(self, machine: int) -> bool:
+        """Whether a machine loads and unloads, and is asked for now more, now less."""
+        if machine not in self.memory:
+            return False
+        row = self.memory.row(machine)
+        return bool(self.memory["steps"][row])
 
     def points(self, machine: int) -> list[Stream]:
         return self._points[machine]
@@ -139,7 +175,9 @@ class Modes:
         if len(running) == 1:
             return Mode.RUNNING
         slot = next(slot for slot in _EFFORT if not np.isnan(centre[running, slot]).any())
-        effort = {one: abs(float(centre[one, slot])) for one in running}
+        # Of what goes up and down, what it does beyond the lower end is its load.
+        floor = float(memory["floor"][row, slot]) if memory["swings"][row] else 0.0
+        effort = {one: abs(float(centre[one, slot]) - floor) for one in running}
         if effort[level] == max(effort.values()):
             return Mode.FULL_LOAD
         idle = effort[level] == min(effort.values()) and effort[level] < _IDLE * max(effort.values())
