@@ -10,7 +10,7 @@ import gc
 import signal
 from typing import Any
 
-import ingest.loop
+import ingest.watching
 from bellwether.settings import load
 from ingest.loop import Ingest
 from ingest.mqtt import OURS, MqttSource
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--filter", action="append", dest="filters")
     wishes = parser.parse_args()
     if wishes.without_detectors:
-        ingest.loop.detectors_for = lambda _: {}  # type: ignore[assignment]
+        ingest.watching.detectors_for = lambda _: {}  # type: ignore[assignment]
     settings = load()
     source = MqttSource(settings.need_broker(), settings.mqtt_client_id, wishes.filters or OURS)
     running = Ingest(source, settings.need_database_url())

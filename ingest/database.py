@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import store.telemetry as rows
 from store.connection import Session, connect, refused, unavailable
@@ -23,6 +23,12 @@ _BACKOFF_FIRST_S = 0.2
 _BACKOFF_LAST_S = 3.0
 
 T = TypeVar("T")
+
+
+class Transact(Protocol):
+    """Does work in a transaction, as `Database.transact` does."""
+
+    def __call__(self, work: Callable[[Session], T], /) -> T: ...
 
 
 class Database:

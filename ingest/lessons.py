@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from alarms.lessons import Judged, by_subject
+from alarms.lessons import by_subject
 from alarms.watch import Watch
+from ingest.database import Transact
 from store import lessons
-from store.connection import Session
 from telemetry import Stream, instant
 
 # A verdict is given hours after its alarm: a minute more is nothing. At each turn all lessons are read.
 EVERY_S = 60.0
-
-Transact = Callable[[Callable[[Session], list[Judged]]], list[Judged]]
 
 
 class Lessons:

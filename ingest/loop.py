@@ -13,39 +13,34 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 import store.telemetry as rows
-from alarms.rules import Rule
-from alarms.watch import UNSCORED, Watch
-from detectors.scores import Snapshot
+from alarms.watch import UNSCORED
 from ingest import forms
 from ingest.attendance import Attendance
 from ingest.database import Database
-from ingest.detectors import detectors_for, load_compiled
+from ingest.detectors import load_compiled
 from ingest.directory import Directory
 from ingest.footprint import return_idle
 from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
 from ingest.intake import Intake
 from ingest.ledger import Ledger, acknowledgements
-from ingest.lessons import Lessons
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
-from ingest.models import Models
-from ingest.remembered import Remembered
 from ingest.replays import Replays
 from ingest.scoring import Scoring
 from ingest.sparkplug import Due, Heard, SparkplugHost
+from ingest.watching import Watching
 from store import edge_nodes, ledger, occurrences
 from store.connection import Session
 from store.ledger import Entry
 from store.rejects import Replay
-from store.rules import rules_of_all
-from telemetry import Batch, Quality, Stream, Topic
+from telemetry import Batch, Quality, Topic
 
 log = logging.getLogger("bellwether.ingest")
 
@@ -102,9 +97,6 @@ class Ingest:
         self._clock_us = self._attendance.now_us
         self._directory = Directory()
         self._sparkplug = sparkplug(self._directory.turned_away) if sparkplug else None
-        self._rules: dict[str, list[Rule]] = {}
-        self._learnt: set[int] = set()  # machines noted as such
-        self._modes: dict[int, tuple[str, int]] = {}  # of machines, as noted
         self._metrics = metrics or Metrics()
         self._counts: Counter[str] = Counter()
         self._scoring = Scoring(self._metrics, self._counts)
@@ -112,8 +104,7 @@ class Ingest:
         self._transact = self._database.transact
         self._ledger = Ledger()
         self._replays = Replays()
-        self._lessons = Lessons()
-        self._models = Models()
+        self._watching = Watching(self._transact, self._scoring, self._attendance, self._directory)
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
         self._renewed = renewed
         self._unhear = unhear
@@ -269,11 +260,11 @@ class Ingest:
         def write(conn: Session) -> int:
             for part in self._scoring.memory.snapshots():
                 occurrences.save_state(conn, part)
-            self._models.note(conn)
+            self._watching.models.note(conn)
             return occurrences.apply(conn, events)
 
         self._counts["events"] += self._transact(write)
-        self._models.noted()
+        self._watching.models.noted()
         self._saved_at = time.monotonic()
 
     # The ledger -----------------------------------------------------------------------------------------------------
@@ -309,7 +300,9 @@ class Ingest:
         patient = self._source.lag_s > LAG_AT_MOST_S
 
         def write(conn: Session) -> int:
-            events = self._ledger.settle(conn, self._clock_us(), self._directory.names, self._rules, patient=patient)
+            events = self._ledger.settle(
+                conn, self._clock_us(), self._directory.names, self._watching.rules, patient=patient
+            )
             return occurrences.apply(conn, events)
 
         self._counts["events"] += self._transact(write)
@@ -327,12 +320,9 @@ class Ingest:
             self._sparkplug.remember(self._transact(edge_nodes.known))
         self._transact(self._recall)
         self._transact(self._attendance.load)
-        rules = self._transact(rules_of_all)
-        names = self._transact(occurrences.remembered)
-        snapshots = Remembered(names, lambda name: self._transact(lambda conn: occurrences.load_one(conn, name)))
-        afresh = self._take_rules(rules, streams, snapshots)
+        remembers = self._watching.wake()
         self._attendance.presence.recall(self._clock_us())
-        if "watch" in snapshots and "watch" not in afresh:
+        if remembers:
             # Nobody could have been heard while we were not there. Twice excused, and who is silent seems heard again.
             watch, now_us = self._scoring.watch, self._attendance.begin()
             watch.excuse(now_us - watch.now_us if watch.now_us else 0)
@@ -347,24 +337,6 @@ class Ingest:
         """The ledger as the database has it: what we held may or may not have been committed."""
         self._directory.recall(conn)
         self._ledger.restore(conn, self._directory.names)
-
-    def _take_rules(
-        self,
-        rules: dict[str, list[Rule]],
-        streams: Sequence[Stream],
-        snapshots: Mapping[str, Snapshot],
-    ) -> list[str]:
-        """Watch by these rules, with the memory there is; what could not read its own begins afresh."""
-        self._rules = rules
-        watch = self._scoring.watch = Watch(detectors_for(rules), rules, self._attendance.presence)
-        watch.watch(streams)
-        watch.place(self._attendance.places)
-        afresh = watch.restore(snapshots) if snapshots else []
-        if afresh:
-            log.warning("detectors begin afresh: their memory is of another layout", extra={"detectors": afresh})
-        self._lessons.again()
-        self._lessons.turn(self._transact, watch, streams, self._clock_us())
-        return afresh
 
     def _catch_up(self) -> None:
         """Score what was stored and not scored before we died; of a stream without a memory, everything."""
@@ -395,18 +367,5 @@ class Ingest:
         watch = self._scoring.watch
         self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
-        self._lessons.turn(self._transact, watch, self._directory.streams, self._clock_us())
-        self._models.turn(self._transact, watch)
-        learnt = watch.learnt() - self._learnt
-        if learnt:
-            self._transact(lambda conn: rows.note_learnt(conn, learnt))
-            self._learnt |= learnt
-        modes = {machine: said for machine, said in watch.modes().items() if self._modes.get(machine) != said}
-        if modes:
-            self._transact(lambda conn: rows.note_modes(conn, modes))
-            self._modes |= modes
-        rules = self._transact(rules_of_all)
-        if rules != self._rules:
-            log.info("rules changed")
-            self._take_rules(rules, self._directory.streams, Remembered(watch.parts, watch.part))
+        self._watching.look_after()
         return_idle()

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Protocol, TypeVar
 from uuid import UUID
 
 from alarms.watch import Watch
 from detectors.learnt import Unfit
+from ingest.database import Transact
 from store import models
 from store.connection import Session
 
@@ -24,14 +23,6 @@ EVERY_S = 5.0
 # Taken over at once: for each the watch looks through its machines, 30 µs a machine. Too high: deliveries wait while a
 # fleet's week of training comes in; too low: it takes hours.
 _AT_ONCE = 2
-
-T = TypeVar("T")
-
-
-class Transact(Protocol):
-    """Does work in a transaction, as `ingest.database` does."""
-
-    def __call__(self, work: Callable[[Session], T], /) -> T: ...
 
 
 class Models:
