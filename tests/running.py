@@ -146,7 +146,7 @@ def running_stack(folder: Path | None = None, ending: signal.Signals = signal.SI
     finally:
         if process.poll() is None:
             process.send_signal(ending)
-        code = process.wait(60)
+        code = process.wait(120)
         if own:
             servers = own / "servers"
             elsewhere = servers.resolve() if servers.is_symlink() else None

@@ -19,7 +19,7 @@ from running import COMMAND, ROOT
 from waiting import until
 
 # The issue's own bounds are 180 s with downloads and 30 s for a second start, on a machine with nothing else to do.
-FIRST_TICKET_S = 120.0
+FIRST_TICKET_S = 180.0
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def demonstration(folder: Path, name: str) -> Iterator[tuple[subprocess.Popen[by
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        assert process.wait(120) == 0, log.read_text()
 
 
 def until_a_ticket(process: subprocess.Popen[bytes], log: Path) -> None:
@@ -65,6 +65,7 @@ def of_this_stack(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(600)
 def test_a_ticket_an_end_and_a_second_start(folder: Path) -> None:
     with demonstration(folder, "first.log") as (process, log):
         until_a_ticket(process, log)

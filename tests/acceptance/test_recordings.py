@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 from running import RunningStack
 
+# The first test waits for the stack, ten replays and all that follows.
+pytestmark = pytest.mark.timeout(600)
+
 FLOW, VIBRATION = ("Volume Flow RateRMS",), ("Accelerometer1RMS", "Accelerometer2RMS")
 # What breaks in each: a valve before the pump that is closed (flow falls), a rotor out of balance (vibration rises, on
 # the motor as on the pump: which of the two leads says nothing).
