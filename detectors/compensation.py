@@ -112,10 +112,10 @@ class Compensation:
     def _assigned(self, machine: int) -> dict[int, tuple[int, int, int]]:
         """Which part each point of a machine has, and whose rows are theirs; none where nothing can be explained."""
         points = self._points.get(machine, [])
-        air = next((point for point in points if _is_air(point)), None)
+        air = next((point for point in points if is_air(point)), None)
         tales = tell_tales(points)
         load = next((tales[slot] for slot in _BY if slot in tales), None)
-        temperatures = [point for point in points if point.quantity == "temperature" and not _is_air(point)]
+        temperatures = [point for point in points if point.quantity == "temperature" and not is_air(point)]
         if not temperatures or (air is None and load is None):
             return {}
         self._around.add([machine])
@@ -190,6 +190,8 @@ class Compensated:
             self._compensation.restore({name.removeprefix(self._OWN): kept for name, kept in own.items()})
 
 
-def _is_air(stream: Stream) -> bool:
-    words = stream.point.lower().replace("_", " ").replace("-", " ")
-    return stream.quantity == "temperature" and _AMBIENT.search(words) is not None
+def is_air(stream: Stream) -> bool:
+    """Whether a stream is the temperature of the air around a machine: what it does is the weather's."""
+    if stream.quantity != "temperature":
+        return False
+    return _AMBIENT.search(stream.point.lower().replace("_", " ").replace("-", " ")) is not None

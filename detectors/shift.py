@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from detectors import rhythm, spans
 from detectors.calibration import Peaks
+from detectors.compensation import is_air
 from detectors.each_stream import EachStream
 from detectors.memory import Memory, Rows
 from detectors.rounds import began_us, since_or_last
@@ -32,6 +33,8 @@ _SHORTEST_SPAN_US = 5_000_000
 # Share of spells that hold an alarm by the limits as they are, and how much farther scores go for each e-fold of it:
 # the least that is believed of a stream, whatever its own short past says. From 0.1 to 0.25 recordings fare alike.
 _USUAL_SHARE, _USUAL_REACH = 0.005, 0.15
+# A front, or the sun on its sensor, moves the air by so much, and nobody is called for it.
+_WEATHER_K = 40.0
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
@@ -112,7 +115,9 @@ class Shift(EachStream):
     def watch(self, streams: Sequence[Stream]) -> None:
         super().watch(streams)
         rows = self._memory.rows(np.array([stream.id for stream in streams], np.int64))
-        self._memory["slight"][rows] = [slight_change(stream.quantity, stream.unit) for stream in streams]
+        self._memory["slight"][rows] = [
+            _WEATHER_K if is_air(stream) else slight_change(stream.quantity, stream.unit) for stream in streams
+        ]
 
     def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
         memory = self._memory

@@ -98,7 +98,7 @@ class Surroundings:
     """Ambient temperature and demand of one machine, as functions of absolute time alone.
 
     With `shifts` the machine runs on weekdays from 06:00 to 22:00 UTC, with a `day` of its own as that says, otherwise
-    day and night.
+    day and night. It stands in a heated hall, or `outdoors`.
     """
 
     site_key: int
@@ -106,11 +106,19 @@ class Surroundings:
     mean_load: float
     shifts: bool = False
     day: Day | None = None
+    outdoors: bool = False
 
     def ambient_degc(self, t_s: Floats) -> Floats:
-        """A heated hall: the weather comes in damped."""
-        daily = 1.2 * np.cos(2.0 * np.pi * (t_s / DAY_S - _WARMEST_AT))
-        return np.asarray(21.0 + daily + 0.2 * wander(key(self.site_key, "air"), t_s, 7200.0))
+        """A heated hall, into which the weather comes damped; or the weather itself."""
+        daily, passing = (
+            np.cos(2.0 * np.pi * (t_s / DAY_S - _WARMEST_AT)),
+            wander(key(self.site_key, "air"), t_s, 7200.0),
+        )
+        if not self.outdoors:
+            return np.asarray(21.0 + 1.2 * daily + 0.2 * passing)
+        clear = 1.0 + 0.4 * wander(key(self.site_key, "cloud"), t_s, 1.5 * DAY_S)
+        fronts = 4.0 * wander(key(self.site_key, "front"), t_s, 3.0 * DAY_S)
+        return np.asarray(12.0 + 6.0 * clear * daily + fronts + 1.5 * passing)
 
     def load(self, t_s: Floats) -> Floats:
         """Demand: a daily cycle, and the unrest of a process over half an hour, minutes and half a minute."""

@@ -76,6 +76,8 @@ class Machine:
         Those of this device; their times count from `origin_s`, seconds since 1970.
     duties : sequence of Duty
         Those of this device; without any it runs at its usual load, day and night or in `shifts`.
+    outdoors : bool
+        Whether it stands in the weather.
 
     Raises
     ------
@@ -91,6 +93,7 @@ class Machine:
         origin_s: float = 0.0,
         shifts: bool = False,
         duties: Sequence[Duty] = (),
+        outdoors: bool = False,
     ) -> None:
         for fault in faults:
             spec.effect(fault)
@@ -101,7 +104,7 @@ class Machine:
         model = MODELS[spec.kind]
         self._model = model(own_key)
         day = Day(duties, own_key) if duties else None
-        self._surroundings = Surroundings(key(seed, spec.site), own_key, model.rated_load, shifts, day)
+        self._surroundings = Surroundings(key(seed, spec.site), own_key, model.rated_load, shifts, day, outdoors)
         self._key = own_key
         self._noise_keys = np.array([[key(own_key, sensor.point)] for sensor in spec.sensors], np.uint64)
         self._last_ms: int | None = None
@@ -116,6 +119,10 @@ class Machine:
         truth = self._live(time_ms)
         self._seen = time_ms, truth
         return self._read(truth, time_ms)
+
+    def air_degc(self, time_ms: Indices) -> Floats:
+        """The air around it at these times."""
+        return self._surroundings.ambient_degc(time_ms / 1000.0)
 
     def asked(self, time_ms: Indices) -> list[DutyKind]:
         """What its duties ask of it at these times: the truth about its operating modes."""

@@ -34,6 +34,7 @@ from bench.detection import (
     tep,
     verdicts,
     wear,
+    weather,
     xep,
 )
 from bench.detection.table import Row
@@ -56,6 +57,7 @@ SETS: Mapping[str, Callable[[Path], list[Row]]] = {
     "simulated": simulated.rows,
     "modes": modes.rows,
     "budget": budget.rows,
+    "weather": weather.rows,
     "verdicts": verdicts.rows,
     "cwru": cwru.rows,
     "gearbox": gearbox.rows,

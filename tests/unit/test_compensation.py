@@ -240,6 +240,17 @@ def test_evidence_is_in_the_temperatures_own_unit() -> None:
     assert told.low < told.expected < told.high
 
 
+def test_a_front_is_no_shift_of_the_air_and_would_be_one_of_a_bearing() -> None:
+    rng = np.random.default_rng(7)
+    rows = 20.0 + rng.normal(size=(3 * DAY, len(POINTS))) * 0.2
+    rows[2 * DAY :] += 12.0
+    shift = Shift()
+    shift.watch(streams())
+    scores = shift.score(batch_of(rows), 0)
+    assert np.nanmax(scores.score[scores.subject == 10 + AIR]) < 1.0
+    assert np.nanmax(scores.score[scores.subject == 10 + BEARING]) > 1.0
+
+
 def test_a_slow_rise_is_found_in_the_weather_and_health_raises_nothing() -> None:
     days, onset = 20.0, 12
     rise_k = np.maximum(0.0, np.arange(round(days * DAY)) / DAY - onset) * 0.75
