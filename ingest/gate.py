@@ -11,22 +11,16 @@ twice: what is there already is found done.
 
 from __future__ import annotations
 
-import json
 import logging
-import queue
 import random
-import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.reasoncodes import ReasonCode
-
 import store.gate as rows
 from ingest import rights
+from ingest.dynamic_security import ANSWER_S, DONE, Control
 from store.connection import Session, heard, listen, unavailable
 from store.credentials import Kind
 from store.errors import Misconfigured, Unavailable
@@ -42,13 +36,7 @@ POLL_S = 2.0
 # credential while there are 1 000, 0.2 s while there are 10 000). Too low: more ways to and fro. Too high: so long does
 # nobody else get an answer.
 AT_ONCE = 5
-# Names in a page of what the plugin knows.
-PAGE = 1000
-ANSWER_S = 15.0
-KEEPALIVE_S = 15
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.5, 10.0
-# What a command says that was done before, and what one says that was done now.
-_DONE = {"", "Client already exists", "Role already exists", "Client not found", "Role not found"}
 
 
 class Gate:
@@ -74,7 +62,7 @@ class Gate:
         said = ""
         while not self._closed.is_set():
             try:
-                with _Control(self._broker) as control, unavailable():
+                with Control(self._broker) as control, unavailable():
                     conn = listen(self._database_url, "gate", "bellwether_gate")
                     try:
                         self._keep(conn, control)
@@ -90,7 +78,7 @@ class Gate:
             self._closed.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
             self._failures += 1
 
-    def _keep(self, conn: Session, control: _Control) -> None:
+    def _keep(self, conn: Session, control: Control) -> None:
         """Until we are closed, or one of the two is lost."""
         while not rows.hold_gate(conn):
             if self._closed.wait(POLL_S):
@@ -110,7 +98,7 @@ class Gate:
                     rows.gate_lives(conn)
                 heard(conn, POLL_S)
 
-    def _apply(self, conn: Session, control: _Control) -> bool:
+    def _apply(self, conn: Session, control: Control) -> bool:
         """Let in who waits to be let in; whether there may be more."""
         with conn.transaction():
             waiting = rows.to_apply(conn, AT_ONCE)
@@ -124,7 +112,7 @@ class Gate:
                     failed.append(credential.username)
             answers = iter(control.ask([command for commands in welcomes.values() for command in commands]))
             for username, commands in welcomes.items():
-                errors = [error for _ in commands if (error := next(answers).get("error", "")) not in _DONE]
+                errors = [error for _ in commands if (error := next(answers).get("error", "")) not in DONE]
                 if errors:  # one that the plugin will never take must not hold up the others
                     log.error("the broker's plugin refuses", extra={"username": username, "reason": errors[0]})
                     failed.append(username)
@@ -147,7 +135,7 @@ class Gate:
             client["password"] = self._recipient.open(credential.sealed or b"", name)
         return [{"command": "createRole", "rolename": name, "acls": grants}, client]
 
-    def _remove(self, conn: Session, control: _Control) -> bool:
+    def _remove(self, conn: Session, control: Control) -> bool:
         """Throw out whose time is over; whether there may be more."""
         with conn.transaction():
             over = rows.to_remove(conn, AT_ONCE)
@@ -157,7 +145,7 @@ class Gate:
             log.info("credentials thrown out", extra={"count": len(over)})
         return bool(over)
 
-    def _compare(self, conn: Session, control: _Control, prefix: str) -> None:
+    def _compare(self, conn: Session, control: Control, prefix: str) -> None:
         """After a reconnect: throw out clients of ours that the database does not know; note those that are gone."""
         with conn.transaction():
             standing = rows.standing(conn)
@@ -186,7 +174,7 @@ def _farewell(names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _renew_services(control: _Control) -> None:
+def _renew_services(control: Control) -> None:
     """Bring the rights of our services up to date with this release; those that the broker does not know stay away."""
     for name, grants in rights.SERVICES.items():
         answer = control.ask([{"command": "getRole", "rolename": name}])[0]
@@ -206,114 +194,3 @@ def _pages(names: Sequence[str], size: int) -> Iterator[list[str]]:
     rest = iter(names)
     while page := list(islice(rest, size)):
         yield page
-
-
-class _Control:
-    """The administrator's connection: commands go out, their answers come back. `connection` counts reconnects.
-
-    One question at a time, from one thread. The network thread does nothing but put into a queue.
-    """
-
-    def __init__(self, broker: Broker) -> None:
-        self.connection = 0
-        self._broker = broker
-        self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._listening = threading.Event()
-        self._refusal = ""
-
-    def __enter__(self) -> _Control:
-        client = Client(callback_api_version=CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-        client.username_pw_set(self._broker.username, self._broker.password)
-        if self._broker.tls:
-            client.tls_set_context(self._broker.encryption())
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.reconnect_delay_set(1, 10)
-        self._client = client
-        client.connect_async(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
-        client.loop_start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    @property
-    def is_listening(self) -> bool:
-        """Whether the broker hears us."""
-        return self._listening.is_set()
-
-    def names(self, what: str) -> list[str]:
-        """All `clients` or `roles` that the plugin knows."""
-        found: list[str] = []
-        while True:
-            command = {"command": f"list{what.capitalize()}", "count": PAGE, "offset": len(found)}
-            answer = self.ask([command])[0]
-            if "data" not in answer:
-                raise Unavailable(f"the broker's plugin: {answer.get('error')}")
-            data = answer["data"]
-            found += data[what]
-            if not data[what] or len(found) >= data["totalCount"]:
-                return found
-
-    def tell(self, commands: Sequence[dict[str, Any]]) -> None:
-        """Have commands done.
-
-        Raises
-        ------
-        Unavailable
-            The broker does not answer, or does not do one of them; what was done before stays done.
-        """
-        for answer in self.ask(commands):
-            error = answer.get("error", "")
-            if error not in _DONE:
-                raise Unavailable(f"the broker's plugin: {answer.get('command')}: {error}")
-
-    def ask(self, commands: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The answers to commands, in their order. Unavailable where none come."""
-        if not commands:
-            return []
-        if not self._listening.wait(ANSWER_S):
-            raise Unavailable(self._refusal or f"no connection to the broker at {self._broker}")
-        mark = secrets.token_hex(8)
-        self._client.publish(
-            rights.CONTROL,
-            json.dumps({"commands": [{**command, "correlationData": mark} for command in commands]}),
-            qos=1,
-        )
-        while True:
-            try:
-                answers = self._answers.get(timeout=ANSWER_S)["responses"]
-            except queue.Empty:
-                raise Unavailable("the broker's plugin does not answer") from None
-            # Those of another administrator's commands come here too.
-            if [answer.get("correlationData") for answer in answers] == [mark] * len(commands):
-                return list(answers)
-
-    # On the network thread, which an exception would end without a word -----------------------------------------------
-
-    def _on_connect(self, client: Client, _: Any, __: ConnectFlags, reason: ReasonCode, ___: Any) -> None:
-        if reason.is_failure:
-            self._refusal = f"BELLWETHER_MQTT_GATE_USERNAME: the broker at {self._broker} says: {reason}"
-        else:
-            client.subscribe(rights.ANSWERS, qos=1)
-
-    def _on_subscribe(self, _: Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
-        if reasons[0].is_failure:
-            self._refusal = f"BELLWETHER_MQTT_GATE_USERNAME is not an administrator: {reasons[0]}"
-        else:
-            self.connection += 1
-            self._listening.set()
-
-    def _on_disconnect(self, _: Client, __: Any, ___: DisconnectFlags, ____: ReasonCode, _____: Any) -> None:
-        self._listening.clear()
-
-    def _on_message(self, _: Client, __: Any, message: MQTTMessage) -> None:
-        try:
-            answer = json.loads(message.payload)
-        except ValueError:
-            return
-        if isinstance(answer, dict) and isinstance(answer.get("responses"), list):
-            self._answers.put(answer)
