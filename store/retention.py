@@ -45,7 +45,6 @@ class Kept:
 class Step:
     """One step of removal: streams looked at in a chunk, readings removed, whether the chunk went as a whole."""
 
-    chunk: str
     streams: int
     readings: int
     dropped: bool

@@ -23,15 +23,12 @@ class WaveFile:
 
     Attributes
     ----------
-    channel : str
-        Its name; empty where the file has only one, without a name.
     rate_hz : float or None
         Where the file says it: sound files do.
     values : float64 (n,)
         As the file has them. Whole numbers of a sound file are parts of its full scale, -1 to 1.
     """
 
-    channel: str
     rate_hz: float | None
     values: Floats
 
@@ -51,12 +48,11 @@ def read_wave(path: Path, channel: str = "") -> WaveFile:
         rate_hz, channels = _READERS[suffix](path)
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise ValueError(f"{path} is no {suffix} file that can be read: {str(error).splitlines()[0][:200]}") from error
-    name = _chosen(path, channels, channel)
-    values = np.asarray(channels[name], np.float64)
+    values = np.asarray(channels[_chosen(path, channels, channel)], np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise ValueError(f"{path}: value {bad[0] + 1} is no finite number, as are {len(bad)} of {len(values)}")
-    return WaveFile(name if len(channels) > 1 else "", rate_hz, values)
+    return WaveFile(rate_hz, values)
 
 
 def _chosen(path: Path, channels: dict[str, Floats], wanted: str) -> str:

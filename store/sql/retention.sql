@@ -16,7 +16,7 @@ DELETE FROM retention WHERE class <> ALL(%(classes)s::text[])
 
 -- name: expire_some
 -- One bounded step: what it did, or no row where nothing is due.
-SELECT chunk, streams, readings, dropped FROM expire_some(%s)
+SELECT streams, readings, dropped FROM expire_some(%s)
 
 -- name: expire_waveforms
 -- Some of the blocks of vibration whose time is over.
