@@ -65,13 +65,14 @@ def small_disk(account: Account, size_mib: int) -> Iterator[Path]:
 
 @pytest.mark.timeout(600)
 def test_a_fleet_through_kills_of_everything(programs: packages.Programs, account: Account, tmp_path: Path) -> None:
-    chaos(programs, account, tmp_path, kills=6, devices=200, measurements=60, every_s=0.4)
+    chaos(programs, account, tmp_path, kills=6, devices=200, measurements=60, every_s=0.4, seed=20_261_122)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_fleet_through_many_kills(programs: packages.Programs, account: Account, tmp_path: Path) -> None:
-    chaos(programs, account, tmp_path, kills=60, devices=200, measurements=1200, every_s=0.5)
+    seed = time.time_ns() % 1_000_000
+    chaos(programs, account, tmp_path, kills=60, devices=200, measurements=1200, every_s=0.5, seed=seed)
 
 
 @pytest.mark.timeout(300)
@@ -127,8 +128,8 @@ def chaos(
     devices: int,
     measurements: int,
     every_s: float,
+    seed: int,
 ) -> None:
-    seed = time.time_ns() % 1_000_000
     print(f"seed {seed}")  # noqa: T201  (shown when it fails)
     drawn = random.Random(seed)
     # Each in turn, so that a short run has all of them; when, by chance, the last well before the end.
