@@ -17,9 +17,9 @@ from bellwether.stack.errors import PortTaken
 
 def test_a_wish_for_a_taken_port_is_refused_and_a_preference_gives_way() -> None:
     with socket.socket() as other:
-        other.bind((port.LOOPBACK, 0))
+        taken = next(number for number in range(20_000, 30_000) if port.is_free(number))  # none of the kernel's own
+        other.bind((port.LOOPBACK, taken))
         other.listen()
-        taken = other.getsockname()[1]
         with pytest.raises(PortTaken, match=f"Port {taken} for Mosquitto is in use"):
             port.choose("Mosquitto", wanted=taken)
         assert port.choose("Mosquitto", preferred=taken) != taken
@@ -53,9 +53,7 @@ def test_what_holds_a_port_is_gone_with_its_process(tmp_path: Path) -> None:
 
 def test_a_lock_that_was_taken_away_meanwhile_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening a lock and holding it, its owner ends: what is held then has no name any more."""
-    with socket.socket() as probe:
-        probe.bind((port.LOOPBACK, 0))
-        free = probe.getsockname()[1]
+    free = next(number for number in range(20_100, 30_000) if port.is_free(number))
     lock, opened = tmp_path / f"bellwether-port-{free}.lock", os.open
     lost: list[int] = []
 
@@ -71,3 +69,12 @@ def test_a_lock_that_was_taken_away_meanwhile_is_made_anew(tmp_path: Path, monke
     assert port.choose("Mosquitto", preferred=free) == free
     assert lost
     assert lock.exists()
+
+
+def test_any_port_is_none_that_a_connection_may_be_given_before_its_server_listens() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    if first < 20_000:
+        pytest.skip("this kernel gives nearly all ports to connections")
+    chosen = [port.choose("a server") for _ in range(20)]
+    assert len(set(chosen)) == 20
+    assert max(chosen) < first
