@@ -43,15 +43,15 @@ Mask = npt.NDArray[np.bool_]
 COLUMNS: Mapping[str, npt.ArrayLike] = {
     "spans": np.int32(0),
     "level": np.nan,
-    "move": 0.0,
-    "range": 0.0,
+    "move": np.float32(0),
+    "range": np.float32(0),
     "away": np.int32(0),
     "away_us": np.int64(-1),
     "judged_us": np.int64(-1),
     "now": np.nan,
-    "range_now": 0.0,
-    "fits": np.int16(-1),
-    "sign": np.int16(0),
+    "range_now": np.float32(0),
+    "fits": np.int8(-1),
+    "sign": np.int8(0),
     "with": np.int32(-1),
 }
 """What the memory must have among its columns. `with` is a conversion, or the stream that it was exchanged with."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors.memory import Beside, Memory, Rows
-from detectors.rounds import departed_since, lengths, rounds
+from detectors.rounds import began_us, lengths, rounds, since_or_last
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from telemetry import Batch, Stream
 
@@ -64,7 +64,7 @@ class Limits:
         self._limit_of = limit_of
         unset = np.full(3, np.nan)
         self._bounds = Memory("", {"upper": unset, "lower": unset, "rate_per_min": np.float64(np.nan)})
-        self._memory = Memory("limits 2", {"time_us": _NEVER, "value": np.float64(np.nan), "since_us": _NEVER})
+        self._memory = Memory("limits 3", {"value": np.float64(np.nan), "since_us": _NEVER})
         self._streams: Beside[Stream] = Beside(self._memory)
         self._limits: Beside[Limit] = Beside(self._memory)
         # Of streams with a limited rate alone: they are few, and it is much.
@@ -103,8 +103,8 @@ class Limits:
         with np.errstate(over="ignore"):
             score = np.fmax(score, np.minimum(np.abs(rate) / self._bounds["rate_per_min"][each], _HUGE))
         memory, last = self._memory, starts + counts - 1
-        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
-        memory["time_us"][rows], memory["value"][rows] = batch.time_us[last], batch.value[last]
+        memory["since_us"][rows] = since_or_last(memory["since_us"][rows], batch.time_us, score, starts)
+        memory["value"][rows] = batch.value[last]
         return Scores(batch.time_us, batch.stream, score)
 
     def explain(self, subject: int) -> Evidence:
@@ -116,7 +116,7 @@ class Limits:
         bounds = [bound for bound in (low, high) if not np.isnan(bound)]
         nearest = min(bounds, key=lambda bound: abs(bound - value), default=float("nan"))
         inside = not (value < low or value > high)
-        since_us = int(memory["since_us"][row]) if memory["since_us"][row] >= 0 else int(memory["time_us"][row])
+        since_us = began_us(int(memory["since_us"][row]))
         allowed = limit.rate_per_min
         if inside and allowed and abs(rate := float(self._past["rate"][self._past.row(subject)])) >= allowed:
             return _too_fast(self._streams[subject], rate, allowed, since_us)

@@ -19,7 +19,7 @@ from detectors.conversions import CONVERSIONS
 from detectors.each_stream import EachStream
 from detectors.jumps import COLUMNS, OF_JUMPS, Jumps, Sign
 from detectors.memory import Rows
-from detectors.rounds import departed_since
+from detectors.rounds import began_us, since_or_last
 from detectors.scores import Evidence
 from detectors.sensor_signs import Signs, signs_of
 from telemetry import Batch, Stream
@@ -52,6 +52,8 @@ _ALONE = 2.0
 # A signature is there or not: its score says that it is.
 _CERTAIN = 2.0
 _FULL = 100.0
+# Steps and ranges of these, some times over, fit single precision.
+_HUGE = 1e37
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -73,9 +75,8 @@ class Sensors(EachStream):
     def __init__(self, learn_spans: int = 40, accept_s: float = 259_200.0) -> None:
         self._learn_spans = learn_spans
         super().__init__(
-            "sensors 2",
+            "sensors 3",
             {
-                "time_us": np.int64(-1),
                 "pace": 0.0,
                 "paced": np.int8(0),
                 "before": np.full(2, np.nan),
@@ -84,18 +85,18 @@ class Sensors(EachStream):
                 **COLUMNS,
                 "repeats": np.int32(0),
                 "repeated": np.inf,
-                "spike": 0.0,
-                "step": np.inf,
+                "spike": np.float32(0),
+                "step": np.float32(np.inf),
                 "travel": 0.0,
-                "steps": np.inf,
+                "steps": np.float32(np.inf),
                 "farthest": 0.0,
                 "percent": np.bool_(False),
-                "clipped": np.float32(0),
-                "clipped_most": np.float32(0),
-                "spikes": 0.0,
-                "spiking": np.float32(0),
-                "spiking_most": np.float32(0),
-                "score": np.nan,
+                "clipped": np.float16(0),
+                "clipped_most": np.float16(0),
+                "spikes": np.float32(0),
+                "spiking": np.float16(0),
+                "spiking_most": np.float16(0),
+                "score": np.float32(np.nan),
                 "since_us": np.int64(-1),
             },
         )
@@ -116,8 +117,7 @@ class Sensors(EachStream):
         last = starts + counts - 1
         earlier = np.where(counts > 1, batch.value[np.maximum(last - 1, 0)], memory["before"][rows, 1])
         memory["before"][rows] = np.stack((earlier, batch.value[last]), axis=1)
-        memory["time_us"][rows] = batch.time_us[last]
-        memory["since_us"][rows] = departed_since(memory["since_us"][rows], batch.time_us, score, starts)
+        memory["since_us"][rows] = since_or_last(memory["since_us"][rows], batch.time_us, score, starts)
         return score
 
     def explain(self, subject: int) -> Evidence:
@@ -126,14 +126,14 @@ class Sensors(EachStream):
         level, margin = float(memory["level"][row]), float(self._jumps.margin(np.array([row]))[0])
         sign = Sign(int(memory["sign"][row]))
         jumped = OF_JUMPS[sign]
-        since_us = memory["away_us"][row] if jumped else memory["since_us"][row]
+        since_us = memory["away_us"][row] if jumped else -1
         return Evidence(
             point=point,
             observed=float(memory["now"][row]) if memory["away"][row] > 1 else level,
             expected=level,
             low=level - margin,
             high=level + margin,
-            since_us=int(since_us if since_us >= 0 else memory["time_us"][row]),
+            since_us=int(since_us if since_us >= 0 else began_us(memory["since_us"][row])),
             contributions={point: 1.0},
             sign=self._words(row, sign),
         )
@@ -166,7 +166,8 @@ class Sensors(EachStream):
             return np.ones(len(batch), bool)
         nth = np.arange(len(batch)) + np.repeat(seen - starts, counts)
         before_us = np.concatenate(([-1], batch.time_us[:-1]))
-        before_us[starts] = memory["time_us"][rows]
+        # Nothing is scored as yet: this is when each was heard last.
+        before_us[starts] = ~memory["since_us"][rows]
         item = np.flatnonzero((nth > 0) & (nth <= _PACED))
         gap_us = np.maximum(batch.time_us[item] - before_us[item], 1)
         np.add.at(memory["pace"], np.repeat(rows, counts)[item], np.log2(gap_us))
@@ -176,7 +177,7 @@ class Sensors(EachStream):
     def _step(self, batch: Batch, rows: Rows, starts: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over, in order of time."""
         memory = self._memory
-        value, before = (np.clip(of, -spans.HUGE, spans.HUGE) for of in (batch.value, memory["before"][rows]))
+        value, before = (np.clip(of, -_HUGE, _HUGE) for of in (batch.value, memory["before"][rows]))
         segment = np.repeat(np.arange(len(rows)), counts)
         signs = signs_of(value, starts, before)
         time_us = batch.time_us

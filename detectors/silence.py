@@ -80,14 +80,14 @@ class Silence:
         self._of_machine: dict[int, list[int]] = {}
         self._expected_us: dict[int, float] = {}  # by machine, as its owner says
         self._memory = Memory(
-            "silence 1",
+            "silence 2",
             {
                 "heard_us": _NEVER,
                 "least_lag_us": np.int64(_FAR),
                 "newest_lag_us": np.int64(_FAR),
-                "arrivals": np.int64(0),
-                "gaps": np.zeros(_CLASSES, np.float32),
-                "allowed_us": np.float64(np.nan),
+                "arrivals": np.int32(0),
+                "gaps": np.zeros(_CLASSES, np.float16),  # eleven bits: halves, up to 512
+                "allowed_us": np.float32(np.nan),
                 "now_us": _NEVER,
             },
         )
@@ -206,7 +206,7 @@ class Silence:
         before, compared = heard_us >= 0, least_lag_us < _FAR
         gaps[rows[before], _class(now_us - heard_us[before])] += 1
         gaps[rows[compared], _class(oldest_lag_us[compared] - least_lag_us[compared])] += 1
-        full = gaps[rows].sum(axis=1) >= _FULL
+        full = gaps[rows].sum(axis=1, dtype=np.float32) >= _FULL
         gaps[rows[full]] /= 2
         # A clock that was put right must not look held back for ever.
         memory["least_lag_us"][rows] = np.where(full, _FAR, least_lag_us)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from detectors import Flatline
 from detectors.memory import Beside, Memory
+from telemetry import Batch, Stream
 
 ORDERS = [[3, 5, 9], [9, 3, 5], [5, 9, 3, 9]]
 
@@ -56,3 +58,31 @@ def test_what_stands_beside_a_memory_is_by_subject_too(subjects: list[int]) -> N
     for unnamed in (11, 12):
         with pytest.raises(KeyError):
             names[unnamed]
+
+
+@pytest.mark.parametrize("subjects", ORDERS)
+def test_rows_that_are_given_back_leave_the_others_as_they_were(subjects: list[int]) -> None:
+    memory = of([*subjects, *range(100, 200)])
+    memory["value"][: len(memory)] = memory.subjects * 0.5
+    memory.drop(np.array([5, *range(101, 199)]))
+    assert sorted(memory.subjects.tolist()) == [3, 9, 100, 199]
+    assert (memory["value"][: len(memory)] == memory.subjects * 0.5).all()
+    assert len(memory["value"]) < 100
+    assert 5 not in memory
+    memory.add([5])
+    assert np.isnan(memory["value"][memory.row(5)])
+    with pytest.raises(KeyError):
+        memory.drop(np.array([4]))
+
+
+def test_an_interval_that_was_learnt_elsewhere_ends_the_learning() -> None:
+    stream = Stream(7, 1, "acme", "pump", "flow", "flow", "m3/h")
+    batch = Batch.of(np.arange(1, 41) * 10_000_000, np.full(40, 7), np.sin(np.arange(40.0)))
+    live, elsewhere = Flatline(), Flatline()
+    for detector, part in ((live, batch.where(batch.time_us <= 50_000_000)), (elsewhere, batch)):
+        detector.watch([stream])
+        detector.score(part, 0)
+    assert live.snapshot()["first_subject"].tolist() == [7]
+    live.restore(elsewhere.snapshot())
+    assert not len(live.snapshot()["first_subject"])
+    assert live.snapshot()["interval_us"].tolist() == [10_000_000.0]
