@@ -2,7 +2,7 @@
 
 A quarter of the ring has a scale of its own: where it begins, and a step, the 254th part of what it spans. So one
 reading gone astray costs the others of that quarter their digits, and five days keep theirs. A scale is made anew where
-a mean lies outside it, and when its quarter comes round again. What is read is what was written to within a step or so;
+a mean lies outside it, or where less than half of it is used. What is read is what was written to within a step or so;
 where all means are equal they are read as they are, but for the rounding of single precision.
 """
 
@@ -52,10 +52,12 @@ def enter(memory: Memory, row: Rows, page: npt.NDArray[np.integer], mean: Floats
     of = page // _OF_A_SCALE
     memory["diary"][row, page] = 0
     lowest, step = (memory[name][row, of].astype(np.float64) for name in ("diary_from", "diary_step"))
-    anew = (page % _OF_A_SCALE == 0) | (mean < lowest) | (mean > lowest + _STEPS * step)
+    code, others = _code(mean, lowest, step), _by_scale(memory)[row, of]
+    used = np.maximum(others.max(axis=1), code) - np.minimum((others - 1).min(axis=1), code - 1)
+    anew = (mean < lowest) | (mean > lowest + _STEPS * step) | ((used <= _STEPS // 2) & (step > 0))
     if anew.any():
-        lowest[anew], step[anew] = _scaled(memory, row[anew], of[anew], mean[anew])
-    memory["diary"][row, page] = _code(mean, lowest, step)
+        code[anew] = _scale(memory, row[anew], of[anew], mean[anew])
+    memory["diary"][row, page] = code
 
 
 def blank(memory: Memory, row: int, page: npt.NDArray[np.integer]) -> None:
@@ -63,18 +65,22 @@ def blank(memory: Memory, row: int, page: npt.NDArray[np.integer]) -> None:
     memory["diary"][row, page] = 0
 
 
-def _scaled(memory: Memory, row: Rows, of: Rows, mean: Floats) -> tuple[Floats, Floats]:
-    """Scales that hold a mean beside what is written there, which is written by them: where they begin, their steps."""
-    page = of[:, None] * _OF_A_SCALE + np.arange(_OF_A_SCALE)
-    written = at(memory, row, page)
-    low, high = np.fmin.reduce(written, axis=1, initial=np.inf), np.fmax.reduce(written, axis=1, initial=-np.inf)
-    low, high = np.fmin(low, mean), np.fmax(high, mean)
+def _scale(memory: Memory, row: Rows, of: Rows, mean: Floats) -> npt.NDArray[np.uint8]:
+    """Make scales that hold a mean beside what is written there, and write that by them: the code of each mean."""
+    lowest, step = (memory[name][row, of] for name in ("diary_from", "diary_step"))
+    written = _told(_by_scale(memory)[row, of], lowest[:, None], step[:, None])
+    low, high = np.fmin(np.fmin.reduce(written, axis=1), mean), np.fmax(np.fmax.reduce(written, axis=1), mean)
     beyond = _BEYOND * (high - low)
     low, high = np.where(mean == low, low - beyond, low), np.where(mean == high, high + beyond, high)
     memory["diary_from"][row, of], memory["diary_step"][row, of] = low, (high - low) / _STEPS
-    lowest, step = (memory[name][row, of].astype(np.float64) for name in ("diary_from", "diary_step"))
-    memory["diary"][row[:, None], page] = _code(written, lowest[:, None], step[:, None])
-    return lowest, step
+    begins, steps = (memory[name][row, of].astype(np.float64) for name in ("diary_from", "diary_step"))
+    _by_scale(memory)[row, of] = _code(written, begins[:, None], steps[:, None])
+    return _code(mean, begins, steps)
+
+
+def _by_scale(memory: Memory) -> npt.NDArray[np.uint8]:
+    """All codes, (capacity, 4, 84); writes go through."""
+    return memory["diary"].reshape(-1, _SCALES, _OF_A_SCALE)
 
 
 def _code(mean: Floats, lowest: Floats, step: Floats) -> npt.NDArray[np.uint8]:

@@ -259,10 +259,11 @@ class _Diary:
         self.pages.pop(page - 336, None)
         quarter = page % 336 // 84
         begins, step = self.scales.get(quarter, (math.nan, 0.0))
-        if page % 84 == 0 or not begins <= mean <= begins + 254 * step:
-            together = [each for each in self.pages if each % 336 // 84 == quarter]
-            values = [self.pages[each] for each in together] + [mean]
-            low, high = min(values), max(values)
+        together = [each for each in self.pages if each % 336 // 84 == quarter]
+        values = [self.pages[each] for each in together] + [mean]
+        low, high = min(values), max(values)
+        outside = not begins <= mean <= begins + 254 * step
+        if outside or (step and round((high - begins) / step) - round((low - begins) / step) < 127):
             beyond = (high - low) / 2
             low, high = low - beyond * (mean == low), high + beyond * (mean == high)
             self.scales[quarter] = float(np.float32(low)), float(np.float32((high - low) / 254))
