@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
+from waiting import until
 
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
@@ -87,13 +88,22 @@ def fresh_database(server_url: str, template: str = "template0") -> Iterator[Dat
     """A database of its own, dropped afterwards whoever is still connected to it."""
     name = f"bellwether_test_{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as conn:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        conn.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        until(lambda: _done(conn, create))
     try:
         yield Database(urlunsplit(urlsplit(server_url)._replace(path=f"/{name}")))
     finally:
         with psycopg.connect(server_url, autocommit=True) as conn:
-            conn.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            until(lambda: _done(conn, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))))
+
+
+def _done(conn: Session, statement: sql.Composed) -> bool:
+    """The server waits five seconds until whoever is connected has gone, its own workers included, and gives up."""
+    try:
+        conn.execute(statement)
+    except errors.ObjectInUse:
+        return False
+    return True
 
 
 @contextmanager
