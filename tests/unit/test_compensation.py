@@ -10,6 +10,7 @@ import pytest
 
 from detectors import Drift, Shift
 from detectors.compensation import Compensated, Compensation
+from detectors.in_mode import in_mode
 from telemetry import Batch, Stream, quantity_of
 
 START_US = 1_763_740_800_000_000
@@ -238,6 +239,13 @@ def test_evidence_is_in_the_temperatures_own_unit() -> None:
     told = detector.explain(10 + BEARING)
     assert told.observed == pytest.approx(rows[-12:, BEARING].mean(), abs=3.0)
     assert told.low < told.expected < told.high
+
+
+def test_live_it_is_drift_that_is_compensated() -> None:
+    detectors = in_mode({"drift": Drift(), "shift": Shift()})
+    held = {name: {column.partition("/")[0] for column in detectors[name].snapshot()} for name in ("drift", "shift")}
+    assert "compensation" in held["drift"]
+    assert "compensation" not in held["shift"]
 
 
 def test_a_front_is_no_shift_of_the_air_and_would_be_one_of_a_bearing() -> None:
