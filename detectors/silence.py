@@ -22,7 +22,9 @@ from telemetry import Batch, Stream
 _CLASSES = 50
 _SHORTEST_US = 1e6
 # Counts are halved at this sum, so that a rhythm is forgotten after a few thousand arrivals in another one.
-_FULL = 512.0
+_FULL = 512
+# A gap counts this much, so that halves of it are whole numbers, and as much as fills fits two bytes.
+_GAP = 64
 
 _NEVER = np.int64(-1)
 _FAR = np.iinfo(np.int64).max
@@ -86,7 +88,7 @@ class Silence:
                 "least_lag_us": np.int64(_FAR),
                 "newest_lag_us": np.int64(_FAR),
                 "arrivals": np.int32(0),
-                "gaps": np.zeros(_CLASSES, np.float16),  # eleven bits: halves, up to 512
+                "gaps": np.zeros(_CLASSES, np.uint16),
                 "allowed_us": np.float32(np.nan),
                 "now_us": _NEVER,
             },
@@ -204,16 +206,16 @@ class Silence:
         gaps, heard_us = memory["gaps"], memory["heard_us"][rows]
         least_lag_us = np.minimum(memory["least_lag_us"][rows], memory["newest_lag_us"][rows])
         before, compared = heard_us >= 0, least_lag_us < _FAR
-        gaps[rows[before], _class(now_us - heard_us[before])] += 1
-        gaps[rows[compared], _class(oldest_lag_us[compared] - least_lag_us[compared])] += 1
-        full = gaps[rows].sum(axis=1, dtype=np.float32) >= _FULL
-        gaps[rows[full]] /= 2
+        gaps[rows[before], _class(now_us - heard_us[before])] += _GAP
+        gaps[rows[compared], _class(oldest_lag_us[compared] - least_lag_us[compared])] += _GAP
+        full = gaps[rows].sum(axis=1, dtype=np.uint16) >= _FULL * _GAP
+        gaps[rows[full]] //= 2
         # A clock that was put right must not look held back for ever.
         memory["least_lag_us"][rows] = np.where(full, _FAR, least_lag_us)
         memory["newest_lag_us"][rows] = _FAR
         memory["arrivals"][rows] += 1
         memory["heard_us"][rows] = now_us
-        known = gaps[rows] >= self._seen_at_least
+        known = gaps[rows] >= self._seen_at_least * _GAP
         longest = np.where(known.any(axis=1), _CLASSES - known[:, ::-1].argmax(axis=1), 0)
         memory["allowed_us"][rows] = np.maximum(self._floor_us, self._factor * _SHORTEST_US * 2.0 ** (longest / 2))
 
