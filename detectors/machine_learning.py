@@ -23,6 +23,10 @@ _FOLLOWED_US = 3600_000_000
 # What is slight counts in full once a machine has been watched for so long. Longer, and the weather of its first day
 # is a ticket; shorter, and what heats up in its second hour is found late.
 _SLIGHT_US = 9000_000_000
+# The reach of a normal that is younger than this is wider, by up to so much, in proportion: what wanders over a quarter
+# of an hour may have stood still for the one that was seen. Longer or wider, and faults of the second hour are found
+# late; less, and one new machine in thirty has a ticket before it is an hour old.
+_NEW_US, _NEW_REACH = 3000_000_000, 0.6
 # Room for so many rows at first: a fleet that has just come needs no more.
 _FIRST_ROWS = 16
 # The first smoothed rows are averages over too few readings.
@@ -121,10 +125,12 @@ def mature(memory: Memory, row: int, has_say: Mask, share: float, slight: Floats
     if normal is not None:
         followed = memory["learnt"][row] & memory["slow"][row]
         memory["base"][row] = np.where(followed, memory["base"][row], normal.base)
-        memory["covariance"][row], memory["reach"][row], memory["slow"][row] = normal[1:]
+        seen_us = len(past) * spacing * float(memory["width_us"][row])
+        reach = normal.reach * (1.0 + _NEW_REACH * max(1.0 - seen_us / _NEW_US, 0.0))
+        memory["covariance"][row], memory["reach"][row], memory["slow"][row] = normal.covariance, reach, normal.slow
         memory["base_rows"][row] = max(_FOLLOWED_US / memory["width_us"][row], smooth_rows)
-        young = min(len(past) * spacing * float(memory["width_us"][row]) / _SLIGHT_US, 1.0)
-        allowed = normal.covariance + np.diag(_variance_of(young * slight, normal.reach, memory["unit"][row]))
+        young = min(seen_us / _SLIGHT_US, 1.0)
+        allowed = normal.covariance + np.diag(_variance_of(young * slight, reach, memory["unit"][row]))
         memory["inverse"][row], memory["spread"][row] = machine_maturity.inverse_of(allowed)
     machine_maturity.thin(memory, row)
     return normal is not None

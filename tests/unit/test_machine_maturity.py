@@ -153,3 +153,18 @@ def test_what_the_machine_does_while_it_has_departed_teaches_nothing() -> None:
     past = snapshot["4/past"]
     values = past[:, 2] * snapshot["4/unit"][0, 2] + snapshot["4/first"][0, 2]
     assert np.abs(values).max() < 1.5
+
+
+def test_a_limit_is_wider_in_the_first_fifty_minutes_and_then_as_it_is_for_good() -> None:
+    values = machine(7000)
+    detector = Multivariate()
+    detector.watch(STREAMS)
+    reach = {}
+    for begin in range(0, len(values), 100):
+        scored_rows = begin + np.tile(np.arange(100), POINTS)
+        part = values[begin : begin + 100].T.ravel()
+        detector.score(Batch.of(START_US + scored_rows * 1_000_000, np.repeat(np.arange(POINTS), 100), part), 0)
+        reach[begin + 100] = float(detector.snapshot()[f"{POINTS}/reach"][0])
+    old = reach[7000]
+    assert reach[3500] == old
+    assert 1.2 * old < reach[2000] < reach[900] < 1.6 * old
