@@ -69,7 +69,7 @@ class Novelty:
     day_s : float
         Of what rhythm the diary holds seven rounds. A process of shifts repeats itself sooner than the day.
     from_interval_s : float
-        Streams that report more often have no diary and no opinion: 1.5 KB is much for each of thousands, and what
+        Streams that report more often have no diary and no opinion: 0.5 KB is much for each of thousands, and what
         is sudden in them `shift` sees. A minute's jitter is allowed for. 0 gives one to all.
     """
 
