@@ -19,7 +19,7 @@ from telemetry import Stream
 
 # A fault that comes late costs so many needless visits. Lower, and a noisy detector is soon deaf; higher, and it takes
 # more visits in vain before it is believed less.
-_LATE = 4.0
+_LATE = 3.0
 # Faults that nobody has seen yet on a subject: so many, their heights and durations spread evenly over the orders of
 # magnitude up to `_HIGHEST` and `_LONGEST_S`. They keep patience from coming with one verdict, or growing without need.
 _UNSEEN = 0.6
