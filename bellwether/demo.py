@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import httpx
@@ -78,11 +78,14 @@ def _tell(stack: Stack, stopped: threading.Event, say: Say) -> None:
     last_id = ""
     while not stopped.is_set():
         with suppress(httpx.HTTPError, orjson.JSONDecodeError):
-            last_id = _follow(stack, stopped, say, last_id)
+            for last_id in _follow(stack, say, last_id):
+                if stopped.is_set():
+                    return
         stopped.wait(_RECONNECT_S)
 
 
-def _follow(stack: Stack, stopped: threading.Event, say: Say, last_id: str) -> str:
+def _follow(stack: Stack, say: Say, last_id: str) -> Iterator[str]:
+    """Say each event after this one; its id, once it is said."""
     headers = {"Authorization": f"Bearer {stack.admin_token}", "Accept": "text/event-stream"}
     if last_id:
         headers["Last-Event-ID"] = last_id
@@ -92,18 +95,16 @@ def _follow(stack: Stack, stopped: threading.Event, say: Say, last_id: str) -> s
         client.stream("GET", url, headers=headers) as answer,
     ):
         answer.raise_for_status()
-        kind = ""
+        event_id = kind = ""
         for line in answer.iter_lines():
-            if stopped.is_set():
-                break
             name, _, value = line.partition(": ")
             if name == "id":
-                last_id = value
+                event_id = value
             elif name == "event":
                 kind = value
             elif name == "data":
                 _say_event(kind, orjson.loads(value), stack, say)
-    return last_id
+                yield event_id
 
 
 def _say_event(kind: str, body: dict[str, str], stack: Stack, say: Say) -> None:
