@@ -78,7 +78,8 @@ def _tell(stack: Stack, stopped: threading.Event, say: Say) -> None:
     last_id = ""
     while not stopped.is_set():
         with suppress(httpx.HTTPError, orjson.JSONDecodeError):
-            for last_id in _follow(stack, say, last_id):
+            for said_id in _follow(stack, say, last_id):
+                last_id = said_id
                 if stopped.is_set():
                     return
         stopped.wait(_RECONNECT_S)
