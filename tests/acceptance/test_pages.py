@@ -435,7 +435,8 @@ def test_what_happens_before_a_page_listens_is_shown(visitor: Visitor, site: Sit
         address = site.ticket("gearmotor-202")
         visit.page.route("**/api/v1/events*", late)
         page = visit.go(address)
-        expect(page.locator("#main")).to_contain_text("Told while nobody listened")
+        # Sooner than the page looks by itself, once a minute.
+        expect(page.locator("#main")).to_contain_text("Told while nobody listened", timeout=40_000)
 
 
 def test_an_owner_looks_but_does_not_touch(visitor: Visitor, site: Site) -> None:
