@@ -26,7 +26,7 @@ _SLIGHT_US = 9000_000_000
 # The reach of a normal that is younger than this is wider, by up to so much, in proportion: what wanders over a quarter
 # of an hour may have stood still for the one that was seen. Longer or wider, and faults of the second hour are found
 # late; less, and one new machine in thirty has a ticket before it is an hour old.
-_NEW_US, _NEW_REACH = 3000_000_000, 0.6
+_NEW_US, _NEW_REACH = 3000_000_000, 0.4
 # Room for so many rows at first: a fleet that has just come needs no more.
 _FIRST_ROWS = 16
 # The first smoothed rows are averages over too few readings.
