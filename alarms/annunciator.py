@@ -6,15 +6,19 @@ one, and of those only the moments at which the score crosses something.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
+from alarms.chatter import Chatter
 from alarms.conditions import Condition, Edge, abandoned, by_the_clock, excuse, packed, turn, unpacked
 from alarms.events import AlarmEvent, Kind, event_id, occurrence_id
 from alarms.lessons import NO_PATIENCE, Patience
 from alarms.messages import message
+from alarms.policy import DEFAULT_POLICY, Policy
+from alarms.provenance import rule_hash
 from alarms.roster import Roster
 from alarms.rules import Rule
 from alarms.sites import DETECTOR as SITE
@@ -40,10 +44,16 @@ class Annunciator:
         self._roster = roster
         self._conditions: dict[str, dict[int, Condition]] = {name: {} for name in roster.scopes}
         self._patience: Mapping[tuple[str, int], Patience] = {}
+        self._policies: Mapping[str, Policy] = {}
+        self._chatter = Chatter()
 
     def teach(self, patience: Mapping[tuple[str, int], Patience]) -> None:
         """What verdicts have taught, by detector and subject. Alarms that stand are left to return by themselves."""
         self._patience = patience
+
+    def govern(self, policies: Mapping[str, Policy]) -> None:
+        """What tenants say about their alarms as a whole."""
+        self._policies = policies
 
     def excuse(self, by_us: int) -> None:
         """So much time counts against nobody."""
@@ -71,16 +81,30 @@ class Annunciator:
                 rows = slice(*np.searchsorted(scores.subject, [subject, subject + 1]))
                 for time_us, score in zip(scores.time_us[rows].tolist(), scores.score[rows].tolist(), strict=True):
                     condition, made = turn(condition, rule, patience, time_us, score, now_us)
-                    edges += made
+                    edges += self._calmed(name, subject, stream.tenant, made)
             if condition is None:
                 conditions.pop(subject, None)
             else:
                 conditions[subject] = condition
-                edges += by_the_clock(condition, now_us)
+                edges += self._calmed(name, subject, stream.tenant, by_the_clock(condition, now_us))
             if edges:
                 evidence = detector.explain(subject)
                 for edge in edges:
                     yield self._event(edge, name, detector.scope, subject, stream, evidence)
+
+    def _calmed(self, name: str, subject: int, tenant: str, edges: Sequence[Edge]) -> list[Edge]:
+        """Edges, and that of a raise at which the alarm is found to chatter; it is held from then on."""
+        found: list[Edge] = []
+        for edge in edges:
+            found.append(edge)
+            if edge.kind is Kind.RAISED:
+                policy = self._policies.get(tenant, DEFAULT_POLICY)
+                edge.condition.hold_s = self._chatter.raised(name, subject, edge.at_us, policy)
+                if edge.condition.hold_s:
+                    found.append(replace(edge, kind=Kind.CHATTERING))
+            elif edge.kind is Kind.RETURNED and edge.condition.hold_s:
+                self._chatter.calm(name, subject, edge.at_us)
+        return found
 
     def _event(
         self, edge: Edge, detector: str, scope: Scope, subject: int, stream: Stream, evidence: Evidence
@@ -114,6 +138,12 @@ class Annunciator:
             message=message(detector, point, unit, evidence),
             opens_ticket=rule.opens_ticket,
             evidence=evidence,
+            latch=rule.latch,
+            quiet_with_parent=rule.quiet_with_parent,
+            rises=edge.rises,
+            hold_s=edge.condition.hold_s,
+            scored_us=edge.scored_us,
+            rule_hash=rule_hash(rule) if edge.kind is Kind.RAISED else "",
         )
 
     def _fault(self, detector: str, machine: int, point: str, rule: Rule) -> str:
@@ -125,11 +155,12 @@ class Annunciator:
         return next((c.rule.fault for c in of_sensor if c is not None and c.raised is not None), rule.fault)
 
     def snapshot(self) -> Snapshot:
-        """All conditions, as columns."""
-        return packed(self._conditions)
+        """All conditions, and what chatters, as columns."""
+        return {**packed(self._conditions), **self._chatter.snapshot()}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take over conditions of those subjects that there are."""
+        self._chatter.restore(snapshot)
         for name, subject, condition in unpacked(snapshot):
             if not self._roster.knows(name, subject):
                 continue

@@ -34,6 +34,9 @@ class Condition:
     below_since_us: int | None = None
     raised: Severity | None = None
     fault: str = ""  # from the raise on
+    hits: int = 0  # which of its rule's last scores were above the limit, a bit each, the latest lowest
+    rises: int = 1  # how often it rose above the limit
+    hold_s: float = 0.0  # how long it must be below to return, while it chatters
     patience: Patience = NO_PATIENCE
 
 
@@ -46,6 +49,8 @@ class Edge:
     severity: Severity
     score: float
     condition: Condition
+    rises: int = 1  # as of this moment: the condition goes on
+    scored_us: int = 0  # of a raise: when its score was, a delay may have ended since
 
 
 def turn(
@@ -60,17 +65,19 @@ def turn(
     condition.patience = patience
     condition.seen_us = time_us
     condition.score = score
+    condition.hits = (condition.hits << 1 | (score >= 1.0)) & ((1 << rule.of_last) - 1)
     condition.peak = max(condition.peak, score)
     if score >= 1.0:
+        condition.rises += condition.below_since_us is not None
         condition.below_since_us = None
         return condition, _worse(condition, time_us) if time_us >= condition.since_us + _delay_us(condition) else []
     if score < 1.0 - rule.deadband:
         if condition.raised is None:
-            return None, []
+            return (condition if condition.hits else None), []
         if condition.below_since_us is None:
             condition.below_since_us = time_us
-    if condition.below_since_us is not None and time_us >= condition.below_since_us + _us(rule.off_delay_s):
-        return None, [Edge(Kind.RETURNED, time_us, condition.raised or Severity.LOW, score, condition)]
+    if condition.below_since_us is not None and time_us >= condition.below_since_us + _off_delay_us(condition):
+        return None, [Edge(Kind.RETURNED, time_us, condition.raised or Severity.LOW, score, condition, condition.rises)]
     return condition, []
 
 
@@ -78,17 +85,19 @@ def abandoned(condition: Condition) -> list[Edge]:
     """The end of an occurrence whose rule governs no more: it was disabled, or a more specific one stands above it."""
     if condition.raised is None:
         return []
-    return [Edge(Kind.RETURNED, condition.seen_us, condition.raised, condition.score, condition)]
+    return [Edge(Kind.RETURNED, condition.seen_us, condition.raised, condition.score, condition, condition.rises)]
 
 
 def _worse(condition: Condition, at_us: int) -> list[Edge]:
     """The edge to a severity that the condition has not had yet, if its score is that bad."""
+    if condition.raised is None and condition.hits.bit_count() < condition.rule.at_least:
+        return []
     severity = condition.rule.severity(condition.score)
     if condition.raised is not None and severity.rank <= condition.raised.rank:
         return []
     kind = Kind.RAISED if condition.raised is None else Kind.ESCALATED
     condition.raised = severity
-    return [Edge(kind, at_us, severity, condition.score, condition)]
+    return [Edge(kind, at_us, severity, condition.score, condition, condition.rises, condition.seen_us)]
 
 
 def by_the_clock(condition: Condition, now_us: int) -> list[Edge]:
@@ -105,6 +114,10 @@ def _delay_us(condition: Condition) -> int:
     if condition.raised is not None:
         return _us(condition.rule.on_delay_s)
     return _us(max(waits.delay_s(condition.score) for waits in (condition.rule, condition.patience)))
+
+
+def _off_delay_us(condition: Condition) -> int:
+    return _us(max(condition.rule.off_delay_s, condition.hold_s))
 
 
 def _us(seconds: float) -> int:
@@ -139,15 +152,22 @@ def packed(conditions: Conditions) -> Snapshot:
         ),
         "raised": np.array([c.raised or "" for _, _, c in each], "U16"),
         "fault": np.array([c.fault for _, _, c in each], "U128"),
+        "hits": np.array([c.hits for _, _, c in each], np.int64),
+        "rises": np.array([c.rises for _, _, c in each], np.int64),
+        "hold_s": np.array([c.hold_s for _, _, c in each], np.float64),
     }
 
 
 def unpacked(snapshot: Snapshot) -> Iterator[tuple[str, int, Condition]]:
     """What `packed` made columns of. Of a rule no more than its name is known: enough to end what it began."""
     columns = ("since_us", "seen_us", "noticed_us", "score", "peak", "below_since_us", "raised")
-    faults = snapshot["fault"].tolist() if "fault" in snapshot else [""] * len(snapshot["subject"])
-    for name, subject, rule, since, seen, noticed, score, peak, below, raised, fault in zip(
-        *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), faults, strict=True
+    since_then = {"fault": "", "hits": 1, "rises": 1, "hold_s": 0.0}  # columns that older snapshots lack
+    newer = (
+        snapshot[column].tolist() if column in snapshot else [default] * len(snapshot["subject"])
+        for column, default in since_then.items()
+    )
+    for name, subject, rule, since, seen, noticed, score, peak, below, raised, fault, hits, rises, hold_s in zip(
+        *(snapshot[column].tolist() for column in ("detector", "subject", "rule", *columns)), *newer, strict=True
     ):
         yield (
             name,
@@ -162,5 +182,8 @@ def unpacked(snapshot: Snapshot) -> Iterator[tuple[str, int, Condition]]:
                 below_since_us=None if below == _NEVER else below,
                 raised=Severity(raised) if raised else None,
                 fault=fault,
+                hits=hits,
+                rises=rises,
+                hold_s=hold_s,
             ),
         )

@@ -36,6 +36,7 @@ class Kind(StrEnum):
 
     RAISED = "raised"
     ESCALATED = "escalated"  # to a higher severity
+    CHATTERING = "chattering"  # raised so often that it is held until it is calm
     RETURNED = "returned"  # to normal
 
 
@@ -45,7 +46,10 @@ class AlarmEvent:
 
     `since_us` is when the departure began, `at_us` when the rule's delay had passed: both in the telemetry's own time.
     `subject` is a stream or a machine by `scope`, `machine` the device; `point` leads, in `unit`. `score` is the score
-    at the edge, `peak` the highest of the occurrence. `evidence` is as of this edge.
+    at the edge, `peak` the highest of the occurrence. `evidence` is as of this edge. `latch`, `quiet_with_parent` and
+    `opens_ticket` are as the rule has them. It rose above the limit `rises` times; while it chatters it returns only
+    when it has been calm for `hold_s`. Of a raise `scored_us` is the time of its score, at or before `at_us`, and
+    `rule_hash` the content of its rule.
     """
 
     event_id: UUID
@@ -69,6 +73,12 @@ class AlarmEvent:
     message: str
     opens_ticket: bool
     evidence: Evidence
+    latch: bool = False
+    quiet_with_parent: bool = False
+    rises: int = 1
+    hold_s: float = 0.0
+    scored_us: int = 0
+    rule_hash: str = ""
 
 
 def occurrence_id(tenant: str, rule: str, scope: Scope, subject: int, since_us: int) -> UUID:

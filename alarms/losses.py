@@ -97,4 +97,6 @@ def _event(losing: Losing, machine: int, kind: Kind, rule: Rule | None, at_us: i
         message=f"{losing.missing} messages lost: their sequence numbers never came",
         opens_ticket=bool(rule and rule.opens_ticket),
         evidence=Evidence("", score, 0.0, math.nan, math.nan, losing.since_us, {}),
+        latch=bool(rule and rule.latch),
+        quiet_with_parent=bool(rule and rule.quiet_with_parent),
     )

@@ -29,6 +29,8 @@ def message(detector: str, point: str, unit: str, evidence: Evidence) -> str:  #
             return f"unlike its normal, most of all {point}{_share(share)}: {observed}{_band(evidence, unit)}"
         case "vibration":
             return evidence.sign
+        case "peers":
+            return f"{point} has left {evidence.sign}: {observed}{_band(evidence, unit)}"
         case _:
             return f"{point} {observed}{_band(evidence, unit)}"
 

@@ -12,11 +12,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from alarms.events import Severity
+from alarms.rationalisation import DEFAULTS, BadRationalisation, Rationalisation, rationalisation_from_json
 from detectors.limits import Limit
 from telemetry import Stream
 
 # Beyond any instrument, and far enough from what a float holds that differences of two are finite.
 _HUGE = 1e300
+# A condition remembers of so many scores at most which were above the limit.
+MOST_SCORES = 32
 
 
 class BadRule(ValueError):
@@ -41,14 +44,23 @@ class Rule:
         A departure whose score stays below the first must last for the second, where that is longer than `on_delay_s`.
         Too low: a machine that wanders a little farther than it did while it was learnt calls for somebody. Too high:
         a weak fault is told late. What verdicts teach of one subject (`alarms.lessons.Patience`) comes on top.
+    at_least, of_last
+        So many of the last so many scores must be above the limit for the alarm to be raised. Where a sensor has spikes
+        this forgives them, and a delay does not: one score below the limit ends what a delay waits for.
     fault
         What a ticket is opened for: alarms of one device and fault share a ticket.
     opens_ticket
         Whether the alarm opens a preventive ticket, or only shows.
+    latch
+        The alarm stays after its return, until somebody has looked and resets it.
+    quiet_with_parent
+        It is suppressed by design while what its device hangs on, its gateway or `parent`, is silent.
     device, point
         What it covers, `*` and `?` as in file names. A detector of machines has no point.
     limit
         For the detector `limits` alone, in the unit of the stream.
+    rationalisation
+        What the alarm comes of, what follows, what is to be done, how soon; None: nobody has said.
     """
 
     id: str
@@ -60,10 +72,15 @@ class Rule:
     off_delay_s: float = 0.0
     weak_below: float = 1.0
     weak_delay_s: float = 0.0
+    at_least: int = 1
+    of_last: int = 1
     opens_ticket: bool = True
+    latch: bool = False
+    quiet_with_parent: bool = False
     device: str = "*"
     point: str = "*"
     limit: Limit | None = None
+    rationalisation: Rationalisation | None = None
     enabled: bool = True
 
     def covers(self, device: str, point: str) -> bool:
@@ -106,14 +123,22 @@ _SHIFT = Rule(
     weak_below=_BARELY_BELOW,
     weak_delay_s=_WEAK_LASTING_S,
 )
-DEFAULT_RULES: tuple[Rule, ...] = (
+_HOUSE_RULES: tuple[Rule, ...] = (
     Rule(
         "limits", "limits", "condition", ((1.0, Severity.HIGH), (2.0, Severity.CRITICAL)), on_delay_s=0, off_delay_s=30
     ),
     Rule("flatline", "flatline", "instrument", ((1.0, Severity.MEDIUM),), on_delay_s=60, off_delay_s=60),
     Rule("sensors", "sensors", "instrument", ((1.0, Severity.MEDIUM),), deadband=0.3, on_delay_s=30, off_delay_s=60),
     # A device that comes and goes is one alarm until it has been there for a minute.
-    Rule("silence", "silence", "communication", ((1.0, Severity.MEDIUM),), off_delay_s=60, opens_ticket=False),
+    Rule(
+        "silence",
+        "silence",
+        "communication",
+        ((1.0, Severity.MEDIUM),),
+        off_delay_s=60,
+        opens_ticket=False,
+        quiet_with_parent=True,
+    ),
     # A score of drift holds for hours: there is no passing disturbance to wait for.
     Rule("drift", "drift", "condition", ((1.0, Severity.MEDIUM), (3.0, Severity.HIGH)), deadband=0.3),
     # It is said once, in one reading: it shows for an hour, and sends nobody.
@@ -128,13 +153,19 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         ((1.0, Severity.LOW), (1000.0, Severity.MEDIUM)),
         off_delay_s=3600,
         opens_ticket=False,
+        quiet_with_parent=True,
     ),
     # What blocks of vibration say together, see detectors/vibration/standing.py: from 1 on zone C or a fault, from 2 on
     # zone D. With one block fewer that says so it is over.
     Rule("vibration", "vibration", "condition", ((1.0, Severity.MEDIUM), (2.0, Severity.HIGH)), deadband=0.3),
+    # A machine that goes another way than others of its model: its own past mostly says as much, sooner. It shows.
+    Rule(
+        "peers", "peers", "condition", ((1.0, Severity.LOW), (2.0, Severity.MEDIUM)), deadband=0.3, opens_ticket=False
+    ),
     _SHIFT,
     replace(_SHIFT, id="multivariate", detector="multivariate", weak_below=_WEAK_BELOW),
 )
+DEFAULT_RULES = tuple(replace(rule, rationalisation=DEFAULTS[rule.id]) for rule in _HOUSE_RULES)
 """What watches a tenant that has said nothing: no limits, since nobody but its owner knows those."""
 
 
@@ -171,6 +202,7 @@ def rule_from_json(fields: Mapping[str, Any]) -> Rule:
     for name in ("id", "detector", "fault"):
         _text(fields, name)
     limit = fields.get("limit")
+    of_last = _whole(fields, "of_last", MOST_SCORES)
     return Rule(
         id=_text(fields, "id"),
         detector=_text(fields, "detector"),
@@ -181,10 +213,15 @@ def rule_from_json(fields: Mapping[str, Any]) -> Rule:
         off_delay_s=_number(fields, "off_delay_s", 0.0, 0.0, 30 * 86_400.0),
         weak_below=_number(fields, "weak_below", 1.0, 1.0, 100.0),
         weak_delay_s=_number(fields, "weak_delay_s", 0.0, 0.0, 30 * 86_400.0),
+        at_least=_whole(fields, "at_least", of_last),
+        of_last=of_last,
         opens_ticket=_flag(fields, "opens_ticket", True),
+        latch=_flag(fields, "latch", False),
+        quiet_with_parent=_flag(fields, "quiet_with_parent", False),
         device=_text(fields, "device", "*"),
         point=_text(fields, "point", "*"),
         limit=None if limit is None else _limit(limit),
+        rationalisation=_rationalisation(fields.get("rationalisation")),
         enabled=_flag(fields, "enabled", True),
     )
 
@@ -205,6 +242,13 @@ def _number(fields: Mapping[str, Any], name: str, default: float, lowest: float,
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
         raise BadRule(f"{name}: a number from {lowest:g} to {highest:g}")
     return float(value)
+
+
+def _whole(fields: Mapping[str, Any], name: str, highest: int) -> int:
+    value = fields.get(name, 1)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+        raise BadRule(f"{name}: a whole number from 1 to {highest}")
+    return value
 
 
 def _flag(fields: Mapping[str, Any], name: str, default: bool) -> bool:
@@ -247,6 +291,13 @@ def _limit(value: Any) -> Limit:
     if limit.rate_per_min is not None and limit.rate_per_min <= 0:
         raise BadRule("limit: rate_per_min is above 0")
     return limit
+
+
+def _rationalisation(value: Any) -> Rationalisation | None:
+    try:
+        return None if value is None else rationalisation_from_json(value)
+    except BadRationalisation as error:
+        raise BadRule(str(error)) from error
 
 
 def _first(*bounds: float | None) -> float | None:

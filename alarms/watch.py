@@ -7,6 +7,7 @@ from what they name, so that readings seen twice after a crash make no second al
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from alarms.annunciator import Annunciator
 from alarms.events import AlarmEvent
 from alarms.lessons import Patience
+from alarms.policy import Policy
 from alarms.presence import Presence
 from alarms.roster import Roster
 from alarms.rules import Rule
@@ -34,6 +36,14 @@ SLICE_READINGS = 100
 UNSCORED = Quality.LATE | Quality.FUTURE | Quality.IMPOSSIBLE
 _LAYOUT = 2
 _NEVER = np.iinfo(np.int64).min
+
+
+class Cuts(NamedTuple):
+    """How readings came in parts: what each ends with, of each stream in it. Shapes (N,), in order of the parts."""
+
+    part: npt.NDArray[np.int64]
+    stream: npt.NDArray[np.int32]
+    until_us: npt.NDArray[np.int64]
 
 
 class Watch:
@@ -62,6 +72,8 @@ class Watch:
         self._annunciator = Annunciator(self._roster)
         self._last_us = np.empty(0, np.int64)  # by stream id: the latest reading scored
         self._learnt: set[int] = set()
+        # Of each part that was scored since `mark`, its streams and their latest times; None: nobody has asked for it.
+        self._cuts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]] | None = None
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """Take streams under watch. Those known already are taken again, as their rules may have changed."""
@@ -85,6 +97,10 @@ class Watch:
     def teach(self, patience: Mapping[tuple[str, int], Patience]) -> None:
         """What verdicts have taught, by detector and subject. Alarms that stand are left to return by themselves."""
         self._annunciator.teach(patience)
+
+    def govern(self, policies: Mapping[str, Policy]) -> None:
+        """What tenants say about their alarms as a whole."""
+        self._annunciator.govern(policies)
 
     def excuse(self, by_us: int) -> None:
         """Nobody could have been heard for so long, or the clock was set by so much: it counts against nobody."""
@@ -120,6 +136,29 @@ class Watch:
             stream: int(self._last_us[stream]) for stream in self._roster.streams if self._last_us[stream] != _NEVER
         }
 
+    def points(self, machine: int) -> list[Stream]:
+        """The streams of a machine that are watched."""
+        return self._roster.points(machine)
+
+    def latest(self, streams: Sequence[Stream]) -> dict[int, int]:
+        """As `last_scored`, of some streams."""
+        times = {stream.id: int(self._last_us[stream.id]) for stream in streams}
+        return {stream: time_us for stream, time_us in times.items() if time_us != _NEVER}
+
+    def mark(self) -> None:
+        """Remember how readings are cut from here on: the memory is being saved, or was just read."""
+        self._cuts = []
+
+    def cuts(self) -> Cuts:
+        """How readings were cut since `mark`: a part with a new reading of a stream ends with the stream at a time."""
+        kept = self._cuts or []
+        counts = [len(streams) for streams, _ in kept]
+        return Cuts(
+            np.repeat(np.arange(len(kept)), counts),
+            np.concatenate([streams for streams, _ in kept] or [np.empty(0, np.int32)]),
+            np.concatenate([times for _, times in kept] or [np.empty(0, np.int64)]),
+        )
+
     def step(self, batch: Batch, now_us: int) -> list[AlarmEvent]:
         """Score a batch and return the edges in it, in order of time. An empty batch lets time pass.
 
@@ -143,6 +182,8 @@ class Watch:
             if len(starts):
                 ends = np.append(starts[1:], len(part)) - 1
                 self._last_us[part.stream[ends]] = part.time_us[ends]
+                if self._cuts is not None:
+                    self._cuts.append((part.stream[ends], part.time_us[ends]))
         return sorted(events, key=lambda event: event.at_us)
 
     def learnt(self) -> set[int]:

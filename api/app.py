@@ -11,33 +11,56 @@ from fastapi import FastAPI
 import store.health
 from api import (
     ROOT,
+    alarm_kpis,
+    alarm_policy,
     alarms,
     assessment,
+    attachments,
+    audit,
     baselines,
     changepoints,
     credentials,
+    customers,
+    depots,
     devices,
+    dispatch,
+    engineers,
     events,
+    floods,
     health,
     keys,
     learning,
     ledger,
     lessons,
     machines,
+    maintenance,
     metrics,
     pages,
+    parts,
+    parts_moves,
+    parts_plans,
+    parts_tickets,
+    parts_transfers,
+    peers,
+    personal,
+    plans,
     presence,
     prognosis,
     quality,
     readings,
     rejects,
+    reports,
     retention,
     rules,
     sessions,
+    terms,
+    ticket_quality,
     tickets,
     training,
+    trials,
     users,
     waveforms,
+    webhooks,
 )
 from api.bodies import BodyLimit
 from api.headers import SafeHeaders
@@ -49,14 +72,21 @@ from api.problems import answer_with_problems
 from api.rates import Rate
 from api.service import Service
 from api.settings import ApiSettings
+from api.uploads import larger_bodies
 from store.transactions import Transactions
 
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
-    *(sessions, users, keys, devices, credentials, readings, changepoints, waveforms, baselines),
-    *(alarms, tickets, rules, rejects, ledger),
-    *(retention, presence, quality, learning, lessons, assessment, prognosis, machines, training, events),
+    *(sessions, users, personal, keys, audit, devices, credentials, readings, changepoints, waveforms, baselines),
+    alarm_kpis,
+    *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
+    *(dispatch, engineers),
+    *(reports, attachments, ticket_quality),
+    webhooks,
+    # Paths that are words come before those that are a part's number.
+    *(depots, parts_transfers, parts_moves, parts_plans, parts, parts_tickets),
+    *(plans, retention, presence, quality, peers, learning, lessons, assessment, prognosis, machines, training, events),
 )
 ROUTERS = tuple(part.router for part in (*_RESOURCES, health, metrics))
 """Every route but those of the pages."""
@@ -112,7 +142,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(router)
     pages.serve_pages(app)
     answer_with_problems(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, larger=larger_bodies(settings))
     app.add_middleware(SafeHeaders, secure=settings.cookie_secure, unrestricted_path=docs_path if settings.docs else "")
     app.add_middleware(Measured, figures=service.figures)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

@@ -71,6 +71,24 @@ class HeardOut(Answered):
     of: int = Field(description="That could say anything")
 
 
+class StepOut(Answered):
+    """One step of a procedure."""
+
+    do: str
+    warn: str = Field("", description="Read before it")
+    measure: str = Field("", description="What is written down there")
+    unit: str = ""
+
+
+class ProcedureOut(Answered):
+    """What is done on site, step by step."""
+
+    id: str
+    name: str
+    skills: list[str]
+    steps: list[StepOut]
+
+
 class SuspectOut(Answered):
     """A failure mode, how probable it is, and the test that would decide."""
 
@@ -84,6 +102,10 @@ class SuspectOut(Answered):
     confirm: str
     remedy: str
     parts: list[str]
+    urgency: Literal["", "now", "day", "week", "month"] = Field(
+        "", description="How long one may wait; empty: not said"
+    )
+    procedure: ProcedureOut | None = Field(None, description="How it is mended; null: nobody has written it down")
     signs: list[SignOut]
     heard: list[HeardOut] = Field([], description="Verdicts on raw vibration that speak for it")
 
@@ -109,6 +131,13 @@ class DiagnosisOut(Answered):
                 "confirm": "Differential pressure at a known flow against the clean filter's.",
                 "remedy": "Change or backwash the element.",
                 "parts": ["filter element"],
+                "urgency": "week",
+                "procedure": {
+                    "id": "filter.change",
+                    "name": "Change a filter element",
+                    "skills": ["mechanical"],
+                    "steps": [{"do": "Read the differential pressure.", "measure": "before", "unit": "bar"}],
+                },
                 "signs": [
                     {
                         "point": "filter_differential_pressure",

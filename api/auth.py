@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,12 +22,14 @@ from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
+from alarms.roles import DESK, FIELD, PEOPLE, STAFF, Role
 from api.errors import NotForYou, NotSignedIn
 from api.service import Service, service
 from api.tokens import Claims, issue, verify
-from store import access
+from store import access, audit
+from store.connection import Actor
+from store.errors import Unavailable
 from store.transactions import Transaction
-from tickets.roles import DESK, FIELD, PEOPLE, STAFF, Role
 
 COOKIE = "bw_session"
 KEY_PREFIX = "bw_"
@@ -59,14 +62,20 @@ class Caller:
     service: Service
     issued_at_s: int
     expires_at: datetime | None
+    network: str
+    route: str
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One transaction inside the caller's tenant, committed when the block ends."""
-        with self.service.transactions.of(self.principal.tenant) as conn:
+        """One transaction inside the caller's tenant, committed when the block ends. The audit log names the caller."""
+        who = self.principal
+        by = Actor(who.subject, who.role.value, self.network, self.route)
+        with self.service.transactions.of(who.tenant, by) as conn:
             user_id = self.principal.user_id
             if user_id is not None and not access.stands(conn, user_id, self.principal.role, self.issued_at_s):
                 raise NotSignedIn("the account has changed: sign in again")
+            if self.principal.role is Role.OWNER:
+                access.narrow_to_own(conn, user_id)
             yield conn
 
 
@@ -120,14 +129,19 @@ def sign_in(request: Request, login: str, password: str) -> Principal:
     with parts.transactions.of_nobody() as conn:
         account = access.account(conn, login)
     tenant, user_id = (account.tenant, account.id) if account else ("", UUID(int=0))
+    subject, network, route = f"{_USER}{user_id}", network_of(place_of(request)), route_of(request)
     with parts.transactions.of(tenant) as conn:
         may_try = access.begin_attempt(conn, user_id)
     matches = parts.passwords.matches(account.password_hash if account else None, password)
     if account is None or not may_try or not matches:
+        # Of a login that nobody has nothing is noted but that it came: people type passwords there.
+        with parts.transactions.of(tenant, Actor("nobody", "", network, route)) as conn:
+            audit.note(conn, "session", str(user_id) if account else "", "refused")
         raise NotSignedIn(_WRONG)
-    with parts.transactions.of(tenant) as conn:
+    with parts.transactions.of(tenant, Actor(subject, account.role, network, route)) as conn:
         access.forgive(conn, user_id)
-    return Principal(tenant, f"{_USER}{user_id}", account.login, Role(account.role))
+        audit.note(conn, "session", str(user_id), "signed_in")
+    return Principal(tenant, subject, account.login, Role(account.role))
 
 
 def token_of(parts: Service, principal: Principal, lifetime_s: int) -> str:
@@ -150,7 +164,11 @@ def begin_session(request: Request, response: Response, principal: Principal) ->
 
 
 def end_session(request: Request, response: Response) -> None:
-    """Take a browser's session away."""
+    """Take a browser's session away, also while the database is. Nothing is noted of one that was over before."""
+    with suppress(NotSignedIn, Unavailable):
+        caller = _caller(request, None, request.cookies.get(COOKIE))
+        with caller.transaction() as conn:
+            audit.note(conn, "session", caller.principal.subject.removeprefix(_USER), "signed_out")
     secure = service(request).settings.cookie_secure
     response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
 
@@ -173,6 +191,21 @@ def place_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def network_of(address: str) -> str:
+    """An address as far as the audit log keeps it: the network of an office or a provider, not a person's own."""
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return ""
+    return str(ip_network((known, 24 if known.version == 4 else 48), strict=False))
+
+
+def route_of(request: Request) -> str:
+    """What was asked, without ids: `PATCH /api/v1/users/{user_id}`."""
+    route = request.scope.get("route")
+    return f"{request.method} {getattr(route, 'path', request.url.path)}"
+
+
 def new_key() -> tuple[str, bytes]:
     """A new API key and what is stored of it."""
     key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
@@ -182,29 +215,30 @@ def new_key() -> tuple[str, bytes]:
 def _caller(request: Request, bearer: str | None, cookie: str | None) -> Caller:
     parts = service(request)
     if bearer is not None and bearer.startswith(KEY_PREFIX):
-        return _key_holder(parts, bearer)
+        return _key_holder(request, parts, bearer)
     if bearer is not None:
-        return _token_holder(parts, verify(parts.settings.secret, bearer))
+        return _token_holder(request, parts, verify(parts.settings.secret, bearer))
     if cookie is not None:
-        caller = _token_holder(parts, verify(parts.settings.secret, cookie))
+        caller = _token_holder(request, parts, verify(parts.settings.secret, cookie))
         if request.method not in _SAFE_METHODS:
             check_same_origin(request)
         return caller
     raise NotSignedIn("this needs a token, an API key or a session")
 
 
-def _token_holder(parts: Service, claims: Claims) -> Caller:
+def _token_holder(request: Request, parts: Service, claims: Claims) -> Caller:
     principal = Principal(claims.tenant, claims.subject, claims.name, claims.role)
-    return Caller(principal, parts, claims.issued_at_s, datetime.fromtimestamp(claims.expires_at_s, UTC))
+    until = datetime.fromtimestamp(claims.expires_at_s, UTC)
+    return Caller(principal, parts, claims.issued_at_s, until, network_of(place_of(request)), route_of(request))
 
 
-def _key_holder(parts: Service, key: str) -> Caller:
+def _key_holder(request: Request, parts: Service, key: str) -> Caller:
     with parts.transactions.of_nobody() as conn:
         holder = access.key_holder(conn, key_hash(key))
     if holder is None:
         raise NotSignedIn("the key opens nothing: it is unknown, over or revoked")
     principal = Principal(holder.tenant, f"key:{holder.id}", holder.name, Role(holder.role))
-    return Caller(principal, parts, 0, None)
+    return Caller(principal, parts, 0, None, network_of(place_of(request)), route_of(request))
 
 
 def key_hash(key: str) -> bytes:

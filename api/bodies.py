@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,17 +21,22 @@ class TooLarge(Exception):
 class BodyLimit:
     """Refuses a larger body with 413: at once where it says its length, else as soon as too much has come."""
 
-    def __init__(self, app: ASGIApp, largest_bytes: int = LARGEST_BODY_BYTES) -> None:
+    def __init__(
+        self, app: ASGIApp, largest_bytes: int = LARGEST_BODY_BYTES, larger: Mapping[str, int] | None = None
+    ) -> None:
+        """`larger`: patterns of paths to which more may be posted, and how many bytes."""
         self._app = app
         self._largest_bytes = largest_bytes
+        self._larger = [(re.compile(pattern), most) for pattern, most in (larger or {}).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        largest_bytes = self._largest_of(scope)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self._largest_bytes:
-            await self._refuse(scope, receive, send)
+        if not announced.isdigit() or int(announced) > largest_bytes:
+            await self._refuse(scope, receive, send, largest_bytes)
             return
         came_bytes = 0
         started = False
@@ -39,27 +46,34 @@ class BodyLimit:
             message = await receive()
             if message["type"] == "http.request":
                 came_bytes += len(message.get("body", b""))
-                if came_bytes > self._largest_bytes:
+                if came_bytes > largest_bytes:
                     raise TooLarge
             return message
 
         async def noted(message: Message) -> None:
             nonlocal started
             # What reads the body may take our refusal for a fault of its own: the answer is ours.
-            if started or came_bytes <= self._largest_bytes:
+            if started or came_bytes <= largest_bytes:
                 started = True
                 await send(message)
 
         with suppress(TooLarge):
             await self._app(scope, counted, noted)
-        if came_bytes > self._largest_bytes and not started:
-            await self._refuse(scope, receive, send)
+        if came_bytes > largest_bytes and not started:
+            await self._refuse(scope, receive, send, largest_bytes)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _largest_of(self, scope: Scope) -> int:
+        if scope["method"] == "POST":
+            for pattern, most in self._larger:
+                if pattern.fullmatch(scope["path"]):
+                    return most
+        return self._largest_bytes
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, largest_bytes: int) -> None:
         answer = problem(
             413,
             "too-large",
-            f"a request may have {self._largest_bytes} bytes",
+            f"a request may have {largest_bytes} bytes",
             headers={"Connection": "close"},
         )
         await answer(scope, receive, send)

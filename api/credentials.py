@@ -1,7 +1,7 @@
 """What devices show to the broker: passwords, which are shown here once, and certificates, which are made elsewhere.
 
 Each has a name of its own, so that two are valid at once while one takes over from the other. The broker lets a new one
-in, and throws a revoked one out, within seconds: see `ingest.gate`.
+in, and throws a revoked one out, within seconds: see `ingest.access.gate`.
 """
 
 from __future__ import annotations

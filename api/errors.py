@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class NotSignedIn(Exception):
     """Nobody, or somebody whose credentials open nothing (any more)."""
@@ -25,3 +27,15 @@ class BadValue(Exception):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class NotTried(Exception):
+    """A rule that is to be in force, and was not tried as it is."""
+
+
+class OverBudget(Exception):
+    """A rule that would alarm more than its people can bear; `proposal` are the fields of one that would not."""
+
+    def __init__(self, message: str, proposal: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.proposal = proposal

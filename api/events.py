@@ -12,9 +12,10 @@ from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.concurrency import run_in_threadpool
 
+from alarms.roles import Role
 from api import ROOT
 from api.auth import Anyone, Caller
-from api.errors import BadValue
+from api.errors import BadValue, NotSignedIn
 from api.live import Feed, Subscription
 from api.service import service
 from store import live
@@ -104,8 +105,9 @@ async def _events(
             event_or_none = await subscription.next(left_s)
             if event_or_none is not None and event_or_none.place > at:
                 at = event_or_none.place
-                yield _shown(event_or_none)
-    except (EOFError, Unavailable):
+                if caller.principal.role is not Role.OWNER or await run_in_threadpool(_is_shown, caller, at):
+                    yield _shown(event_or_none)
+    except (EOFError, NotSignedIn, Unavailable):
         return  # the client comes back with its place
     finally:
         feed.unsubscribe(subscription)
@@ -124,6 +126,12 @@ def _is_kept(caller: Caller, place: Place) -> bool:
 def _missed(caller: Caller, place: Place) -> list[LiveEvent]:
     with caller.transaction() as conn:
         return live.after(conn, caller.principal.tenant, place, _PAGE)
+
+
+def _is_shown(caller: Caller, place: Place) -> bool:
+    """The feed reads once for all of a tenant: what an owner may see of it, the database says."""
+    with caller.transaction() as conn:
+        return live.is_shown(conn, caller.principal.tenant, place)
 
 
 def _shown(event: LiveEvent) -> ServerSentEvent:

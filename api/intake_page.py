@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
+from alarms.roles import FIELD, STAFF
 from api.auth import FieldStaff, Person
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
-from store import intake, rejects
+from store import intake, rejects, replays
 from store.rejects import Which
 from store.transactions import Transaction
-from tickets.roles import FIELD, STAFF
 
 ROWS_PER_PAGE = 50
 REASONS = 20
@@ -36,7 +36,7 @@ def play_again(
     """Have all messages of the last day that were refused for this reason played again by today's mappings."""
     with caller.transaction() as conn:
         which = Which(reason=reason, start=datetime.now(UTC) - SPAN)
-        asked = rejects.ask(conn, which, limit=PLAYED_AT_ONCE, who=caller.principal.name)
+        asked = replays.ask(conn, which, limit=PLAYED_AT_ONCE, who=caller.principal.name)
         return _intake(request, conn, caller, asked)
 
 

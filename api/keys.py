@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from alarms.roles import Role
 from api import ROOT
 from api.auth import Administrator, new_key
 from api.errors import BadValue
@@ -16,7 +17,6 @@ from api.models import Answered, Asked, Instant, Name, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from store import access
-from tickets.roles import Role
 
 router = APIRouter(prefix=f"{ROOT}/keys", tags=["access"])
 

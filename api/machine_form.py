@@ -9,12 +9,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from alarms.roles import STAFF
 from api.auth import Caller, Staff
 from api.machines import MachineFacts
 from api.page_frame import PageRoute, answer, head_of
 from store import machines
 from store.transactions import Transaction
-from tickets.roles import STAFF
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

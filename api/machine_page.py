@@ -12,14 +12,17 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from alarms.events import Severity
+from alarms.roles import STAFF
 from api.auth import Caller, Person
+from api.customers_page import file_of
 from api.learning import when
 from api.machine_form import built_of
 from api.model_section import model_values
 from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.plans_page import of_machine
 from api.prognosis import remaining_life
 from store import alarms as alarm_store
-from store import assessment, learning, overview, quality
+from store import assessment, learning, overview, peers, quality
 from store import tickets as ticket_store
 from store.errors import NotFound
 from store.transactions import Transaction
@@ -72,11 +75,14 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         "health_known": health_known,
         "health": health,
         "remaining": remaining_life(conn, device, now),
+        "planned": of_machine(conn, device, now) if caller.principal.role in STAFF else [],
         "quality": quality.of_machine(conn, device),
+        "beside": peers.of_machine(conn, device),
         "learning": [{**asdict(one), "about": when(one.in_s, now)} for one in learning.of_machine(conn, device, now)],
         "diagnosis": assessment.diagnosis_of_machine(conn, device),
         **model_values(conn, caller, device),
         "built": built_of(conn, caller, device),
+        "file": file_of(conn, caller, device),
         "path": f"/machines/{quote(device)}",
     }
 

@@ -33,6 +33,10 @@ _KNOWN = {
     "chunks": ("", "Chunks of readings"),
     "chunks_compressed": ("", "Chunks of readings in the columnstore"),
     "expired_readings": ("", "Readings removed because their time was over"),
+    "webhooks_waiting": ("", "Events on their way to webhooks"),
+    "webhooks_undeliverable": ("", "Events that no webhook took for a day, and that nobody has sent again"),
+    "webhooks_failing": ("", "Webhooks whose receiver takes nothing now"),
+    "audit_unsealed_seconds": ("", "How long the oldest act has waited for its place in the chain"),
 }
 # Whoever may reach the port may ask as often as he likes: the database is asked this often.
 _ASK_EVERY_S = 5.0

@@ -48,6 +48,8 @@ Reason = Annotated[
 ]
 
 DevicePath = Annotated[str, Path(pattern=DEVICE, description="A device", examples=["pump-01"])]
+From = Annotated[Instant | None, Query(alias="from", description="Then or later")]
+To = Annotated[Instant | None, Query(alias="to", description="Before then")]
 DeviceFilter = Annotated[DeviceName | None, Query(description="Only this device")]
 
 

@@ -22,7 +22,7 @@ from api.service import service
 from store import access
 from store.transactions import Transaction
 
-_KEY = Annotated[
+Key = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -65,7 +65,7 @@ class Once:
         return JSONResponse(answered.model_dump(mode="json"), status)
 
 
-async def _once(request: Request, key: _KEY = None) -> Once:
+async def _once(request: Request, key: Key = None) -> Once:
     body = await request.body()
     plain = json.dumps(json.loads(body), sort_keys=True).encode() if key and body else b""
     secret = service(request).settings.secret.encode()

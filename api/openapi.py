@@ -44,7 +44,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 def _add_problems(path: str, method: str, operation: dict[str, Any]) -> None:
     found = dict(_OF_EVERYONE)
-    if "{" in path or path.endswith("/readings") or (method == "post" and path.endswith("/tickets")):
+    if "{" in path or path.endswith("/readings") or (method == "post" and path.endswith(("/tickets", "/reports"))):
         found |= _OF_ONE
     if method in {"post", "put", "patch"}:
         found |= _OF_A_CHANGE

@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
+from alarms.roles import STAFF
 from api.auth import Caller
 from api.errors import NotForYou, NotSignedIn, TooMany
 from dashboard import Pages, zone_of
@@ -26,7 +27,6 @@ from dashboard.pages import THEMES
 from store import live, overview
 from store.errors import NotFound, Unavailable
 from store.transactions import Transaction
-from tickets.roles import STAFF
 
 # A list is looked through by filters, not by turning two hundred pages.
 LAST_PAGE_BEGINS = 10_000
@@ -133,7 +133,12 @@ def head_of(conn: Transaction, caller: Caller, section: str) -> dict[str, Any]:
         "section": section,
         "live_from": str(place),
         "counts": overview.counts(conn),
-        "user": {"name": known.get(who.name, who.name), "role": who.role.value, "tenant": who.tenant},
+        "user": {
+            "login": who.name,
+            "name": known.get(who.name, who.name),
+            "role": who.role.value,
+            "tenant": who.tenant,
+        },
         "may_act": who.role in STAFF,
         "names": known,
     }

@@ -8,10 +8,32 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from pydantic import ValidationError
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from api import alarms_page, fleet_page, intake_page, machine_form, machine_page, model_section, tickets_page
+from alarms.roles import PEOPLE
+from api import (
+    alarm_kpis_page,
+    alarms_page,
+    audit_page,
+    customers_page,
+    dispatch_page,
+    engineers_page,
+    fleet_page,
+    intake_page,
+    machine_form,
+    machine_page,
+    maintenance_page,
+    model_section,
+    parts_page,
+    plans_page,
+    reports_page,
+    rules_page,
+    terms_page,
+    tickets_page,
+    webhooks_page,
+)
 from api.auth import (
     COOKIE,
     begin_session,
@@ -31,10 +53,13 @@ from api.page_frame import (
     own_address,
 )
 from api.service import service
+from api.ticket_codes import answer_by_code
+from api.ticket_papers import AnswerIn
 from dashboard import words
 from dashboard.pages import STATIC
 from store import tickets as ticket_store
-from tickets.roles import PEOPLE
+from store.errors import Conflict
+from tickets.states import State
 
 
 class Elsewhere(Route):
@@ -62,7 +87,27 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 def serve_pages(app: FastAPI) -> None:
     """Give an app its pages. Comes after every other route: an address that nobody knows gets a page too."""
     app.include_router(router)
-    for page in (fleet_page, machine_page, machine_form, model_section, alarms_page, tickets_page, intake_page):
+    for page in (
+        fleet_page,
+        machine_page,
+        machine_form,
+        model_section,
+        alarms_page,
+        alarm_kpis_page,
+        maintenance_page,
+        rules_page,
+        terms_page,
+        customers_page,
+        dispatch_page,
+        engineers_page,
+        tickets_page,
+        plans_page,
+        parts_page,
+        reports_page,
+        intake_page,
+        audit_page,
+        webhooks_page,
+    ):
         app.include_router(page.router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
     app.router.routes.append(Elsewhere("/{path:path}", _nothing_here, methods=["GET", "HEAD"], include_in_schema=False))
@@ -122,14 +167,44 @@ def log_out(request: Request) -> Response:
 def track(request: Request, code: str) -> Response:
     parts = service(request)
     parts.trackers.take(place_of(request))
-    with parts.transactions.of_nobody() as conn:
+    return _tracked(request, code)
+
+
+@router.post("/track/{code}/quote")
+def answer_quote(
+    request: Request,
+    code: str,
+    accepted: Annotated[bool, Form()],
+    name: Annotated[str, Form(min_length=1, max_length=200)],
+    note: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    check_same_origin(request)
+    trouble = ""
+    try:
+        answer_by_code(request, code, AnswerIn(accepted=accepted, name=name, note=note))
+    except ValidationError:
+        trouble = "Please give your name, on one line."
+    except Conflict:
+        trouble = "This quote has been answered already, or there is another one by now."
+    return _tracked(request, code, trouble)
+
+
+def _tracked(request: Request, code: str, trouble: str = "") -> Response:
+    with service(request).transactions.of_nobody() as conn:
         ticket = ticket_store.track(conn, code)
     reached: dict[int, datetime] = {}
     for one in ticket.steps:
         step = words.customer_step(one["state"])
         if step is not None:
             reached.setdefault(step, datetime.fromisoformat(one["at"]))
-    values = {"ticket": ticket, "step": words.customer_step(ticket.state), "reached": reached}
+    may_answer = ticket.state == State.AWAITING_APPROVAL and ticket.quote and not ticket.answer
+    values = {
+        "ticket": ticket,
+        "step": words.customer_step(ticket.state),
+        "reached": reached,
+        "may_answer": may_answer,
+        "trouble": trouble,
+    }
     return answer(request, "track.html", values)
 
 

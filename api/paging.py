@@ -47,6 +47,12 @@ def after_text(cursor: str | None) -> str | None:
     return None if parts is None else parts[0]
 
 
+def after_number(cursor: str | None) -> int | None:
+    """The place of a page in the order of one number."""
+    parts = _parts(cursor, _bigint)
+    return None if parts is None else int(parts[0])
+
+
 def after_texts(cursor: str | None) -> tuple[str, str] | None:
     """The place of a page in the order of two names."""
     parts = _parts(cursor, str, str)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api import ROOT
 from api.auth import Administrator, Anyone, Staff
-from api.models import Answered, Asked, DevicePath, Instant, Name, example
+from api.models import Answered, Asked, DeviceName, DevicePath, Instant, Name, example
 from api.paging import Cursor, Limit, Page, after_text, page
 from store import presence
 
@@ -23,6 +23,7 @@ _EXAMPLE = {
     "device": "pump-01",
     "site": "Hall 2",
     "gateway": "gw-2",
+    "parent": "switchgear-1",
     "presence": "online",
     "since": "2026-11-21T22:14:03Z",
     "last_heard_at": "2026-11-21T22:41:10Z",
@@ -57,6 +58,9 @@ class PresenceOut(Answered):
     device: str
     site: str
     gateway: str = Field(description="What it reaches us through: devices of one gateway are lost together")
+    parent: str = Field(
+        description="What else it hangs on: while that is silent its own silence is suppressed by design"
+    )
     presence: Kind
     since: Instant | None
     last_heard_at: Instant | None = Field(description="When anything of it last arrived, whatever time that was of")
@@ -99,6 +103,7 @@ class PresenceChange(Asked):
     model_config = Asked.model_config | example(expected_interval_s=3600, clock_policy="correct", gateway="gw-2")
 
     gateway: Name | Literal[""] | None = None
+    parent: DeviceName | Literal[""] | None = None
     expected_interval_s: Annotated[float, Field(ge=1, le=31_622_400)] | None = None
     clock_policy: ClockPolicy | None = None
 
@@ -149,6 +154,7 @@ def change_presence(caller: Staff, device: DevicePath, change: PresenceChange) -
             conn,
             device,
             gateway=change.gateway,
+            parent=change.parent,
             says_interval="expected_interval_s" in change.model_fields_set,
             interval_s=change.expected_interval_s,
             clock_policy=change.clock_policy,

@@ -6,6 +6,7 @@ be a password) and never says what the database or the code said.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -19,10 +20,14 @@ from starlette.exceptions import HTTPException
 
 from alarms.rules import BadRule
 from alarms.states import NotAllowed as AlarmNotAllowed
-from api.errors import BadValue, NotForYou, NotSignedIn, TooMany
+from api.errors import BadValue, NotForYou, NotSignedIn, NotTried, OverBudget, TooMany
 from store.access import KeyReused
+from store.attachments import TooMuch
 from store.errors import Conflict, NotFound, Unavailable
-from tickets.states import Missing, NotForRole
+from tickets.attachments import NotTaken
+from tickets.parts.moves import BadMove
+from tickets.parts.tables import BadTable
+from tickets.states import Missing, NotForRole, Unasked
 from tickets.states import NotAllowed as TicketNotAllowed
 
 MEDIA_TYPE = "application/problem+json"
@@ -96,9 +101,16 @@ def answer_with_problems(app: FastAPI) -> None:
         (NotForYou, 403, "not-for-you"),
         (Missing, 422, "something-missing"),
         (BadRule, 422, "bad-rule"),
+        (NotTried, 409, "not-tried"),
+        (Unasked, 422, "out-of-place"),
+        (BadMove, 422, "bad-move"),
+        (NotTaken, 415, "not-taken"),
+        (TooMuch, 413, "no-room"),
     ):
         app.add_exception_handler(error, _says_itself(status, kind))
     app.add_exception_handler(BadValue, _bad_value)
+    app.add_exception_handler(BadTable, _bad_table)
+    app.add_exception_handler(OverBudget, _over_budget)
     app.add_exception_handler(KeyReused, _key_reused)
     app.add_exception_handler(NotSignedIn, _not_signed_in)
     app.add_exception_handler(TooMany, _too_many)
@@ -118,6 +130,19 @@ def _says_itself(status: int, kind: str) -> Any:
 def _bad_value(_: Request, error: Exception) -> JSONResponse:
     field = error.field if isinstance(error, BadValue) else ""
     return problem(422, "invalid", str(error), errors=[FieldProblem(pointer=field, detail=str(error))])
+
+
+def _over_budget(_: Request, error: Exception) -> JSONResponse:
+    """The proposal, field by field: each is what it would be."""
+    proposal = error.proposal if isinstance(error, OverBudget) else {}
+    errors = [FieldProblem(pointer=f"body.rule.{name}", detail=json.dumps(value)) for name, value in proposal.items()]
+    return problem(409, "over-budget", str(error), errors=errors)
+
+
+def _bad_table(_: Request, error: Exception) -> JSONResponse:
+    mistakes = error.mistakes[:50] if isinstance(error, BadTable) else []
+    errors = [FieldProblem(pointer=f"body.csv.{one.line}.{one.column}", detail=one.what) for one in mistakes]
+    return problem(422, "bad-table", str(error), errors=errors)
 
 
 def _key_reused(_: Request, __: Exception) -> JSONResponse:

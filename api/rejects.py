@@ -10,10 +10,10 @@ from pydantic import Field
 
 from api import ROOT
 from api.auth import FieldStaff, Staff
-from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, Line, example
+from api.models import Answered, Asked, DeviceFilter, DeviceName, From, Instant, Line, To, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_number, page
-from store import rejects
+from store import rejects, replays
 from store.errors import NotFound
 from store.rejects import KeptReject, Which
 
@@ -21,8 +21,6 @@ from store.rejects import KeptReject, Which
 MOST_PLAYED = 10_000
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="A reject", examples=[4711])]
-From = Annotated[Instant | None, Query(alias="from", description="Arrived then or later")]
-To = Annotated[Instant | None, Query(alias="to", description="Arrived before then")]
 
 router = APIRouter(prefix=f"{ROOT}/rejects", tags=["intake"])
 
@@ -117,7 +115,7 @@ def replay(caller: FieldStaff, once: OnceOnly, asked: ReplayIn) -> JSONResponse:
 
         def do() -> tuple[int, ReplayOut]:
             return 202, ReplayOut(
-                messages=rejects.ask(conn, which, limit=asked.limit, who=caller.principal.name or "service")
+                messages=replays.ask(conn, which, limit=asked.limit, who=caller.principal.name or "service")
             )
 
         return once.answer(caller, conn, do)

@@ -12,20 +12,23 @@ from api.auth import Administrator, Staff
 from api.errors import BadValue
 from api.models import Answered, Asked, Instant, example
 from store import retention
-from store.retention import CLASSES, Kept
+from store.retention import CLASSES, LEAST_DAYS, Kept
 
 router = APIRouter(prefix=f"{ROOT}/retention", tags=["intake"])
 
 
 class KeptOut(Answered):
-    """A class that is kept for a time. What no class speaks of is kept for good, but rejects and assessments."""
+    """A class that is kept for a time. What none speaks of is kept for good, but rejects, assessments and webhooks."""
 
     model_config = Answered.model_config | example(
         name="raw", keep_days=365, changed_at="2026-11-21T22:14:03Z", changed_by="kim"
     )
 
     name: str = Field(
-        description="A quantity, `vibration`, `waveforms`, `rejects`, `assessments`; `raw`: any other reading"
+        description=(
+            "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `webhooks`;"
+            " `raw`: any other reading"
+        )
     )
     keep_days: int
     changed_at: Instant
@@ -63,6 +66,9 @@ def change_retention(caller: Administrator, asked: RetentionChange) -> Retention
     unknown = sorted(asked.keep_days.keys() - set(CLASSES))
     if unknown:
         raise BadValue(f"body.keep_days.{unknown[0]}", f"no class: one of {', '.join(CLASSES)}")
+    too_short = [name for name, days in LEAST_DAYS.items() if asked.keep_days.get(name, days) < days]
+    if too_short:
+        raise BadValue(f"body.keep_days.{too_short[0]}", f"at least {LEAST_DAYS[too_short[0]]} days")
     who = caller.principal
     with caller.transaction() as conn:
         retention.keep(conn, who.tenant, asked.keep_days, who.name)

@@ -27,6 +27,11 @@ class ApiSettings:
         How long a token from `POST /api/v1/token` opens. Longer is convenient for whoever steals one.
     session_lifetime_s
         How long a browser stays signed in: a shift.
+    file_mib, ticket_files_mib, tenant_files_mib
+        How large a file may be, and those of a ticket and of a tenant together, in MiB. Too low: no video. Too high: a
+        full disk, and backups that take a night.
+    webhooks_to_loopback
+        Whether webhooks may go to this machine, over plain HTTP too: for trying things out.
     """
 
     database_url: str = field(repr=False)
@@ -36,6 +41,10 @@ class ApiSettings:
     docs: bool = False
     token_lifetime_s: int = 900
     session_lifetime_s: int = 12 * 3600
+    file_mib: int = 25
+    ticket_files_mib: int = 200
+    tenant_files_mib: int = 10_240
+    webhooks_to_loopback: bool = False
 
     def __post_init__(self) -> None:
         if len(self.secret) < SECRET_CHARACTERS:

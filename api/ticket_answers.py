@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,11 +12,13 @@ from pydantic import Field
 from alarms.events import Severity
 from api.episodes import LikeOut
 from api.models import Answered, Instant, example
+from api.ticket_papers import AppointmentIn, PaperOut
 from store import tickets
 from store.tickets import Ticket
 from store.transactions import Transaction
 from tickets.clocks import Clock, ClockName
-from tickets.priority import Level, Priority
+from tickets.intake import Service
+from tickets.priority import FaultClass, Level, Nature, Priority
 from tickets.states import State, Verdict
 
 _EXAMPLE: dict[str, Any] = {
@@ -32,6 +35,10 @@ _EXAMPLE: dict[str, Any] = {
     "priority": "high",
     "level": "major",
     "assignee": "",
+    "fault_class": "function_lost",
+    "nature": "hardware",
+    "service": "on_site",
+    "turn": 0,
     "leading_point": "flow",
     "since": "2026-11-21T22:31:00Z",
     "opened_at": "2026-11-21T22:31:21Z",
@@ -48,13 +55,16 @@ _EXAMPLE: dict[str, Any] = {
             "stopped_at": None,
             "warned_at": None,
             "breached_at": None,
+            "level": "major",
+            "left_s": 14400.0,
+            "rests_until": None,
         }
     ],
 }
 
 
 class ClockOut(Answered):
-    """One promise of time. `due_at` and `warn_at` of a paused clock move on when it goes on."""
+    """One promise of working time. `due_at` and `warn_at` of a paused clock move on when it goes on."""
 
     clock: ClockName
     started_at: Instant
@@ -64,6 +74,21 @@ class ClockOut(Answered):
     stopped_at: Instant | None
     warned_at: Instant | None
     breached_at: Instant | None
+    level: Level = Field(description="Whose promise and calendar it goes by")
+    left_s: float = Field(description="Working time until it is due, in s; negative: overdue by so much")
+    rests_until: Instant | None = Field(description="It runs, and nobody works before then; null: it counts now")
+
+
+class PauseOut(Answered):
+    """A time in which the ticket waited; `resumed_at` is null while it does."""
+
+    reason: str
+    label: str
+    note: str
+    paused_at: Instant
+    paused_by: str
+    resumed_at: Instant | None
+    resumed_by: str | None
 
 
 class TicketOut(Answered):
@@ -84,6 +109,10 @@ class TicketOut(Answered):
     priority: Priority
     level: Level
     assignee: str = Field(description="A login; empty: nobody yet")
+    fault_class: FaultClass
+    nature: Nature
+    service: Service
+    turn: int = Field(description="How often it was reopened")
     leading_point: str
     since: Instant = Field(description="When the fault began")
     opened_at: Instant
@@ -122,11 +151,13 @@ class JoinedAlarmOut(Answered):
 
 
 class WholeTicket(TicketOut):
-    """A ticket, its steps, its alarms, every clock that it has had, and where the caller may take it."""
+    """A ticket, its steps, alarms and papers, every clock and pause that it has had, and where it may be taken."""
 
     events: list[TicketEventOut]
     alarms: list[JoinedAlarmOut]
+    pauses: list[PauseOut]
     like: list[LikeOut] = Field(description="Past episodes whose points moved alike; known with the diagnosis")
+    papers: list[PaperOut] = Field(description="What was written down on its road, in order")
     moves: list[State] = Field(description="States that the caller may take it to")
 
 
@@ -134,6 +165,21 @@ class StepOut(Answered):
     """A state that was reached."""
 
     state: State
+    at: Instant
+
+
+class TrackedQuote(Answered):
+    """What the repair costs."""
+
+    amount: str
+    currency: str
+    covers: str
+
+
+class TrackedAnswer(Answered):
+    """How the quote was answered."""
+
+    accepted: bool
     at: Instant
 
 
@@ -153,6 +199,9 @@ class TrackedOut(Answered):
             {"state": "new", "at": "2026-11-21T22:31:21Z"},
             {"state": "dispatched", "at": "2026-11-21T22:50:02Z"},
         ],
+        quote={"amount": "480.00", "currency": "EUR", "covers": "Shaft seal and two hours"},
+        answer=None,
+        appointment=None,
     )
 
     code: str
@@ -164,6 +213,9 @@ class TrackedOut(Answered):
     updated_at: Instant
     closed_at: Instant | None
     steps: list[StepOut]
+    quote: TrackedQuote | None = Field(description="What the repair costs; null: nothing was quoted")
+    answer: TrackedAnswer | None = Field(description="Null: the quote waits for it")
+    appointment: AppointmentIn | None = Field(description="When somebody comes")
 
 
 def shown(conn: Transaction, ticket: Ticket) -> TicketOut:
@@ -172,10 +224,17 @@ def shown(conn: Transaction, ticket: Ticket) -> TicketOut:
 
 
 def ticket_out(ticket: Ticket, clocks: Iterable[Clock]) -> TicketOut:
-    """A ticket with these clocks."""
+    """A ticket with these clocks, as they stand now."""
     fields = {name: getattr(ticket, name) for name in TicketOut.model_fields if name != "clocks"}
-    return TicketOut(**fields, clocks=[_clock_out(clock) for clock in clocks])
+    now = datetime.now(UTC)
+    return TicketOut(**fields, clocks=[_clock_out(clock, now) for clock in clocks])
 
 
-def _clock_out(clock: Clock) -> ClockOut:
-    return ClockOut(clock=clock.name, **{n: getattr(clock, n) for n in ClockOut.model_fields if n != "clock"})
+def _clock_out(clock: Clock, now: datetime) -> ClockOut:
+    is_working, until = clock.standing(now)
+    return ClockOut(
+        clock=clock.name,
+        left_s=clock.left(now).total_seconds(),
+        rests_until=until if clock.running and not is_working else None,
+        **{name: getattr(clock, name) for name in ClockOut.model_fields if hasattr(clock, name)},
+    )

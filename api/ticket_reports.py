@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from alarms.events import Severity
 from api.models import Asked, DeviceName, Instant, Line, Message, Name, PointName, Prose, example
 from tickets.evidence import Finding, Report
-from tickets.priority import Priority
+from tickets.priority import FaultClass, Nature, Priority
 
 # More than any machine has points: an alarm that is refused here would be lost.
 MOST_CONTRIBUTIONS = 5000
@@ -134,14 +134,16 @@ class TicketFromPerson(Asked):
         device="pump-01",
         title="It leaks at the shaft seal",
         description="A puddle since this morning, about a litre an hour.",
-        priority="medium",
+        fault_class="degraded",
     )
 
     source: Literal["person"]
     device: DeviceName
     title: Line
     description: Prose = ""
-    priority: Priority = Priority.MEDIUM
+    fault_class: FaultClass = Field(FaultClass.DEGRADED, description="What is lost: the priority follows by the matrix")
+    nature: Nature = Nature.HARDWARE
+    priority: Priority | None = Field(None, description="Instead of the matrix's; safety equipment stays urgent")
 
 
 def _number(value: float | None) -> float:

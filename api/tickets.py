@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
+from alarms.roles import Role
 from api import ROOT
 from api.auth import Anyone, Caller, Desk, Person, place_of
 from api.episodes import likes_of
@@ -18,16 +19,29 @@ from api.models import Asked, DeviceFilter, Name, Prose, Reason, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from api.service import service
-from api.ticket_answers import JoinedAlarmOut, TicketEventOut, TicketOut, TrackedOut, WholeTicket, shown, ticket_out
+from api.ticket_answers import (
+    JoinedAlarmOut,
+    PauseOut,
+    TicketEventOut,
+    TicketOut,
+    TrackedOut,
+    WholeTicket,
+    shown,
+    ticket_out,
+)
+from api.ticket_codes import answer_by_code
+from api.ticket_papers import AnswerIn, PaperOut, PapersIn
 from api.ticket_reports import TicketFromAlarm, TicketFromPerson
 from store import tickets
 from store.tickets import Outcome
 from store.transactions import Transaction
+from tickets.intake import Service
 from tickets.priority import Priority
-from tickets.roles import Role
 from tickets.states import State, Verdict, moves_from
 
 router = APIRouter(prefix=f"{ROOT}/tickets", tags=["tickets"])
+
+Code = Annotated[str, Path(pattern=r"^[A-Za-z2-7-]{16,24}$", description="The ticket's code")]
 
 
 class Comment(Asked):
@@ -38,8 +52,8 @@ class Comment(Asked):
     note: Reason
 
 
-class MoveTo(Asked):
-    """A move along the table. Some need a note, a verdict or an assignee: see `docs/api.md`."""
+class MoveTo(PapersIn):
+    """A move along the table, with what is written down beside it: see the table of `docs/tickets.md`."""
 
     model_config = Asked.model_config | example(to="closed", verdict="confirmed", note="Shaft seal replaced")
 
@@ -47,6 +61,8 @@ class MoveTo(Asked):
     note: Prose = ""
     assignee: Name | None = Field(None, description="A login")
     verdict: Verdict | None = None
+    pause_reason: Name | None = Field(None, description="Why it is held: one of the terms', `on_hold` without")
+    service: Service | None = Field(None, description="How it is worked on from now on; as before without")
 
 
 class Assignment(Asked):
@@ -131,13 +147,19 @@ def list_tickets(
 
 
 @router.get("/track/{code}", summary="Follow a ticket without an account")
-def track_ticket(
-    request: Request, code: Annotated[str, Path(pattern=r"^[A-Za-z2-7-]{16,24}$", description="The ticket's code")]
-) -> TrackedOut:
+def track_ticket(request: Request, code: Code) -> TrackedOut:
     """What the holder of a ticket's code may see of it. 30 requests a minute from one place."""
     parts = service(request)
     parts.trackers.take(place_of(request))
     with parts.transactions.of_nobody() as conn:
+        return TrackedOut.model_validate(tickets.track(conn, code))
+
+
+@router.post("/track/{code}/quote", summary="Answer a quote without an account")
+def answer_quote(request: Request, code: Code, asked: AnswerIn) -> TrackedOut:
+    """Accept or decline what the repair costs, once. Work begins after it was accepted. 409 where no quote waits."""
+    answer_by_code(request, code, asked)
+    with service(request).transactions.of_nobody() as conn:
         return TrackedOut.model_validate(tickets.track(conn, code))
 
 
@@ -150,9 +172,16 @@ def get_ticket(caller: Anyone, ticket_id: UUID) -> WholeTicket:
         return WholeTicket(
             **ticket_out(found, tickets.clocks(conn, ticket_id)).model_dump(),
             events=[TicketEventOut.model_validate(event) for event in tickets.events(conn, ticket_id)],
+            pauses=[PauseOut.model_validate(pause) for pause in tickets.pauses(conn, ticket_id)],
             alarms=[JoinedAlarmOut.model_validate(alarm) for alarm in tickets.alarms_of(conn, ticket_id)],
             like=likes_of(conn, ticket_id),
-            moves=moves_from(State(found.state), held_from, caller.principal.role),
+            papers=[PaperOut.model_validate(paper) for paper in tickets.papers(conn, ticket_id)],
+            moves=moves_from(
+                State(found.state),
+                held_from,
+                caller.principal.role,
+                is_own=found.assignee == caller.principal.name,
+            ),
         )
 
 
@@ -173,7 +202,8 @@ def comment(caller: Person, once: OnceOnly, ticket_id: UUID, asked: Comment) -> 
 
 @router.post("/{ticket_id}/move", response_model=TicketOut, summary="Move a ticket")
 def move(caller: Person, once: OnceOnly, ticket_id: UUID, asked: MoveTo) -> JSONResponse:
-    """Take a ticket to another state. Who may, what must be there first, and what the clocks do is in a table."""
+    """Take a ticket to another state. Who may, what must be there first, what is written down and what the clocks do is
+    in a table. A refusal says what is missing."""
     who = caller.principal
     with caller.transaction() as conn:
 
@@ -189,6 +219,9 @@ def move(caller: Person, once: OnceOnly, ticket_id: UUID, asked: MoveTo) -> JSON
                 note=asked.note,
                 assignee=asked.assignee or "",
                 verdict=asked.verdict,
+                pause_reason=asked.pause_reason or "",
+                service=asked.service,
+                papers=asked.papers(),
             )
             return 200, shown(conn, moved)
 
@@ -217,6 +250,8 @@ def _open_by_person(caller: Caller, conn: Transaction, asked: TicketFromPerson) 
         device=asked.device,
         title=asked.title,
         description=asked.description,
+        fault_class=asked.fault_class,
+        nature=asked.nature,
         priority=asked.priority,
         who=caller.principal.name,
         now=_now(),

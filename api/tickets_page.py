@@ -10,17 +10,23 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
+from alarms.roles import DESK, PEOPLE, STAFF, Role
 from api.auth import Caller, Person, require
 from api.evidence import evidence_of
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
+from api.parts_page import section_of
+from api.reports_page import section_of as intake_of
+from api.ticket_forms import moves_of, papers_of
 from dashboard import clocks, words
-from store import assessment, episodes, overview
+from store import assessment, customers, episodes, overview
+from store import terms as term_store
 from store import tickets as ticket_store
 from store.transactions import Transaction
+from tickets.clocks import Clock, ClockName
+from tickets.intake import Service
 from tickets.priority import Priority
-from tickets.roles import DESK, PEOPLE, Role
-from tickets.states import ENDED, MOVES, Need, Verdict, moves_from
+from tickets.states import ENDED, Verdict
 from tickets.states import State as TicketState
 
 LINES_PER_PAGE = 50
@@ -57,10 +63,7 @@ def tickets(request: Request, caller: Person) -> Response:
         "states": [("all", "All"), *((s, words.plain(s)) for s in states)],
         "priorities": [(p.value, words.plain(p)) for p in reversed(Priority)],
         "sites": [(name, name) for name in sites],
-        "tickets": [
-            {**asdict(line), "clocks": {c: clocks.face(c, one, now) for c, one in running.get(line.id, {}).items()}}
-            for line in lines[:LINES_PER_PAGE]
-        ],
+        "tickets": [{**asdict(line), **_faces(running.get(line.id, {}), now)} for line in lines[:LINES_PER_PAGE]],
         **paging(begin, LINES_PER_PAGE, more=len(lines) > LINES_PER_PAGE),
     }
     return answer(request, "tickets_live.html" if wants_part(request) else "tickets.html", values)
@@ -72,20 +75,40 @@ def ticket(request: Request, caller: Person, ticket_id: UUID) -> Response:
         return _ticket(request, conn, caller, ticket_id)
 
 
+async def _typed(request: Request) -> dict[str, str]:
+    """The form as it came: text by the name of its field."""
+    form = await request.form(max_fields=100)
+    return {name: str(value).replace("\r", "") for name, value in form.items()}
+
+
 @router.post("/tickets/{ticket_id}/move")
 def move(
     request: Request,
     caller: Person,
     ticket_id: UUID,
+    typed: Annotated[dict[str, str], Depends(_typed)],
     to: Annotated[TicketState, Form()],
     note: Annotated[str, Form(max_length=4000)] = "",
     verdict: Annotated[Verdict | None, Form()] = None,
+    pause_reason: Annotated[str, Form(max_length=40)] = "",
+    service: Annotated[Service | None, Form()] = None,
 ) -> Response:
     who = caller.principal
     now = datetime.now(UTC)
     with caller.transaction() as conn:
         ticket_store.move(
-            conn, who.tenant, ticket_id, to, role=who.role, who=who.name, now=now, note=note, verdict=verdict
+            conn,
+            who.tenant,
+            ticket_id,
+            to,
+            role=who.role,
+            who=who.name,
+            now=now,
+            note=note,
+            verdict=verdict,
+            pause_reason=pause_reason,
+            service=service,
+            papers=papers_of(typed, term_store.in_force(conn).calendar.zone, now),
         )
         return _ticket(request, conn, caller, ticket_id)
 
@@ -123,6 +146,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
     machine_now = overview.glances(conn, now, t.device)
     points = overview.points(conn, t.device, now, POINTS_PER_MACHINE)
     end = t.closed_at or now
+    terms = term_store.in_force(conn)
     may_assign = role in DESK and TicketState(t.state) not in ENDED
     present = ticket_store.clocks_of(conn, [t.id]).get(t.id, {})
     values = {
@@ -130,8 +154,13 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "t": t,
         "site": machine_now[0].site if machine_now else "",
         "ev": evidence_of(t.evidence, t.leading_point, points, t.since, t.closed_at, now),
-        "clocks": [clocks.face(name, clock, now) for name, clock in sorted(present.items(), reverse=True)],
-        "moves": _moves(t, role, may_assign=may_assign),
+        "clocks": [clocks.face(name, clock, now) for name, clock in present.items()],
+        **_whose(conn, role, t.device),
+        "pauses": ticket_store.pauses(conn, t.id),
+        "pause_reasons": terms.pauses,
+        "moves": moves_of(t, ticket_store.facts_now(conn, t, caller.principal.name, now), role, may_assign=may_assign),
+        "papers": [paper for paper in ticket_store.papers(conn, t.id) if paper.turn == t.turn],
+        "wall_clock": terms.calendar.zone.key,
         "verdicts": [verdict.value for verdict in Verdict],
         "assignee": names.get(t.assignee, t.assignee),
         "may_assign": may_assign,
@@ -139,6 +168,8 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "people": [p for p in overview.people(conn) if p.role in {"engineer", "manager", "administrator"}],
         "diagnosis": assessment.diagnosis_of(conn, t.id),
         "like": episodes.like(conn, t.id),
+        "parts": section_of(conn, caller, t, now),
+        "intake": intake_of(conn, caller, t),
         "alarms": ticket_store.alarms_of(conn, t.id),
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": marks_json(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),
@@ -146,21 +177,19 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
     return answer(request, "ticket_live.html" if wants_part(request) else "ticket.html", values)
 
 
-def _moves(t: ticket_store.Ticket, role: Role, *, may_assign: bool) -> list[dict[str, Any]]:
-    """The moves that this role may make from here, along the road first. Sending somebody is a form of its own."""
-    state = TicketState(t.state)
-    held_from = TicketState(t.held_from) if t.held_from else None
-    aside = {TicketState.ON_HOLD, TicketState.CANCELLED}
-    steps = [
-        {
-            "to": to.value,
-            "needs": {need.value for need in MOVES[state][to].needs - {Need.ASSIGNEE}},
-            "ends": to in aside,
-        }
-        for to in moves_from(state, held_from, role)
-        if to is not TicketState.DISPATCHED or not (may_assign or not t.assignee)
-    ]
-    return sorted(steps, key=lambda step: bool(step["ends"]))
+def _faces(present: Mapping[ClockName, Clock], now: datetime) -> dict[str, Any]:
+    """Each clock of a line, and first of all the one that is due next: what stopped needs nobody any more."""
+    faces = {name.value: clocks.face(name, clock, now) for name, clock in present.items()}
+    going = [face for face in faces.values() if face.stopped_at is None]
+    return {"clocks": faces, "first": min(going, key=lambda face: face.due_at, default=None)}
+
+
+def _whose(conn: Transaction, role: Role, device: str) -> dict[str, Any]:
+    """The machine's file and whom to call, for whom they concern."""
+    if role not in STAFF | {Role.OWNER}:
+        return {"file": None, "contact": ""}
+    file = customers.file(conn, device)
+    return {"file": file, "contact": customers.contact(conn, file.customer) if file.customer else ""}
 
 
 def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str, Any]:
@@ -169,9 +198,14 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
     if event.kind == "raised_priority":
         summary = f"from {detail.get('from')} to {detail.get('to')}"
     elif event.kind in {"clock_warned", "clock_breached"}:
-        summary = words.clock(str(detail.get("clock", "")))
+        told = ", ".join(f"{role}s" for role in detail.get("to", []))
+        summary = words.clock(str(detail.get("clock", ""))) + (f": told {told}" if told else "")
+    elif event.kind.startswith("file_"):
+        summary = str(detail.get("name", ""))
     elif detail.get("assignee"):
         summary = f"to {names.get(detail['assignee'], detail['assignee'])}"
+    if detail.get("reason"):
+        summary = words.plain(detail["reason"])
     if detail.get("verdict"):
         summary = words.verdict(detail["verdict"])
     return {**asdict(event), "who_name": names.get(event.who, event.who), "summary": summary}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import jwt
 
+from alarms.roles import Role
 from api.errors import NotSignedIn
-from tickets.roles import Role
 
 _ALGORITHM = "HS256"
 _ISSUER = "bellwether"

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from alarms.challengers import Trial, trial_from_json
+from alarms.roles import Role
 from api import ROOT
 from api.auth import Anyone, Caller, require
 from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, Reason, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from store import models
 from store.models import Model
-from tickets.roles import Role
 
 _TRIALS = ("challenger", "champion")
 TRAINERS = frozenset({Role.ENGINEER, Role.ADMINISTRATOR})

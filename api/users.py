@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
+from alarms.roles import Role
 from api import ROOT
 from api.auth import Administrator, Anyone, Person, Staff, sign_in
 from api.errors import BadValue, NotForYou
@@ -17,7 +18,6 @@ from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_text, page
 from api.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, hash_password
 from store import access
-from tickets.roles import Role
 
 router = APIRouter(prefix=f"{ROOT}/users", tags=["access"])
 
@@ -43,6 +43,7 @@ class UserOut(Answered):
         role="engineer",
         created_at="2026-08-02T06:00:00Z",
         disabled_at=None,
+        customer=None,
     )
 
     id: UUID
@@ -51,6 +52,7 @@ class UserOut(Answered):
     role: Role
     created_at: Instant
     disabled_at: Instant | None
+    customer: str | None = Field(description="The number of the customer that an owner belongs to, and sees alone")
 
 
 class Me(Answered):
@@ -85,6 +87,9 @@ class UserChange(Asked):
     role: PersonRole | None = None
     password: NewPassword | None = None
     disabled: bool | None = None
+    customer: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}$")] | None = Field(
+        None, description="A customer's number; empty: of none"
+    )
 
 
 class NewOwnPassword(Asked):
@@ -160,5 +165,6 @@ def change_user(caller: Administrator, user_id: UUID, asked: UserChange) -> User
                 role=asked.role,
                 password_hash=hash_password(password.get_secret_value()) if password else None,
                 disabled=asked.disabled,
+                customer=asked.customer,
             )
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from alarms.roles import Role
 from api.auth import key_hash
 from api.passwords import hash_password
 from store import access
 from store.connection import Session
 from store.errors import Conflict
-from tickets.roles import Role
 
 
 def ensure_administrator(conn: Session, tenant: str, login: str, password: str, key: str | None = None) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typer
 
 from bellwether import analyses
-from bellwether.commands import intake, stack, telemetry
+from bellwether.commands import audit, intake, stack, telemetry
+from bellwether.commands.backtest import backtest
 from bellwether.console import end
 from bellwether.life import life
 from bellwether.stack.errors import StackError
@@ -30,10 +31,12 @@ for command in (stack.up, stack.demo, stack.ingest, stack.api, stack.notify, sta
 app.add_typer(intake.mapping, name="mapping")
 app.add_typer(intake.ledger, name="ledger")
 app.add_typer(intake.rejects, name="rejects")
+app.add_typer(audit.audit, name="audit")
 app.command()(telemetry.simulate)
 app.command("demo-fleet", hidden=True)(telemetry.demo_fleet)
 app.command()(telemetry.replay)
 app.command()(telemetry.backfill)
+app.command()(backtest)
 app.command()(analyses.detect)
 app.command()(analyses.changepoints)
 app.command()(analyses.peers)

@@ -10,6 +10,7 @@ from contextlib import suppress
 import httpx
 import orjson
 
+from bellwether.demo_company import OWNER, PEOPLE, accounts, file_machines, found_company
 from bellwether.stack.supervisor import Role
 from bellwether.up import ADMINISTRATOR, Stack, Wishes, running_stack
 
@@ -24,15 +25,18 @@ def run_demo(wishes: Wishes, for_s: float | None, speed: float, say: Say) -> Non
     """Until Ctrl-C, or for so many seconds from the moment all is ready."""
     with running_stack(wishes, say) as stack:
         _set_limits(stack)
+        found_company(stack)
         say("")
         say(f"  dashboard   {stack.api_url}")
-        say(f"  sign in as  {ADMINISTRATOR}   password  {stack.admin_password}")
+        for login, password in {ADMINISTRATOR: stack.admin_password, **accounts(stack)}.items():
+            role = "owner of Riverside Dairy" if login == OWNER else PEOPLE.get(login, ("", "administrator"))[1]
+            say(f"  sign in as  {login:6}  password  {password:44}  {role}")
         say("")
         say("starting a fleet of 12 machines at two sites: six hours of healthy past first, then faults begin")
         say("Ctrl-C stops everything; the next start goes on with this data")
         stopped = threading.Event()
-        teller = threading.Thread(target=_tell, args=(stack, stopped, say), name="teller", daemon=True)
-        teller.start()
+        for job, args in ((_tell, (stack, stopped, say)), (_file, (stack, stopped, say))):
+            threading.Thread(target=job, args=args, name=job.__name__, daemon=True).start()
         stack.supervisor.start(_fleet(stack, speed))
         try:
             stack.supervisor.wait(for_s)
@@ -55,6 +59,12 @@ def _set_limits(stack: Stack) -> None:
                 "device": device,
                 "point": "*vibration*",
                 "limit": {"hi": hi, "hihi": hihi},
+                "rationalisation": {
+                    "cause": "Wear of a bearing or a gear, an imbalance, or a foot that is loose",
+                    "consequence": "The part fails and takes others along",
+                    "action": "Do the test that the diagnosis names, and plan the repair",
+                    "respond_within_s": 86_400.0,
+                },
             }
             answer = client.put(f"/api/v1/rules/{rule_id}", json={"rule": rule, "version": 0})
             if answer.status_code != httpx.codes.CONFLICT:
@@ -71,6 +81,14 @@ def _fleet(stack: Stack, speed: float) -> Role:
     state = str(stack.folder.path / "fleet")
     argv = (sys.executable, "-m", "bellwether", "demo-fleet", "--state", state, "--speed", str(speed))
     return Role("fleet", argv, env=env)
+
+
+def _file(stack: Stack, stopped: threading.Event, say: Say) -> None:
+    """Whose the machines are can be said when they have been heard of; without it the demonstration goes on."""
+    try:
+        file_machines(stack, stopped)
+    except httpx.HTTPError as error:
+        say(f"whose machine is whose could not be said: {error}")
 
 
 def _tell(stack: Stack, stopped: threading.Event, say: Say) -> None:

@@ -31,6 +31,9 @@ def section(path: Path, recording: Recording, detection: Detection) -> Section:
     said = (
         f"{len(recording)} rows of {len(recording.channels)} channels; {len(alarms)} alarms, {share:.2%} of the rows."
     )
+    if not np.isnan(detection.stood):
+        said += f" The machine stood for {detection.stood:.0%} of the time"
+        said += f" and changed its load for {detection.changed:.1%}."
     if not alarms:
         return Section(path.name, [said, _picture(recording, detection, [])])
     leading = [name for name, _ in Counter(alarm["top_channel"] for alarm in alarms).most_common(_MOST_CHANNELS)]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from bellwether.settings import Settings
-from ingest import probe
-from ingest.lane import SESSION_EXPIRY_S
-from ingest.probe import Probed
+from ingest.broker import probe
+from ingest.broker.probe import Probed
+from ingest.broker.session import SESSION_EXPIRY_S
 from store import gate
 from store.connection import connect, unavailable
 from store.errors import Misconfigured, Unavailable
@@ -122,6 +122,9 @@ def database_findings(health: Health) -> Iterator[Finding]:
     if health.given_up:
         found = f"{health.given_up} messages refused for good"
         yield Finding("outbox", "warning", found, "see the table outbox, last_error")
+    if health.webhooks_lost or health.webhooks_failing:
+        found = f"{health.webhooks_lost} events undeliverable, {health.webhooks_failing} webhooks fail"
+        yield Finding("webhooks", "warning", found, "the page Webhooks says which and why, and sends again")
     if health.data_directory is not None and (folder := Path(health.data_directory)).is_dir():
         yield _disk("database disk", folder, health.database_bytes)
 
@@ -274,9 +277,22 @@ def broker_findings(broker: str, probed: Probed) -> Iterator[Finding]:
         yield Finding("window", "warning", f"it sends {probed.window} messages before an acknowledgement", remedy)
     else:
         yield Finding("window", "ok", f"it sends {probed.window} messages before an acknowledgement")
+    yield _acknowledgement(probed)
     if probed.dropped:
         found = f"it has dropped {probed.dropped} messages since its start"
         yield Finding("dropped", "warning", found, "a queue was full: the ledger says of whom messages are missing")
+
+
+def _acknowledgement(probed: Probed) -> Finding:
+    remedy = "an acknowledgement must reach the broker, and be ours: see what stands between it and us"
+    if probed.repeated < probed.window:
+        lost = probed.window - probed.repeated
+        found = f"it forgot {lost} of {probed.window} messages that it had sent and nobody had acknowledged"
+        return Finding("acknowledgement", "failed", found, f"an ingest that dies loses those it holds: {remedy}")
+    if probed.undead:
+        found = f"it sent {probed.undead} messages again that were acknowledged"
+        return Finding("acknowledgement", "failed", found, f"its queue only grows: {remedy}")
+    return Finding("acknowledgement", "ok", "what has it is gone, what has it not comes again")
 
 
 # The disk -------------------------------------------------------------------------------------------------------------

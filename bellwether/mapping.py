@@ -9,10 +9,10 @@ from typing import Any
 
 from bellwether import settings as settings_of
 from bellwether.settings import Settings
-from ingest.forms import decode
+from ingest.broker.mqtt import IN_ORDER, OURS, RETAINED
+from ingest.decoding import decode
 from ingest.mapping import Mappings
 from ingest.messages import Message
-from ingest.mqtt import IN_ORDER, OURS, RETAINED
 from store.errors import Misconfigured
 from telemetry import QUANTITIES, Quality, canonical, instant, quantity_of
 

@@ -13,20 +13,25 @@ import orjson
 
 from bellwether.settings import Settings
 from bellwether.stack.folder import default_path
-from store import rejects
+from store import replays
 from store.connection import Session, connect, unavailable
 from store.errors import Misconfigured
 from store.rejects import KeptReject, Which
 
 
-@contextmanager
-def opened(settings: Settings) -> Iterator[Session]:
-    """The database of the settings, else of a stack that runs here, in one transaction."""
+def address_of(settings: Settings) -> str:
+    """The database of the settings, else of a stack that runs here."""
     url = settings.database_url.get_secret_value() if settings.database_url else ""
     stack = default_path() / "stack.json"
     if not url and stack.exists():
         url = str(orjson.loads(stack.read_bytes())["database_url"])
-    with unavailable(), connect(url or settings.need_database_url(), "rejects") as conn:
+    return url or settings.need_database_url()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Session]:
+    """That database, in one transaction."""
+    with unavailable(), connect(address_of(settings), "rejects") as conn:
         yield conn
 
 
@@ -83,11 +88,11 @@ def line(one: KeptReject) -> str:
 def play(settings: Settings, wanted: Which, limit: int, wait: bool, say: Callable[[str], None]) -> int:
     """Ask for messages to be played; wait until `ingest` has done it, if wanted. How many there were."""
     with opened(settings) as conn:
-        asked = rejects.ask_of_all(conn, wanted, limit=limit, who=getpass.getuser())
+        asked = replays.ask_of_all(conn, wanted, limit=limit, who=getpass.getuser())
         conn.commit()
         say(f"{asked} messages will be played")
         left = -1
-        while wait and (waiting := rejects.waiting(conn)):
+        while wait and (waiting := replays.waiting(conn)):
             conn.commit()
             if waiting != left:
                 say(f"{waiting} wait for ingest")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import Protocol
 
 from bellwether.logs import log_to_stderr
 from bellwether.settings import Settings
@@ -16,15 +17,23 @@ from bellwether.settings import Settings
 SERVICE_TOKEN_S = 60
 
 
+class Beside(Protocol):
+    """Who works beside the postman, on a thread of their own."""
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 def run_ingest(settings: Settings) -> None:
     """From the broker to the database and the detectors."""
     from bellwether.mapping import MappingFile, hearing, mappings_of
+    from ingest.access.gate import Gate
+    from ingest.broker.mqtt import MqttSource
     from ingest.footprint import drop_read, keep_little
-    from ingest.gate import Gate
     from ingest.loop import Ingest
     from ingest.mapping import Mappings
     from ingest.metrics import Metrics, MetricsServer
-    from ingest.mqtt import MqttSource
     from ingest.sparkplug import FILTER, HostState, SparkplugHost
 
     keep_little()
@@ -75,37 +84,43 @@ def run_ingest(settings: Settings) -> None:
 
 
 def run_notify(settings: Settings) -> None:
-    """From the outbox to the tickets API; storage care; assessment; verdicts on vibration; training."""
+    """From the outbox to the API; plans; the log's seal; storage care; assessment; verdicts on vibration; training."""
     from api.tokens import issue
     from notify.assessment import Assessment
-    from notify.destinations import TicketsApi
+    from notify.channels.webhooks import Webhooks
+    from notify.destinations import PLANS_PATH, TicketsApi
+    from notify.dispatch import Dispatch, DispatchApi
     from notify.loop import Notify
+    from notify.plans import Plans
+    from notify.sealing import Sealing
     from notify.storage import StorageCare
     from notify.training import Training
+    from notify.trials import Trials
     from notify.vibration import Vibration
 
-    secret = settings.need_secret()
+    url, api_url, secret = settings.need_database_url(), settings.need_api_url(), settings.need_secret()
 
     def token_for(tenant: str) -> str:
         return issue(secret, subject="notify", tenant=tenant, role="service", lifetime_s=SERVICE_TOKEN_S)
 
-    notify = Notify(settings.need_database_url(), {"tickets": TicketsApi(settings.need_api_url(), token_for)})
-    care = StorageCare(settings.need_database_url())
-    assessment = Assessment(settings.need_database_url(), settings.failure_modes())
-    vibration = Vibration(settings.need_database_url())
-    training = Training(settings.need_database_url(), settings.retrain_days, log_to_stderr)
-    threads = [
-        threading.Thread(target=care.run, name="storage"),
-        threading.Thread(target=vibration.run, name="vibration"),
-        threading.Thread(target=assessment.run, name="assessment"),
-        threading.Thread(target=training.run, name="training"),
-    ]
+    to_tickets, to_plans = TicketsApi(api_url, token_for), TicketsApi(api_url, token_for, PLANS_PATH)
+    notify = Notify(url, {"tickets": to_tickets, "plans": to_plans})
+    beside: dict[str, Beside] = {
+        "sealing": Sealing(url),
+        "storage": StorageCare(url),
+        "vibration": Vibration(url),
+        "assessment": Assessment(url, settings.failure_modes()),
+        "training": Training(url, settings.retrain_days, log_to_stderr),
+        "trials": Trials(url),
+        "dispatch": Dispatch(url, settings.failure_modes(), DispatchApi(api_url, token_for)),
+        "plans": Plans(url),
+        "webhooks": Webhooks(url, secret, to_loopback=settings.webhooks_to_loopback),
+    }
+    threads = [threading.Thread(target=one.run, name=name) for name, one in beside.items()]
 
     def stop() -> None:
-        training.stop()
-        vibration.stop()
-        assessment.stop()
-        care.stop()
+        for one in beside.values():
+            one.stop()
         notify.stop()
 
     _on_stop(stop)
@@ -114,10 +129,7 @@ def run_notify(settings: Settings) -> None:
     try:
         notify.run()
     finally:
-        training.stop()
-        vibration.stop()
-        assessment.stop()
-        care.stop()
+        stop()
         for thread in threads:
             thread.join()
 
@@ -135,6 +147,10 @@ def run_api(settings: Settings) -> None:
             secret=settings.need_secret(),
             cookie_secure=settings.http_secure,
             docs=settings.api_docs,
+            file_mib=settings.file_mib,
+            ticket_files_mib=settings.ticket_files_mib,
+            tenant_files_mib=settings.tenant_files_mib,
+            webhooks_to_loopback=settings.webhooks_to_loopback,
         )
     )
     # The server header tells an attacker what to try; the log of each request is in the metrics.

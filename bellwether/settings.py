@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     """Failure modes of one's own, see `docs/diagnosis.md`."""
     retrain_days: float = Field(default=7.0, ge=0.0, le=366.0)
     """How often what the detectors have learnt of each machine is learnt anew and tried; 0: only when asked."""
+    webhooks_to_loopback: bool = False
+    """Whether webhooks may go to this machine, over plain HTTP too: for trying things out."""
+    file_mib: int = Field(default=25, ge=1, le=1024)
+    """How large a file of a ticket may be, in MiB; then those of one ticket, and of one tenant, together."""
+    ticket_files_mib: int = Field(default=200, ge=1, le=1_048_576)
+    tenant_files_mib: int = Field(default=10_240, ge=1, le=1_048_576)
     tenants: str = "demo"
     """Tenants that `migrate` makes, separated by commas."""
     ingest_password: SecretStr | None = None

@@ -26,6 +26,7 @@ RULE = {
     "device": "latency-*",
     "point": "temperature",
     "limit": {"hi": 100.0},
+    "rationalisation": {"cause": "none", "consequence": "none", "action": "none", "respond_within_s": 60.0},
 }
 
 Say = Callable[[str], None]

@@ -10,10 +10,10 @@ import gc
 import signal
 from typing import Any
 
-import ingest.watching
+import ingest.watch.watching
 from bellwether.settings import load
+from ingest.broker.mqtt import OURS, MqttSource
 from ingest.loop import Ingest
-from ingest.mqtt import OURS, MqttSource
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--filter", action="append", dest="filters")
     wishes = parser.parse_args()
     if wishes.without_detectors:
-        ingest.watching.detectors_for = lambda _: {}  # type: ignore[assignment]
+        ingest.watch.watching.detectors_for = lambda _: {}  # type: ignore[assignment]
     settings = load()
     source = MqttSource(settings.need_broker(), settings.mqtt_client_id, wishes.filters or OURS)
     running = Ingest(source, settings.need_database_url())

@@ -27,7 +27,9 @@ from telemetry import Broker, instant
 TENANT, OTHER_TENANT = "demo", "other"
 TENANTS = {TENANT: "Benchmark", OTHER_TENANT: "Another"}
 # What says who there is and how they want it; all else is telemetry and what follows from it.
-_KEPT = ("tenants", "users", "api_keys", "rules", "gate", "retention", "schema_migrations")
+_KEPT = ("tenants", "users", "api_keys", "rules", "gate", "retention", "schema_migrations", "personal_places")
+# The audit log and the ledger of parts are only added to.
+_ONLY_ADDED_TO = ("audit_", "part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Servers:
             names = [
                 name
                 for (name,) in conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-                if name not in _KEPT and (name != "readings" or since_us is None)
+                if name not in _KEPT
+                and not name.startswith(_ONLY_ADDED_TO)
+                and (name != "readings" or since_us is None)
             ]
             conn.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(map(sql.Identifier, names))))
             if since_us is not None:

@@ -10,7 +10,7 @@ import sys
 import time
 
 from bench.throughput import persistent
-from ingest.mqtt import BATCH_MESSAGES
+from ingest.broker.mqtt import BATCH_MESSAGES
 
 LINGER_S = 0.02
 

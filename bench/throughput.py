@@ -28,8 +28,8 @@ from paho.mqtt.properties import Properties
 
 from bench.publisher import Publisher, topic_of
 from bench.servers import TENANT, Servers
-from ingest.lane import SESSION_EXPIRY_S
-from ingest.mqtt import WINDOW_MESSAGES
+from ingest.broker.mqtt import WINDOW_MESSAGES
+from ingest.broker.session import SESSION_EXPIRY_S
 from store.queries import queries
 from store.telemetry import encode
 from telemetry import TELEMETRY_FILTER, Batch, instant

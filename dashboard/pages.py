@@ -20,6 +20,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from dashboard import figures, words
+from dashboard.told import EVENTS
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -63,14 +64,21 @@ class Pages:
             "presence": words.presence,
             "detector": words.detector,
             "ticket_move": words.ticket_move,
+            "ticket_paper": words.ticket_paper,
+            "look": words.look,
+            "moment": datetime.fromisoformat,
             "verdict": words.verdict,
+            "urgency": words.urgency,
             "clock_name": words.clock,
+            "tier": words.tier,
             "ticket_event": words.ticket_event,
+            "part_state": words.part_state,
             "when": _when,
             "ago": _ago,
             "iso": _iso,
         }
         env.globals |= {"static": _static, "link": _link, "customer_steps": words.CUSTOMER_STEPS}
+        env.globals["live_kinds"] = " ".join(EVENTS)  # a browser hears of a stream only what it asks for by name
         self._env = env
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:

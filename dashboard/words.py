@@ -13,6 +13,8 @@ ALARM_STATES: dict[str, str] = {
     "unacknowledged": "Unacknowledged",
     "acknowledged": "Acknowledged",
     "returned_unacknowledged": "Returned to normal, unacknowledged",
+    "latched_unacknowledged": "Returned, latched, unacknowledged",
+    "latched": "Latched until it is reset",
     "shelved": "Shelved",
     "suppressed": "Suppressed by design",
     "out_of_service": "Out of service",
@@ -40,7 +42,19 @@ DETECTORS: dict[str, str] = {
     "drift": "Level over days and weeks",
     "multivariate": "How its points move together",
 }
-CLOCKS: dict[str, str] = {"response": "Response", "on_site": "On site", "resolution": "Resolution"}
+URGENCIES: dict[str, str] = {
+    "now": "stop it now",
+    "day": "within a day",
+    "week": "within a week",
+    "month": "at the next planned stop, within a month",
+}
+CLOCKS: dict[str, str] = {
+    "assignment": "Assignment",
+    "response": "Response",
+    "on_site": "On site",
+    "resolution": "Resolution",
+    "expert": "Expert's answer",
+}
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
     "alarm": "Alarm joined",
@@ -48,15 +62,47 @@ TICKET_EVENTS: dict[str, str] = {
     "raised_priority": "Priority raised",
     "moved": "Moved",
     "assigned": "Assigned",
+    "planned": "Due again",
     "comment": "Comment",
+    "reported": "More was reported",
+    "file_added": "File added",
+    "file_removed": "File taken out",
     "clock_warned": "Clock runs short",
     "clock_breached": "Clock breached",
+    "quote_accepted": "Quote accepted",
+    "quote_declined": "Quote declined",
+    "parts_there": "Its parts are there",
+    "part_reserved": "Part held",
+    "part_waiting": "Part not to be had yet",
+    "part_taken": "Part taken away",
+    "part_released": "Part not needed",
+    "part_expired": "Part set free",
+    "part_issued": "Part put in",
+    "part_returned": "Part came out",
 }
-# What a state means to the customer who follows a ticket by its code: five steps of the long road.
+PART_STATES: dict[str, str] = {
+    "waiting": "Waits",
+    "held": "Held",
+    "issued": "Put in",
+    "released": "Not needed",
+    "expired": "Set free: nobody came for it",
+}
+# Where parts are that lie in no depot.
+PART_PLACES: dict[str, str] = {
+    "transit": "On its way",
+    "repair": "Repair",
+    "scrap": "Scrap",
+    "recycling": "Recycling",
+    "supplier": "Supplier",
+    "customer": "Customer's machine",
+    "difference": "Counted",
+}
+# What a state means to the customer who follows a ticket by its code: six steps of the long road.
 CUSTOMER_STEPS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Reported", frozenset({"new", "triaged", "reopened"})),
     ("Engineer assigned", frozenset({"dispatched", "accepted"})),
     ("Finding the cause", frozenset({"diagnosing", "escalated"})),
+    ("Agreeing on the repair", frozenset({"awaiting_approval", "awaiting_parts", "scheduled"})),
     ("Repair under way", frozenset({"on_site", "repairing", "testing", "quality_check"})),
     ("Done", frozenset({"handed_over", "follow_up", "closed"})),
 )
@@ -66,14 +112,33 @@ TICKET_MOVES: dict[str, str] = {
     "dispatched": "Dispatch",
     "accepted": "Accept",
     "diagnosing": "Start diagnosis",
+    "escalated": "Ask an expert",
+    "awaiting_approval": "Send a quote",
+    "awaiting_parts": "Wait for parts",
+    "scheduled": "Make an appointment",
     "on_site": "Arrived on site",
     "repairing": "Start repair",
     "testing": "Start test",
+    "quality_check": "Test passed",
+    "handed_over": "Hand over",
+    "follow_up": "Signed by the customer",
     "on_hold": "Put on hold",
     "closed": "Close",
     "cancelled": "Cancel",
     "reopened": "Reopen",
 }
+TICKET_PAPERS: dict[str, str] = {
+    "diagnosis": "Diagnosis",
+    "quote": "Quote",
+    "answer": "Customer's answer",
+    "appointment": "Appointment",
+    "test": "Function test",
+    "check": "Quality check",
+    "inspection": "Inspection",
+    "signature": "Signature",
+}
+# Who looks at a repair.
+LOOKS: dict[str, str] = {"own": "the engineer", "site": "an inspector", "sample": "the head office (drawn)"}
 VERDICTS: dict[str, str] = {
     "confirmed": "Fault confirmed",
     "other_fault": "Another fault",
@@ -82,6 +147,11 @@ VERDICTS: dict[str, str] = {
 }
 _UNITS: dict[str, str] = {"degC": "°C", "m3/h": "m³/h", "m3": "m³", "degF": "°F", "m/s2": "m/s²"}
 _SHORT = frozenset({"rms", "rpm", "dc", "ac", "co2", "ph", "id", "de", "nde"})
+
+
+def urgency(name: str) -> str:
+    """How long a failure mode may wait."""
+    return URGENCIES.get(name, plain(name))
 
 
 def plain(term: object) -> str:
@@ -130,6 +200,14 @@ def ticket_move(name: str) -> str:
     return TICKET_MOVES.get(name, plain(name))
 
 
+def ticket_paper(name: str) -> str:
+    return TICKET_PAPERS.get(name, plain(name))
+
+
+def look(name: str) -> str:
+    return LOOKS.get(name, plain(name))
+
+
 def verdict(name: str) -> str:
     return VERDICTS.get(name, plain(name))
 
@@ -138,8 +216,20 @@ def clock(name: str) -> str:
     return CLOCKS.get(name, plain(name))
 
 
+def tier(name: str) -> str:
+    return "VIP" if name == "vip" else plain(name)
+
+
 def ticket_event(name: str) -> str:
     return TICKET_EVENTS.get(name, plain(name))
+
+
+def part_state(name: str) -> str:
+    return PART_STATES.get(name, plain(name))
+
+
+def part_place(kind: str, name: str) -> str:
+    return PART_PLACES.get(kind, name)
 
 
 def customer_step(state: str) -> int | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detectors.offline import COMPOSED, detect
+from detectors.composed import COMPOSED
+from detectors.offline import detect
 from detectors.recordings import Recording
 
 _ROWS, _CHANNELS = 1200, 2

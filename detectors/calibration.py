@@ -4,20 +4,12 @@ Set from healthy data alone. Where these hold enough excursions beyond the level
 their distribution (conformal prediction); beyond, the highest excursions are continued by a generalised Pareto tail
 (peaks over threshold). The tail's shape and scale are never fitted to one value: the level is that of the predictive
 distribution over all of them, so that few data give a wider limit, and none at all give none (NaN).
-
-`limit` is for recordings: a share of rows. `Peaks` is for what runs: alarms in time, a few numbers a subject.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-
-from detectors.memory import Memory, Rows
-from detectors.shift_spans import PeakColumns, note_peaks
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,7 +18,6 @@ Floats = npt.NDArray[np.float64]
 _ENOUGH = 10
 # Fewer scores than that say nothing of a tail.
 _FEWEST_SCORES = 20
-_FEWEST_PEAKS = 5
 # Of a recording the part that is taken for its tail: the first that holds forty excursions, or the last. Too much, and
 # the body bends the tail; too little, and nothing is left.
 _TAIL_SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
@@ -134,51 +125,6 @@ def exceeded(excess: Floats, share: Floats, informative: float = 1.0) -> Floats:
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     level: Floats = np.where(share >= 1.0, 0.0, high) * mean
     return level
-
-
-class Peaks:
-    """The highest excursions of each subject of a `Memory`, and the level that its budget allows.
-
-    Time is cut into spells; a peak is a spell higher than both its neighbours, so that one long excursion is one peak.
-    Of all peaks the twelve highest are remembered, and over how many spells they came: 136 bytes a subject.
-    """
-
-    COLUMNS: Mapping[str, Any] = {
-        "peaks": np.full(12, np.nan),
-        "spell": np.int64(-1),
-        "spell_top": np.nan,
-        "tops": np.full(2, np.nan),
-        "spells": np.int64(0),
-    }
-    """What the memory must have among its columns."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    @property
-    def columns(self) -> PeakColumns:
-        return self._memory.columns(PeakColumns)
-
-    def note(self, row: Rows, score: Floats, spell: npt.NDArray[np.int64]) -> Rows:
-        """Take one score of each of these subjects in health, and the number of the spell it is in.
-
-        Returns the rows of those whose peaks have changed.
-        """
-        changed: Rows = row[note_peaks(self.columns, row, score, spell)]
-        return changed
-
-    def level(self, row: Rows, per_spell: float) -> Floats:
-        """The level exceeded by `per_spell` alarms a spell; NaN where fewer than five peaks were seen."""
-        memory = self._memory
-        peaks = np.sort(memory["peaks"][row], axis=1)
-        known = (~np.isnan(peaks)).sum(axis=1)
-        level = np.full(len(row), np.nan)
-        enough = known >= _FEWEST_PEAKS
-        if enough.any():
-            threshold = peaks[enough, 0]
-            expected = per_spell * memory["spells"][row[enough]]
-            level[enough] = threshold + exceeded(peaks[enough, 1:] - threshold[:, None], expected / (known[enough] - 1))
-        return level
 
 
 def _threshold(said: Floats, ordered: Floats) -> tuple[float, float]:

@@ -1,39 +1,31 @@
 """A machine's changes from one level to another, tell-tale reading by reading.
 
-A machine at a level stays within a band about it. A reading outside begins a change; when the tell-tales have come to
-rest, where they are is a level known before, or a new one.
+A machine at a level stays within a band about it. What goes outside begins a change; when the tell-tales have come to
+rest, where they are is a level known before, or a new one. What that is told by is for `change_by_readings` to say, and
+for `change_by_means` of a machine that loads and unloads.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from detectors import swings
-from detectors.levels import NONE, SLOTS, Centres, Floats, Levels, is_off, stands
+from detectors.levels import NONE, SLOTS, STANDING, Centres, Floats, Levels, is_off, stands
 from detectors.memory import Memory
 
 # What a machine is asked for shows in its speed and effort; a throughput that falls by itself is a fault.
-_OF_LOAD = [0, 1]
-# At rest: within the band for ten seconds, and four readings. Fewer, and a soft starter's ramp is taken for a level.
-_REST_US, _REST_READINGS = 10_000_000, 4
-# A change that takes longer is none: the machine's figures are like that, and its band is widened to hold them.
-_PATIENCE_US, _PATIENCE_READINGS = 600_000_000, 12
-# Stays shorter than this, so many more than longer ones: no levels, but how the machine runs (a compressor that loads
-# and unloads).
-_STAY_US, _HASTY = 180_000_000, 4
+OF_LOAD = [0, 1]
 # Levels met in the first day are taken as they come; later ones when they are met again: a machine that suddenly does
 # what it never did is first of all to be judged.
 _YOUNG_US = 86_400_000_000
 
-# A machine whose tell-tales have turned so often, by so many bands, before it was given up on loads and unloads: it is
-# known by means over its cycles from then on. At rest they are when they stay within the band for so long.
-_TURNS, _SWING = 3, 5.0
-_MEANS_REST_US, _MEANS_REST_READINGS, _MEANS_PATIENCE_US = 300_000_000, 15, 2_400_000_000
+Mask = npt.NDArray[np.bool_]
 
 _BLANK = np.full(SLOTS, np.nan)
 COLUMNS: Mapping[str, Any] = {
@@ -50,7 +42,8 @@ COLUMNS: Mapping[str, Any] = {
     "held_us": np.int64(-1),
     "moved_us": np.int64(-1),
     "rest_us": np.int64(-1),
-    "heard": np.int32(0),
+    "heard": np.zeros(SLOTS, np.int32),
+    "moves": np.zeros(SLOTS, np.int32),
     "land": _BLANK,
     "total": np.zeros(SLOTS),
     "stray": np.zeros(SLOTS),
@@ -63,6 +56,7 @@ COLUMNS: Mapping[str, Any] = {
     "floor": _BLANK,
     "bottom": np.full(SLOTS, -np.inf),
     "top": np.full(SLOTS, np.inf),
+    "plain": _BLANK,
     "once": _BLANK,
     "mean": _BLANK,
     "mean_us": np.zeros(SLOTS, np.int64),
@@ -99,15 +93,18 @@ class Turn:
     undone: bool = False
 
 
-class Change:
+class Change(ABC):
     """One machine that has something to be looked at: its memory's row, reading by reading."""
 
-    def __init__(self, memory: Memory, row: int) -> None:
+    of_means: ClassVar[bool]
+
+    def __init__(self, memory: Memory, row: int, young_until_us: int | None) -> None:
         self.turns: list[Turn] = []
-        self._memory, self._row = memory, row
+        self.young_until_us = young_until_us
+        self.memory, self.row = memory, row
         for name in COLUMNS:
             setattr(self, name, memory[name][row].tolist())
-        self.levels = Levels(memory["centre"][row], memory["half"][row], self.swings)
+        self.levels = Levels(memory["centre"][row], memory["half"][row], self.of_means)
 
     value: list[float]
     low: list[float]
@@ -122,7 +119,8 @@ class Change:
     held_us: int
     moved_us: int
     rest_us: int
-    heard: int
+    heard: list[int]
+    moves: list[int]
     land: list[float]
     total: list[float]
     stray: list[float]
@@ -135,6 +133,7 @@ class Change:
     floor: list[float]
     bottom: list[float]
     top: list[float]
+    plain: list[float]
     once: list[float]
     mean: list[float]
     mean_us: list[int]
@@ -143,78 +142,58 @@ class Change:
 
     def keep(self) -> None:
         for name in COLUMNS:
-            self._memory[name][self._row] = getattr(self, name)
+            self.memory[name][self.row] = getattr(self, name)
 
-    def hear(self, at_us: int, slot: int, value: float) -> None:
+    def hear(self, at_us: int, slot: int, read: float) -> None:
         if self.born_us < 0:
             self.born_us = self.since_us = at_us
             self._begin(at_us)
-        read, seen_us = value, self.mean_us[slot]
-        value = self._mean(at_us, slot, read) if self.swings else read
-        before, self.value[slot] = self.value[slot], value
+        before, value = self.value[slot], self._told(at_us, slot, read)
+        self.value[slot] = value
         if not self.moving:
-            self._follow(slot, value, at_us - seen_us)
-            within = self.bottom[slot] <= read <= self.top[slot]
-            if within and self.low[slot] <= value <= self.high[slot]:
-                self.held_us = max(self.held_us, at_us - swings.MEMORY_US * self.swings)
+            if self._stays(at_us, slot, read):
                 return
             self._begin(at_us)
             self._turn(value > self.high[slot])
-            value = self._mean(at_us, slot, read) if self.swings else read
+            value = self._told(at_us, slot, read)
             self.turns.append(Turn(at_us, NONE, False, False, self.held_us))
-        self.heard += 1
+        self.heard[slot] += 1
         self.least[slot], self.most[slot] = _min(self.least[slot], read), _max(self.most[slot], read)
         self._move(at_us, slot, value, before)
-        if self.swings:
-            self._see_means(at_us)
-        elif at_us - self.rest_us >= _REST_US and all(n == 0 or n >= _REST_READINGS for n in self.count):
-            self._come_to_rest(at_us)
-        elif at_us - self.moved_us >= _PATIENCE_US and self.heard >= _PATIENCE_READINGS:
-            self._give_up(at_us)
+        self._look(at_us)
 
-    def _follow(self, slot: int, mean: float, since_us: int) -> None:
-        """A figure that creeps takes its band along, where no load step is known."""
-        if self.swings and not self.steps:
-            by = swings.followed.function(mean, self.low[slot], self.high[slot], float(since_us))
-            self.low[slot] += by
-            self.high[slot] += by
+    @abstractmethod
+    def _told(self, at_us: int, slot: int, read: float) -> float:
+        """What a reading tells of the machine's level."""
 
-    def _see_means(self, at_us: int) -> None:
-        """Means over cycles come to rest, or are where they are when nobody would wait any longer."""
-        at_rest = at_us - max(self.rest_us, self.moved_us + _MEANS_REST_US) >= _MEANS_REST_US
-        at_rest &= all(n == 0 or n >= _MEANS_REST_READINGS for n in self.count)
-        if at_rest or at_us - self.moved_us >= _MEANS_PATIENCE_US:
-            self._come_to_rest(at_us)
+    @abstractmethod
+    def _stays(self, at_us: int, slot: int, read: float) -> bool:
+        """Whether the machine is at its level still."""
 
-    def _mean(self, at_us: int, slot: int, value: float) -> float:
-        """A tell-tale's mean with one more reading."""
-        self.mean_of[slot] += 1
-        share = swings.weight.function(float(at_us - self.mean_us[slot]), self.mean_of[slot])
-        if self.mean_of[slot] == 1:
-            self.once[slot] = self.mean[slot] = value
-        self.once[slot] += (value - self.once[slot]) * share
-        self.mean[slot] += (self.once[slot] - self.mean[slot]) * share
-        self.mean_us[slot] = at_us
-        return self.mean[slot]
+    @abstractmethod
+    def _look(self, at_us: int) -> None:
+        """Let a change end that is over."""
+
+    @abstractmethod
+    def _place(self, heard: Mask) -> tuple[Floats, Floats]:
+        """Where the tell-tales have come to rest, and their steps from reading to reading there."""
 
     def _begin(self, at_us: int) -> None:
-        self.moving, self.moved_us, self.rest_us, self.heard = True, at_us, at_us, 0
+        self.moving, self.moved_us, self.rest_us = True, at_us, at_us
+        self.heard, self.moves = [0] * SLOTS, [0] * SLOTS
         self.land = list(self.value)
         self._forget()
-        self.mean_of = [0] * SLOTS
-        if self.swings:
-            self.least, self.most = [math.nan] * SLOTS, [math.nan] * SLOTS
-        elif self.hasty == 0:
-            self.least, self.most, self.turned = list(self.value), list(self.value), 0
 
     def _forget(self) -> None:
         self.total, self.stray, self.count = [0.0] * SLOTS, [0.0] * SLOTS, [0] * SLOTS
 
     def _move(self, at_us: int, slot: int, value: float, before: float) -> None:
-        self.scale[slot] = max(self.scale[slot], abs(value)) if self.level == NONE else self.scale[slot]
+        if self.level == NONE or abs(value) * STANDING > self.scale[slot]:
+            self.scale[slot] = max(self.scale[slot], abs(value))
         if not abs(value - self.land[slot]) <= self.levels.reach(self.level, slot, self.scale[slot], value):
             self._turn(value > self.land[slot])
             self.land[slot], self.rest_us = value, at_us
+            self.moves[slot] += 1
             self._forget()
         self.total[slot] += value
         self.stray[slot] += abs(value - before) if self.count[slot] else 0.0
@@ -226,13 +205,9 @@ class Change:
 
     def _come_to_rest(self, at_us: int) -> None:
         """The tell-tales are at rest: which level is it?"""
-        heard = np.array(self.count) > 0
-        place = np.where(heard, np.array(self.total) / np.maximum(self.count, 1), self.value)
-        unrest = np.where(heard, np.array(self.stray) / np.maximum(np.array(self.count) - 1, 1), 0.0)
-        if self.swings:
-            place, unrest = np.where(heard, self.once, self.value), np.zeros(SLOTS)
+        place, unrest = self._place(np.array(self.count) > 0)
         before, found = self.level, self.levels.nearest(place, np.array(self.scale))
-        if self.swings and found != NONE and self.levels.is_wide(found, np.array(self.scale)):
+        if self.of_means and found != NONE and self.levels.is_wide(found, np.array(self.scale)):
             self._settle_at(found, place, unrest)
         elif before == NONE:
             found = 0
@@ -241,8 +216,11 @@ class Change:
             found = self.levels.free()
             self._settle_at(found, place, unrest)
         elif found in (NONE, before):
-            found = before
-            self.levels.widen(before, np.array(self.scale))
+            # Means end where the cycle happens to be: what is no level of its own is the nearest, and not the one left.
+            nearest = self.levels.nearest(place, np.array(self.scale), however_far=self.of_means)
+            found = before if nearest == NONE else nearest
+            if found == before:
+                self.levels.widen(before, np.array(self.scale))
         self._arrive(at_us, found, self.levels.landed(found, place, np.array(self.scale)))
 
     def _takes(self, place: Floats, at_us: int) -> bool:
@@ -254,14 +232,18 @@ class Change:
         reach = self.levels.apart * self.levels.half[self.level]
         moved = np.abs(place - middle)
         apart = moved > np.where(np.isnan(reach), np.inf, reach)
-        if not (apart[_OF_LOAD] if not np.isnan(place[_OF_LOAD]).all() else apart).any():
+        if not (apart[OF_LOAD] if not np.isnan(place[OF_LOAD]).all() else apart).any():
             return False
-        if stands(place, np.array(self.scale)) or at_us - self.born_us < _YOUNG_US:
+        if stands(place, np.array(self.scale)) or self._is_young(at_us):
             return True
         half = [self.levels.half_of(self.level, slot, self.scale[slot]) for slot in range(SLOTS)]
         again = np.abs(place - np.array(self.candidate)) <= self.levels.apart * np.array(half)
         self.candidate = place.tolist()
         return bool(again[~np.isnan(place)].all())
+
+    def _is_young(self, at_us: int) -> bool:
+        until_us = self.born_us + _YOUNG_US if self.young_until_us is None else self.young_until_us
+        return at_us < until_us
 
     def _settle_at(self, level: int, place: Floats, unrest: Floats) -> None:
         self.scale = np.fmax(self.scale, np.abs(place)).tolist()
@@ -269,59 +251,19 @@ class Change:
 
     def _arrive(self, at_us: int, level: int, place: Floats) -> None:
         fresh = level != self.level
-        if fresh and self.level != NONE and not self.swings:
-            short = self.moved_us - self.since_us < _STAY_US
-            self.hasty = self.hasty + 1 if short else max(self.hasty - 1, 0)
-        if self.hasty >= _HASTY:
-            self._give_up(at_us)
-            return
         if fresh:
             self.since_us = self.moved_us
         self.levels.draw(level, place)
         fresh &= self.level != NONE
         self._be_at(at_us, level, fresh, place, self.levels.half[level])
 
-    def _give_up(self, at_us: int) -> None:
-        """The machine does not come to rest: how it goes is one level, and those within are none."""
-        self.scale = np.fmax(self.scale, np.fmax(np.abs(self.least), np.abs(self.most))).tolist()
-        level, before = self._swung(), self.level
-        place, half = self.levels.swallow(level, self.least, self.most, np.array(self.scale))
-        self.hasty = 0
-        fresh = NONE not in (before, level) and level != before
-        if fresh:
-            self.since_us = self.moved_us
-        self._be_at(at_us, level, fresh, place, half, undone=not fresh)
-        if not self.swings and self._swung_widely():
-            self.swings, self.floor = True, list(self.least)
-            self.levels = Levels(self.levels.centre, self.levels.half, self.swings)
-            self._begin(at_us)
-
-    def _swung_widely(self) -> bool:
-        """Whether the machine went up and down, and did not only take long."""
-        swing = (np.array(self.most) - np.array(self.least))[_OF_LOAD]
-        return self.turned >= _TURNS and bool(
-            (swing > _SWING * self.levels.share * np.array(self.scale)[_OF_LOAD]).any()
-        )
-
-    def _swung(self) -> int:
-        """Which level a machine is at that does not come to rest: the one it left, if it went through that again."""
-        within = self.levels.between(self.least, self.most)
-        if self.level == NONE or self.level in within:
-            return max(self.level, 0)
-        return next((level for level in (*within, self.levels.free()) if level != NONE), self.level)
-
     def _be_at(
         self, at_us: int, level: int, fresh: bool, place: Floats, half: Centres, *, undone: bool = False
     ) -> None:
-        half = np.where(np.isnan(half), np.inf, half)
+        half = np.where(np.isnan(half), np.inf, np.fmax(half, self.levels.share * np.array(self.scale)))
         low, high = place - half, place + half
         self.low = np.where(np.isnan(low), -np.inf, low).tolist()
         self.high = np.where(np.isnan(high), np.inf, high).tolist()
-        if self.swings:
-            beyond = self.levels.share * np.array(self.scale)
-            self.bottom = np.nan_to_num(np.array(self.least) - beyond, nan=-np.inf).tolist()
-            self.top = np.nan_to_num(np.array(self.most) + beyond, nan=np.inf).tolist()
-            self.steps = self.levels.running(np.array(self.scale)) > 1
         self.level, self.moving, self.held_us = level, False, at_us
         off = is_off(self.levels.centre, np.array(self.scale), level)
         self.turns.append(Turn(at_us, level, off, fresh, self.moved_us, undone))

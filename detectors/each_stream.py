@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from detectors import rhythm
 from detectors.memory import Beside, Memory, Rows
 from detectors.rounds import lengths
 from detectors.scores import Evidence, Scope, Scores, Snapshot
@@ -54,3 +55,18 @@ class EachStream(ABC):
 
     def restore(self, snapshot: Snapshot) -> None:
         self._memory.restore(snapshot)
+
+
+class OwnRhythm(EachStream):
+    """One whose windows follow each stream's own interval, which the first gaps between its readings tell."""
+
+    def __init__(self, layout: str, columns: Mapping[str, npt.ArrayLike]) -> None:
+        super().__init__(layout, {**rhythm.COLUMNS, **columns})
+        self._gaps = rhythm.FirstGaps(self._memory)
+
+    def snapshot(self) -> Snapshot:
+        return {**super().snapshot(), **self._gaps.snapshot()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        super().restore(snapshot)
+        self._gaps.restore(snapshot)

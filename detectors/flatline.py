@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import rhythm
-from detectors.each_stream import EachStream
+from detectors.each_stream import OwnRhythm
 from detectors.memory import Rows
 from detectors.rounds import rounds
-from detectors.scores import Evidence, Snapshot
+from detectors.scores import Evidence
 from telemetry import Batch
 
 # An hour without data is not an hour of the same value: a gap counts as at most so many intervals.
@@ -37,7 +37,7 @@ class _Runs:
     """How long the value before them had lasted."""
 
 
-class Flatline(EachStream):
+class Flatline(OwnRhythm):
     """Score = time at one value / time allowed, which is `factor` times the longest normal stay.
 
     Parameters
@@ -66,10 +66,8 @@ class Flatline(EachStream):
                 "age_us": np.int64(0),
                 "longest_us": np.int64(0),
                 "changes": np.int32(0),
-                **rhythm.COLUMNS,
             },
         )
-        self._gaps = rhythm.FirstGaps(self._memory)
 
     def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> npt.NDArray[np.float64]:
         memory = self._memory
@@ -102,13 +100,6 @@ class Flatline(EachStream):
             contributions={point: 1.0},
             unit="s",
         )
-
-    def snapshot(self) -> Snapshot:
-        return {**super().snapshot(), **self._gaps.snapshot()}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        super().restore(snapshot)
-        self._gaps.restore(snapshot)
 
     def _allowed_us(self, longest_us: Times, interval_us: Times) -> npt.NDArray[np.float64]:
         floor_us = np.maximum(self._floor_us, self._floor_intervals * interval_us)

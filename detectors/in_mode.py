@@ -11,7 +11,7 @@ Limits, impossible values and silence need none of this: what they say holds wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
 from detectors.traits import AT_EACH_LEVEL, COMPENSATED, WHILE_RUNNING
 from detectors.watchman import Lots, Mask, Sight, Watchman
 from telemetry import Batch, Stream
+
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
 
 # The watchman's name among the detectors.
 MODES = "modes"
@@ -32,10 +35,28 @@ _STANDS_US = 259_200_000_000
 # counts so much, for as long as it lasts. Nearer to 1, and every return of a bearing's temperature is told; nearer to
 # 0, and the fault that a machine starts with is seen late.
 _RETURN_WEIGHT = 0.5
-# Where a machine loads and unloads, and its load steps, a step is known by the means of minutes: what departs counts
-# when it has lasted for longer than that takes. Shorter, and each step is told; longer, and faults are told later.
-_WAIT_US, _NOT_YET = 480_000_000, 0.99
-_EVER = np.iinfo(np.int64).min
+# What may yet turn out to be a load step counts as barely none.
+_NOT_YET = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Of one subject at one level.
+
+    Attributes
+    ----------
+    since_us, until_us : int
+        Since when, and until when it stands though nothing more is said of that level.
+    score : float
+        As it counts.
+    returned : bool
+        The machine had just come to the level when it began.
+    """
+
+    since_us: int
+    until_us: int
+    score: float
+    returned: bool
 
 
 class Roll:
@@ -64,17 +85,20 @@ class InMode:
     ----------
     apart : bool
         Whether each level has its own normal. What finds the rhythm of a machine's days has its loads in it.
+    lasting_us : int
+        What had departed for less than that when its machine left the level is taken back (recordings, where single
+        rows may be in alarm).
     """
 
-    def __init__(self, detector: Detector, watchman: Watchman, roll: Roll, apart: bool = True) -> None:
+    def __init__(
+        self, detector: Detector, watchman: Watchman, roll: Roll, apart: bool = True, lasting_us: int = 0
+    ) -> None:
+        self._lasting_us = lasting_us
         self.scope = detector.scope
         self._detector, self._watchman, self._roll, self._apart = detector, watchman, roll, apart
         self._lots: set[tuple[int, int]] = set()
         self._known: set[int] = set()  # the numbers of streams at other levels than the first
-        # Subjects at a level that have departed: since when, until when that stands, and how far.
-        self._open: dict[int, tuple[int, int, float]] = {}
-        self._waits: dict[int, int] = {}  # those that may yet be a load step: since when they have departed
-        self._returned: set[int] = set()  # those that departed when their machine had just come to a level
+        self._open: dict[int, Departure] = {}
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self._detector.watch(streams)
@@ -99,18 +123,17 @@ class InMode:
         machine = self._machine(subject)
         lot = self._watchman.lot(machine) if self._apart else 0
         present = subject + LOT * lot if (machine, lot) in self._lots else subject
-        return self._detector.explain(max(departed, key=lambda known: self._open[known][2], default=present))
+        return self._detector.explain(max(departed, key=lambda known: self._open[known].score, default=present))
 
     def snapshot(self) -> Snapshot:
         return {
             **self._detector.snapshot(),
             "in_mode/lots": np.array(sorted(self._lots), np.int64).reshape(-1, 2),
             "in_mode/open": np.array(
-                [(subject, since, until) for subject, (since, until, _) in sorted(self._open.items())], np.int64
+                [(subject, each.since_us, each.until_us) for subject, each in sorted(self._open.items())], np.int64
             ).reshape(-1, 3),
-            "in_mode/waits": np.array(sorted(self._waits.items()), np.int64).reshape(-1, 2),
-            "in_mode/returned": np.array(sorted(self._returned), np.int64),
-            "in_mode/score": np.array([score for _, (_, _, score) in sorted(self._open.items())], np.float64),
+            "in_mode/returned": np.array(sorted(s for s, each in self._open.items() if each.returned), np.int64),
+            "in_mode/score": np.array([each.score for _, each in sorted(self._open.items())], np.float64),
         }
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -121,16 +144,14 @@ class InMode:
             self._know(known)
             told = self._told_of(snapshot)
             self._open = {subject: each for subject, each in self._open.items() if subject % LOT not in told}
+            returned = set(own["in_mode/returned"].tolist())
             self._open |= {
-                int(subject): (int(since), int(until), float(score))
-                for (subject, since, until), score in zip(own["in_mode/open"], own["in_mode/score"], strict=True)
-                if self._knows(int(subject))
+                subject: Departure(since_us, until_us, score, subject in returned)
+                for (subject, since_us, until_us), score in zip(
+                    own["in_mode/open"].tolist(), own["in_mode/score"].tolist(), strict=True
+                )
+                if self._knows(subject)
             }
-            self._waits = {subject: since for subject, since in self._waits.items() if subject % LOT not in told}
-            waits = own.get("in_mode/waits", np.empty((0, 2), np.int64)).tolist()
-            self._waits |= {subject: since for subject, since in waits if self._knows(subject)}
-            self._returned = {subject for subject in self._returned if subject % LOT not in told}
-            self._returned |= {int(one) for one in own["in_mode/returned"] if self._knows(int(one))}
         self._detector.restore({name: kept for name, kept in snapshot.items() if name not in own})
 
     def _machine(self, subject: int) -> int:
@@ -165,15 +186,9 @@ class InMode:
 
     def _told(self, scores: Scores, sight: Sight) -> Scores:
         """What was said, of the subjects as others know them."""
-        score = self._waited(scores, self._weighed(scores))
-        for known in [known for known in self._waits if self._machine(known) in sight.left]:
-            del self._waits[known]
+        score = self._counted(scores)
         levels = bool((scores.subject >= LOT).any())
         subject = scores.subject % LOT if levels else scores.subject
-        scores = scores if score is scores.score else Scores(scores.time_us, scores.subject, score)
-        hot = set(scores.subject[score >= 1.0].tolist())
-        if hot or self._open:
-            score = self._hold(scores, hot)
         time_us = scores.time_us
         if sight.left and self._open:
             subject, time_us, score = self._take_back(sight.left, subject, time_us, score)
@@ -183,73 +198,41 @@ class InMode:
         order = np.lexsort((time_us, subject))
         return Scores(time_us[order], subject[order], score[order])
 
-    def _weighed(self, scores: Scores) -> npt.NDArray[np.float64]:
-        """The scores, less for what departed when its machine had just come to a level."""
-        hot = np.flatnonzero(scores.score >= 1.0)
-        if not len(hot) and not self._returned:
+    def _counted(self, scores: Scores) -> Floats:
+        """The scores as they count; a departure at another level than the present one stands."""
+        departed = set(scores.subject[scores.score >= 1.0].tolist()) | self._open.keys()
+        if not departed:
             return scores.score
         score = scores.score.copy()
-        machines = np.array([self._machine(known) for known in scores.subject[hot].tolist()], np.int64)
-        recent = set(scores.subject[hot[self._watchman.returned(machines, scores.time_us[hot])]].tolist())
-        for known in sorted(self._returned | recent):
-            rows = np.arange(*np.searchsorted(scores.subject, [known, known + 1]))
-            rows = rows[~np.isnan(scores.score[rows])]
-            if not len(rows):
-                continue
-            away = scores.score[rows] >= 1.0
-            soon = self._watchman.returned(np.full(len(rows), self._machine(known)), scores.time_us[rows])
-            # Where each row's departure began: before these rows, as it was then.
-            soon[0] = known in self._returned or (soon[0] and known not in self._open)
-            began = np.maximum.accumulate(np.where(away, 0, np.arange(len(rows)) + 1)).clip(max=len(rows) - 1)
-            lasting = away & soon[began]
-            (self._returned.add if lasting[-1] else self._returned.discard)(known)
-            score[rows[lasting]] *= _RETURN_WEIGHT
-        return score
-
-    def _waited(self, scores: Scores, score: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The scores, just below 1 for what may yet turn out to be a load step."""
-        hot = set(scores.subject[score >= 1.0].tolist())
-        hot = {known for known in hot if self._watchman.modes.steps(self._machine(known))}
-        if not hot and not self._waits:
-            return score
-        score = score.copy()
-        for known in sorted(hot | self._waits.keys()):
+        for known in sorted(departed):
             rows = np.arange(*np.searchsorted(scores.subject, [known, known + 1]))
             rows = rows[~np.isnan(score[rows])]
-            if not len(rows):
-                continue
-            time_us, away = scores.time_us[rows], score[rows] >= 1.0
-            began_us = np.where(away & ~np.append(False, away[:-1]), time_us, _EVER)
-            if away[0] and (known in self._waits or known in self._open):
-                began_us[0] = self._waits[known] if known in self._waits else self._open[known][0]
-            began_us = np.maximum.accumulate(began_us)
-            score[rows[away & (time_us < began_us + _WAIT_US)]] = _NOT_YET
-            self._waits.pop(known, None)
-            if away[-1]:
-                self._waits[known] = int(began_us[-1])
+            if len(rows):
+                score[rows] = self._of_one(known, scores.time_us[rows], score[rows])
+        for known, departure in self._open.items():
+            for other in self._at_other_levels(known) if departure.score >= 1.0 else []:
+                there = slice(*np.searchsorted(scores.subject, [other, other + 1]))
+                stands = scores.time_us[there] <= departure.until_us
+                score[there][stands] = np.maximum(score[there][stands], departure.score)
         return score
 
-    def _hold(self, scores: Scores, hot: set[int]) -> npt.NDArray[np.float64]:
-        """Note who has departed at which level; a departure at another level than the present one stands."""
-        score = scores.score.copy()
-        for known in sorted({*hot, *self._open}):
-            rows = slice(*np.searchsorted(scores.subject, [known, known + 1]))
-            said = np.flatnonzero(~np.isnan(scores.score[rows]))
-            if not len(said):
-                continue
-            mine, time_us = scores.score[rows][said], scores.time_us[rows][said]
-            if mine[-1] < 1.0:
-                self._open.pop(known, None)
-                continue
-            below = np.flatnonzero(mine < 1.0)
-            began = known not in self._open or len(below)
-            since_us = int(time_us[below[-1] + 1 if len(below) else 0]) if began else self._open[known][0]
-            self._open[known] = since_us, int(time_us[-1]) + _STANDS_US, float(mine[-1])
-        for known, (_, until_us, height) in self._open.items():
-            for other in self._at_other_levels(known):
-                rows = slice(*np.searchsorted(scores.subject, [other, other + 1]))
-                stands = scores.time_us[rows] <= until_us
-                score[rows][stands] = np.maximum(score[rows][stands], height)
+    def _of_one(self, known: int, time_us: Times, score: Floats) -> Floats:
+        """One subject's scores at one level as they count, and its departure noted; neither is NaN."""
+        machine, before = self._machine(known), self._open.pop(known, None)
+        away = score >= 1.0
+        begins = away & ~np.append(False, away[:-1])
+        returned = begins & self._watchman.returned(np.full(len(time_us), machine), time_us)
+        began = np.maximum.accumulate(np.where(begins, np.arange(len(time_us)), 0))
+        since_us = time_us.copy()
+        if before is not None:
+            since_us[0], returned[0] = before.since_us, before.returned
+        since_us, returned = since_us[began], returned[began]
+        score = np.where(away & returned, _RETURN_WEIGHT * score, score)
+        noticed = time_us >= since_us + self._watchman.notices_us(machine)
+        score = np.where(away & ~noticed, np.minimum(score, _NOT_YET), score)
+        if away[-1]:
+            until_us = int(time_us[-1]) + _STANDS_US
+            self._open[known] = Departure(int(since_us[-1]), until_us, float(score[-1]), bool(returned[-1]))
         return score
 
     def _at_other_levels(self, known: int) -> list[int]:
@@ -261,14 +244,17 @@ class InMode:
         self,
         left: Mapping[int, tuple[int, int]],
         subject: npt.NDArray[np.int32],
-        time_us: npt.NDArray[np.int64],
-        score: npt.NDArray[np.float64],
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        time_us: Times,
+        score: Floats,
+    ) -> tuple[npt.NDArray[np.int32], Times, Floats]:
         """What departed while the machine began to change was the change; what came after it has come back is not."""
-        for known, (since_us, _, _) in list(self._open.items()):
+        for known, departure in list(self._open.items()):
             one = known % LOT
-            at_us, held_us = left.get(self._machine(one), (0, since_us + 1))
-            if not held_us <= since_us <= at_us:
+            at_us, held_us = left.get(self._machine(one), (0, departure.since_us + 1))
+            if at_us and departure.score < 1.0:  # it had not lasted for long enough
+                del self._open[known]
+                continue
+            if not held_us - self._lasting_us <= departure.since_us <= at_us:
                 continue
             del self._open[known]
             latest_us = int(time_us[subject == one].max(initial=at_us - 1))

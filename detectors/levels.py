@@ -20,18 +20,18 @@ NONE = -1
 # unrest of a process is a change; higher, and a pump that is turned down by a tenth has not changed.
 _STEPS, _SHARE = 4.0, 0.03
 # The same of means over the cycles of a machine that loads and unloads, which go on wandering; and how wide theirs may
-# become. A level wider than that is one of single readings still.
-_MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART = 0.06, 0.08, 1.5
+# become: wider, and part load is within full load. A level wider than that is one of single readings still.
+_MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART = 0.06, 0.07, 1.3
 # A band that was left for nothing is so much wider, up to a share of the full scale.
 _WIDER, _WIDEST = 1.25, 0.2
 # Beyond that by more than the rounding of single precision: the tell-tale is restless.
 _RESTLESS = 1.01
-# Bands apart before a place is another level; within so many of a known one's it is that level.
+# Bands apart before a place is another level; within so many of a known one's it is that level. Of means both are one.
 _APART, _SAME = 2.0, 1.5
 # A level is drawn to where the machine comes to rest, by so much each time.
 _FOLLOWS = 0.1
 # Of its full scale: less is standing still, for every tell-tale there is.
-_STANDING = 0.1
+STANDING = 0.1
 
 Floats = npt.NDArray[np.float64]
 Centres = npt.NDArray[np.floating]
@@ -53,9 +53,9 @@ class Levels:
 
     def __init__(self, centre: Centres, half: Centres, of_means: bool = False) -> None:
         self.centre, self.half = centre, half
-        self.share, self._widest, self.apart = _SHARE, _WIDEST, _APART
+        self.share, self._widest, self.apart, self._same = _SHARE, _WIDEST, _APART, _SAME
         if of_means:
-            self.share, self._widest, self.apart = _MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART
+            self.share, self._widest, self.apart, self._same = _MEANS_SHARE, _MEANS_WIDEST, _MEANS_APART, _MEANS_APART
 
     def half_of(self, level: int, slot: int, scale: float) -> float:
         """Half the band of one tell-tale, at a level or, for `NONE`, anywhere."""
@@ -72,7 +72,7 @@ class Levels:
         # What swings through its whole band all the time is at rest when it does that.
         return 2 * half if half > _RESTLESS * self._widest * scale else half
 
-    def nearest(self, place: Floats, scale: Floats) -> int:
+    def nearest(self, place: Floats, scale: Floats, *, however_far: bool = False) -> int:
         """The known level that is nearest, if it is near; of standing still there is but one."""
         if stands(place, scale):
             return next((k for k in range(LEVELS) if is_off(self.centre, scale, k)), NONE)
@@ -83,7 +83,7 @@ class Levels:
             return NONE
         away = np.where(known, np.nanmax(np.where(np.isnan(bands), 0.0, bands), axis=1), np.inf)
         nearest = int(away.argmin())
-        return nearest if away[nearest] <= _SAME else NONE
+        return nearest if however_far or away[nearest] <= self._same else NONE
 
     def running(self, scale: Floats) -> int:
         """How many levels are known at which the machine does not stand."""
@@ -148,4 +148,4 @@ def is_off(centre: Centres, scale: Floats, level: int) -> bool:
 def stands(place: Centres, scale: Floats) -> bool:
     """Whether all tell-tales are next to nothing."""
     heard = ~np.isnan(place)
-    return bool(heard.any() and (np.abs(place[heard]) <= _STANDING * scale[heard]).all())
+    return bool(heard.any() and (np.abs(place[heard]) <= STANDING * scale[heard]).all())

@@ -77,6 +77,7 @@ def columns(points: int) -> dict[str, npt.ArrayLike]:
         "spread": np.zeros(points),
         "inverse": np.zeros((points, points)),
         "reach": np.inf,
+        "widened": np.int64(0),
     }
 
 

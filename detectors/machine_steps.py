@@ -31,6 +31,10 @@ _WEAK, _HELD_ROWS = 3.0, 450
 # begins unseen.
 _STEP_BACK, _HEIGHT_ROWS = 0.4, 60.0
 _SETTLE_ROWS, _SETTLE_PACE = 60, 0.1
+# A weak departure that has come back shows that the start did not hold all that the machine does in health: its limit
+# is so much wider from then on, so many times at most. More, and a fault that was weak is not seen when it returns;
+# less, and what a machine does each half hour is told each time.
+_WIDER, _WIDER_TIMES = 1.2, 2
 _ACCEPT_ROWS = 500.0
 # Beyond, a score and a channel's difference say no more.
 _FARTHEST = 1e30
@@ -54,6 +58,7 @@ class Columns(NamedTuple):
     spread: Floats
     inverse: Floats
     reach: Floats
+    widened: Integers
     share: Floats
     departed_us: Integers
     departed_rows: Integers
@@ -127,8 +132,11 @@ def _judge(
     score = min(distance / columns.reach[row], _FARTHEST)
     settling, was = columns.settle_rows[row] > 0, columns.departed_us[row] >= 0
     departed = not settling and score >= (_RETURNED if was else 1.0)
+    height = columns.height[row]
     departed = not _stepped_back(columns, row, score, departed) and departed
     _turn(columns, settings, row, time_us, was, departed)
+    if was and not departed and not settings.matures:
+        _widen(columns, row, height)
     due = False
     if settings.matures:
         if moved and not departed:
@@ -240,6 +248,14 @@ def _stepped_back(columns: Columns, row: int, score: float, departed: bool) -> b
     rows = min(columns.departed_rows[row] + 1, _HEIGHT_ROWS)
     columns.height[row] += (score - columns.height[row]) / rows
     return not columns.steady[row] and score < _STEP_BACK * columns.height[row]
+
+
+@compiled
+def _widen(columns: Columns, row: int, height: float) -> None:
+    """Widen the limit of a machine that drifts, after a departure of this height."""
+    if not columns.steady[row] and height < _WEAK and columns.widened[row] < _WIDER_TIMES:
+        columns.reach[row] *= _WIDER
+        columns.widened[row] += 1
 
 
 @compiled

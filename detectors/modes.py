@@ -8,7 +8,7 @@ Quiet machines cost two comparisons a tell-tale and batch. Of a machine that cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detectors import changes, levels, swings
+from detectors.change_by_means import ByMeans
+from detectors.change_by_readings import ByReadings
 from detectors.changes import Change, Turn
 from detectors.levels import NONE, is_off
 from detectors.memory import Memory, Rows
@@ -49,14 +51,20 @@ class Modes:
     """Operating modes of machines, from readings in order of time.
 
     Batches may be cut anywhere between two times of a machine. Machines without a tell-tale stay unknown.
+
+    Parameters
+    ----------
+    young_until_us : int or None
+        Until then levels are taken as they come (recordings with a known healthy start); without it in the first day.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, young_until_us: int | None = None) -> None:
+        self._young_until_us = young_until_us
         self._slot = np.full(1, NONE, np.int8)  # by stream id
         self._row = np.full(1, NONE, np.int32)  # by stream id; of any point of a machine that has a tell-tale
         self._points: dict[int, list[Stream]] = {}
         self._tales: dict[int, dict[int, Stream]] = {}
-        self.memory = Memory("modes 2", {**changes.COLUMNS, **levels.COLUMNS})
+        self.memory = Memory("modes 3", {**changes.COLUMNS, **levels.COLUMNS})
 
     def watch(self, streams: Sequence[Stream]) -> None:
         """A machine's tell-tale stays its tell-tale, whatever points come later."""
@@ -94,7 +102,7 @@ class Modes:
         busy = np.isin(row, apart) if len(apart) else busy
         last = ends[tale[~busy]] - 1
         memory["value"][row[~busy], slot[~busy]] = batch.value[last]
-        lag_us = swings.MEMORY_US * memory["swings"][row[~busy]]
+        lag_us = swings.LAG_US * memory["swings"][row[~busy]]
         np.maximum.at(memory["held_us"], row[~busy], batch.time_us[last] - lag_us)
         self._keep(means, row[swinging], slot[swinging], ~busy[swinging])
         turns = {}
@@ -104,14 +112,12 @@ class Modes:
             slots = np.repeat(slot[row == one], ends[segments] - starts[segments])
             order = np.lexsort((slots, batch.time_us[items]))
             items = items[order]
-            machine = Change(memory, one)
-            for at_us, where, value in zip(
+            readings = zip(
                 batch.time_us[items].tolist(), slots[order].tolist(), batch.value[items].tolist(), strict=True
-            ):
-                machine.hear(at_us, where, value)
-            machine.keep()
-            if machine.turns:
-                turns[one] = machine.turns
+            )
+            turned = _walked(memory, one, readings, self._young_until_us)
+            if turned:
+                turns[one] = turned
         return turns
 
     def _means(self, batch: Batch, row: Numbers, slot: Slots, starts: Rows, ends: Rows) -> tuple[Means, Mask]:
@@ -120,8 +126,9 @@ class Modes:
         means = Means(*(memory[name][row, slot] for name in Means._fields))
         if not len(row):
             return means, np.zeros(0, bool)
+        landed, bound = memory["land"][row, slot], memory["steps"][row]
         beyond = memory["bottom"][row, slot], memory["top"][row, slot]
-        return means, swings.run(batch.time_us, batch.value, starts, ends, means, memory["steps"][row], *beyond)
+        return means, swings.run(batch.time_us, batch.value, starts, ends, means, landed, bound, *beyond)
 
     def _keep(self, means: Means, row: Numbers, slot: Slots, kept: Mask) -> None:
         memory, at = self.memory, (row[kept], slot[kept])
@@ -140,12 +147,11 @@ class Modes:
         heard_us: npt.NDArray[np.int64] = np.maximum(memory["held_us"][row], memory["rest_us"][row])
         return heard_us
 
-    def steps(self, machine: int) -> bool:
-        """Whether a machine loads and unloads, and is asked for now more, now less."""
+    def notices_us(self, machine: int) -> int:
+        """How long a load step of this machine may take to be noticed, in µs, where any is known of it."""
         if machine not in self.memory:
-            return False
-        row = self.memory.row(machine)
-        return bool(self.memory["steps"][row])
+            return 0
+        return swings.NOTICES_US * int(self.memory["steps"][self.memory.row(machine)])
 
     def points(self, machine: int) -> list[Stream]:
         return self._points[machine]
@@ -196,6 +202,19 @@ class Modes:
         self._row[[point.id for point in points]] = self.memory.row(machine)
         for slot, stream in self._tales[machine].items():
             self._slot[stream.id] = slot
+
+
+def _walked(
+    memory: Memory, row: int, readings: Iterable[tuple[int, int, float]], young_until_us: int | None
+) -> list[Turn]:
+    """The turns that one machine takes, reading by reading: time, slot, value."""
+    machine: Change = (ByMeans if memory["swings"][row] else ByReadings)(memory, row, young_until_us)
+    for at_us, slot, value in readings:
+        machine.hear(at_us, slot, value)
+        if machine.swings and not machine.of_means:
+            machine = ByMeans.instead_of(machine, at_us)
+    machine.keep()
+    return machine.turns
 
 
 def tell_tales(points: Sequence[Stream]) -> dict[int, Stream]:

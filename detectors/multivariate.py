@@ -27,7 +27,7 @@ from telemetry.quantities import slight_change
 _FEWEST_POINTS = 2
 # The newest so many rows are learnt from, at most: more add nothing but memory.
 _MOST_ROWS = 20_000
-_LAYOUT = "multivariate 5"
+_LAYOUT = "multivariate 6"
 Taken = tuple[Rows, Times, Floats, Rows, Times]
 """Rows that are over: the machine, time, score, the stream that leads, and the time of the reading that showed it."""
 _NOTHING: Taken = (

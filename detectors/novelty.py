@@ -12,16 +12,15 @@ when, and how unheard-of it is; `shift` and `drift` tell how long it lasts. Sile
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from detectors import diary, rhythm, spans, tails
-from detectors.memory import Beside, Memory, Rows, part, restore_part
+from detectors.each_stream import OwnRhythm
+from detectors.memory import Memory, Rows, part, restore_part
 from detectors.rounds import began_us, lengths, since_or_last
-from detectors.scores import Evidence, Scope, Scores, Snapshot
-from telemetry import Batch, Stream
+from detectors.scores import Evidence, Snapshot
+from telemetry import Batch
 
 # Of the day: five minutes, over which readings of fast streams are averaged. One in ten thousand is then once in a
 # month, not once in three hours. A slower stream's span is its interval.
@@ -57,7 +56,7 @@ Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
 
-class Novelty:
+class Novelty(OwnRhythm):
     """Score 1.0 = distances as rare, together, as one in `10 ** limit`, by what the stream did before.
 
     Parameters
@@ -73,16 +72,13 @@ class Novelty:
         is sudden in them `shift` sees. A minute's jitter is allowed for. 0 gives one to all.
     """
 
-    scope = Scope.STREAM
-
     def __init__(self, limit: float = 7.0, day_s: float = 86_400.0, from_interval_s: float = 50.0) -> None:
         self._limit = limit
         self._day_us = int(day_s * 1e6)
         self._from_us = int(from_interval_s * 1e6)
-        self._rhythm = Memory("novelty rhythm 3", rhythm.COLUMNS)
-        self._gaps = rhythm.FirstGaps(self._rhythm)
-        self._points: Beside[str] = Beside(self._rhythm)
-        self._memory = Memory(
+        # Of slow streams alone; what is remembered of each is its rhythm.
+        super().__init__("novelty rhythm 3", {})
+        self._diaries = Memory(
             "novelty 3",
             {
                 **rhythm.COLUMNS,
@@ -103,27 +99,19 @@ class Novelty:
             },
         )
 
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._rhythm.add([stream.id for stream in streams])
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        if not len(batch):
-            return Scores(batch.time_us, batch.stream, batch.value)
-        starts = batch.starts()
-        counts = lengths(starts, len(batch))
-        taken = self._known(batch, starts, counts)
+    def _scores(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> Floats:
+        taken = self._known(batch, starts, counts, rows)
         score = np.full(len(batch), np.nan)
         if taken.any():
             score[taken] = self._step(batch.where(taken))
-        return Scores(batch.time_us, batch.stream, score)
+        return score
 
     def explain(self, subject: int) -> Evidence:
-        point = self._points[subject]
-        if subject not in self._memory:
+        point = self._streams[subject].point
+        if subject not in self._diaries:
             unknown = float("nan")
             return Evidence(point, unknown, unknown, unknown, unknown, -1, {point: 1.0})
-        memory, row = self._memory, self._memory.row(subject)
+        memory, row = self._diaries, self._diaries.row(subject)
         expected = float(memory["nearest"][row])
         reach = tails.reach(memory, row, _VALUE, min(self._limit, _MOST_DECADES))
         return Evidence(
@@ -137,29 +125,27 @@ class Novelty:
         )
 
     def snapshot(self) -> Snapshot:
-        return {**self._rhythm.snapshot(), **self._gaps.snapshot(), **part(_DIARY, self._memory)}
+        return {**super().snapshot(), **part(_DIARY, self._diaries)}
 
     def restore(self, snapshot: Snapshot) -> None:
-        self._rhythm.restore(snapshot)
-        self._gaps.restore(snapshot)
-        restore_part(_DIARY, self._memory, self._rhythm, snapshot)
+        super().restore(snapshot)
+        restore_part(_DIARY, self._diaries, self._memory, snapshot)
 
-    def _known(self, batch: Batch, starts: Rows, counts: Rows) -> npt.NDArray[np.bool_]:
+    def _known(self, batch: Batch, starts: Rows, counts: Rows, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which readings to take: those of slow streams whose interval is known. Their first one begins a diary."""
         ids = batch.stream[starts]
-        rows = self._rhythm.rows(ids)
         known = self._gaps.known(batch, starts, counts, rows)
         interval_us = self._gaps.interval_us(rows)
         slow = (interval_us >= self._from_us) & (interval_us > 0)
         if slow.any():
-            fresh = [int(each) for each in ids[slow] if int(each) not in self._memory]
-            self._memory.add(fresh)
-            self._memory["interval_us"][self._memory.rows(ids[slow])] = interval_us[slow]
+            fresh = [int(each) for each in ids[slow] if int(each) not in self._diaries]
+            self._diaries.add(fresh)
+            self._diaries["interval_us"][self._diaries.rows(ids[slow])] = interval_us[slow]
         return known & np.repeat(slow, counts)
 
     def _step(self, batch: Batch) -> Floats:
         """Gather readings into spans, take each span that is over: a score for each reading."""
-        memory, starts = self._memory, batch.starts()
+        memory, starts = self._diaries, batch.starts()
         rows = memory.rows(batch.stream[starts])
         row = np.repeat(rows, lengths(starts, len(batch)))
         value = np.clip(batch.value, -_HUGE, _HUGE)
@@ -176,7 +162,7 @@ class Novelty:
 
     def _take(self, row: Rows, mean: Floats, now_us: Numbers) -> Floats:
         """One span of each of these streams: the new scores. `now_us` is when the next one began."""
-        memory = self._memory
+        memory = self._diaries
         span_us = self._span_us(row)
         page_us = self._page_us(span_us)
         next_page = now_us // page_us
@@ -193,7 +179,7 @@ class Novelty:
 
     def _value(self, row: Rows, mean: Floats, page: Numbers, page_us: Numbers) -> Floats:
         """How rare it is to be so far from each of the last days' means of this time of day."""
-        memory = self._memory
+        memory = self._diaries
         a_day = np.maximum(1, np.round(self._day_us / page_us)).astype(np.int64)
         before = (page[:, None] - a_day[:, None] * np.arange(1, _DAYS + 1)) % diary.PAGES
         then = diary.at(memory, row, before)
@@ -206,7 +192,7 @@ class Novelty:
         return decades
 
     def _write(self, row: Rows, mean: Floats) -> None:
-        memory = self._memory
+        memory = self._diaries
         memory["page_sum"][row] += mean
         memory["page_n"][row] += 1
         memory["page_low"][row] = np.minimum(memory["page_low"][row], mean)
@@ -214,7 +200,7 @@ class Novelty:
 
     def _turn_page(self, row: Rows, page: Numbers, next_page: Numbers) -> Floats:
         """Enter a page that is full in the diary: how rare its shape and its unrest are."""
-        memory = self._memory
+        memory = self._diaries
         diary.enter(memory, row, page % diary.PAGES, memory["page_sum"][row] / memory["page_n"][row])
         apart = _distance(memory["page_low"][row], memory["page_high"][row])
         rarity = tails.decades(memory, row, _APART, apart, _LEARN_PAGES, _MEMORY_PAGES)
@@ -237,19 +223,19 @@ class Novelty:
         for first in range(0, len(row), _TOGETHER):
             part = slice(first, first + _TOGETHER)
             before = (page[part, None] - ages) % diary.PAGES
-            found[:, part] = nearest_stretch(np.take_along_axis(diary.whole(self._memory, row[part]), before, axis=1))
+            found[:, part] = nearest_stretch(np.take_along_axis(diary.whole(self._diaries, row[part]), before, axis=1))
         return found
 
     def _say(self, row: Rows, total: Floats, now_us: Numbers, span_us: Numbers) -> Floats:
         """Only what is more novel than anything said of late."""
-        memory = self._memory
+        memory = self._diaries
         recent = now_us - memory["said_us"][row] <= _SAID_SPANS * span_us
         new = total > np.where(recent, memory["said"][row], 0.0)
         memory["said"][row[new]], memory["said_us"][row[new]] = total[new], now_us[new]
         return np.where(new, total, 0.0)
 
     def _span_us(self, row: Rows) -> Numbers:
-        interval_us = self._memory["interval_us"][row].astype(np.int64)
+        interval_us = self._diaries["interval_us"][row].astype(np.int64)
         span_us: Numbers = np.maximum(interval_us, self._day_us // _SPANS_A_DAY)
         return span_us
 

@@ -1,4 +1,4 @@
-"""Machines of one model under like load, each against the others: `bellwether peers`.
+"""Machines of one model under like load, each against the others: live by `notify`, and `bellwether peers`.
 
 What weather, season or the product does to all of them moves the peers' median too and is no alarm; what one does alone
 is. No `Detector`, since a machine's score depends on its peers' readings: it works on the means of whole buckets of
@@ -21,6 +21,7 @@ from detectors.calibration import limit
 from detectors.files import output_names
 from detectors.recordings import Floats, Recording, in_order, parse_times, read
 
+DETECTOR = "peers"
 # Others that a machine is compared with. With fewer their median is one machine's, and its faults are everybody's.
 FEWEST_PEERS = 4
 # Buckets whose median is a level: one that is odd is nobody's fault.
@@ -46,6 +47,56 @@ class Comparison:
     fleet: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Apart:
+    """How far machines have gone from their places beside their peers.
+
+    Attributes
+    ----------
+    moved : float64 (M, B, C)
+        The median of the last three buckets; NaN where one of them has no reading or fewer than four others.
+    allowed : float64 (M, C)
+        How far that may be; NaN where too little is known.
+    score : float64 (M, B, C)
+        1.0 is the limit, NaN without an opinion.
+    """
+
+    moved: Floats
+    allowed: Floats
+    score: Floats
+
+
+def apart(levels: Floats, healthy: npt.NDArray[np.bool_], share: float) -> Apart:
+    """Hold each series of (M, B, C) to the median of the others, and to how far from it that was in `healthy` buckets.
+
+    `healthy` is bool (M, B); `share` of such buckets may be beyond the limit, in each channel. A series that says too
+    little by itself has the limit of all of them.
+    """
+    # Machines have places of their own. They are taken out first: else one that strays takes the others' median along.
+    places = _middle_of_time(np.where(healthy[:, :, None], levels - _middle(levels), np.nan))
+    return _measured(_from_others(levels - np.nan_to_num(places)), healthy, share)
+
+
+def _from_others(levels: Floats) -> Floats:
+    """How far each machine is from the median of the others, (M, B, C); NaN with fewer than four others."""
+    return levels - np.stack([_middle(np.delete(levels, each, axis=0)) for each in range(len(levels))])
+
+
+def _measured(distance: Floats, healthy: npt.NDArray[np.bool_], share: float) -> Apart:
+    recent = np.stack([np.roll(distance, lag, axis=1) for lag in range(_LEVEL)])
+    level = np.median(recent, axis=0)
+    level[:, : _LEVEL - 1] = np.nan
+    learnt = np.where(healthy[:, :, None], level, np.nan)
+    usual = _middle_of_time(learnt)
+    moved, in_health = level - usual, np.abs(learnt - usual)
+    own = np.apply_along_axis(limit, 1, in_health, share)
+    pooled = [limit(in_health[:, :, channel].ravel(), share) for channel in range(distance.shape[2])]
+    allowed = np.where(np.isnan(own), np.array(pooled), own)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        score = np.where(allowed[:, None] > 0, np.abs(moved) / allowed[:, None], np.nan)
+    return Apart(moved, allowed, score)
+
+
 def compare(levels: Floats, trained: int, share: float) -> Comparison:
     """Score machines by their peers.
 
@@ -63,14 +114,13 @@ def compare(levels: Floats, trained: int, share: float) -> Comparison:
     Fails where most machines have the same fault, and where load differs: a machine that works harder is not like its
     peers.
     """
-    channels = levels.shape[2]
-    apart = levels - np.stack([_middle(np.delete(levels, each, axis=0)) for each in range(len(levels))])
-    own = _measured(apart, trained, share / channels)
-    fleet = _measured(_middle(levels)[None], trained, share / channels)[0]
+    machines, buckets, channels = levels.shape
+    healthy = np.broadcast_to(np.arange(buckets) < trained, (machines, buckets))
+    own = apart(levels, healthy, share / channels).score
+    fleet = _measured(_middle(levels)[None], healthy[:1], share / channels).score[0]
     known = np.where(np.isnan(own), -np.inf, own)
     score = known.max(axis=2)
-    with np.errstate(invalid="ignore"):
-        everybody = np.where(np.isnan(fleet), -np.inf, fleet).max(axis=1)
+    everybody = np.where(np.isnan(fleet), -np.inf, fleet).max(axis=1)
     return Comparison(_said(score), known.argmax(axis=2), _said(everybody))
 
 
@@ -145,25 +195,11 @@ def _middle(levels: Floats) -> Floats:
     return np.where(count >= FEWEST_PEERS, (low + high) / 2, np.nan)
 
 
-def _measured(apart: Floats, trained: int, share: float) -> Floats:
-    """How far each series of (M, B, C) is from where it was in training, by its limit there; without one, by all's."""
-    recent = np.stack([np.roll(apart, lag, axis=1) for lag in range(_LEVEL)])
-    level = np.median(recent, axis=0)
-    level[:, : _LEVEL - 1] = np.nan
-    moved = np.abs(level - _base(level[:, :trained]))
-    own = np.apply_along_axis(limit, 1, moved[:, :trained], share)
-    pooled = [limit(moved[:, :trained, channel].ravel(), share) for channel in range(apart.shape[2])]
-    measure = np.where(np.isnan(own), np.array(pooled), own)[:, None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        measured: Floats = np.where(measure > 0, moved / measure, np.nan)
-    return measured
-
-
-def _base(level: Floats) -> Floats:
+def _middle_of_time(level: Floats) -> Floats:
     """The median over buckets, (M, 1, C); NaN where there is no reading."""
-    known = np.where(np.isnan(level).all(axis=1, keepdims=True), 0.0, level)
-    base: Floats = np.nanmedian(known, axis=1, keepdims=True)
-    return np.where(np.isnan(level).all(axis=1, keepdims=True), np.nan, base)
+    unknown = np.isnan(level).all(axis=1, keepdims=True)
+    middle: Floats = np.where(unknown, np.nan, np.nanmedian(np.where(unknown, 0.0, level), axis=1, keepdims=True))
+    return middle
 
 
 def _said(score: Floats) -> Floats:

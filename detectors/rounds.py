@@ -68,7 +68,11 @@ def since_or_last(
     starts: Index,
 ) -> npt.NDArray[np.int64]:
     """The same in a memory that tells when each subject was heard last too: where there is no departure, as ~time."""
-    since_us = departed_since(kept_us, time_us, score, starts)
+    return or_last(departed_since(kept_us, time_us, score, starts), time_us, starts)
+
+
+def or_last(since_us: npt.NDArray[np.int64], time_us: npt.NDArray[np.int64], starts: Index) -> npt.NDArray[np.int64]:
+    """When each departure began, or where there is none (negative) when its subject was heard last, as ~time."""
     last_us = time_us[np.concatenate((starts[1:], [len(time_us)])) - 1]
     return np.where(since_us >= 0, since_us, ~last_us)
 

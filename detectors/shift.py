@@ -15,14 +15,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from detectors import rhythm, spans
-from detectors.calibration import Peaks
+from detectors import spans
 from detectors.compensation import is_air
-from detectors.each_stream import EachStream
-from detectors.memory import Memory, Rows
-from detectors.rounds import began_us, since_or_last
-from detectors.scores import Evidence, Snapshot
-from detectors.shift_spans import FAST, Calibrated, Columns, Settings, margins, take
+from detectors.each_stream import OwnRhythm
+from detectors.memory import Rows
+from detectors.rounds import began_us, or_last
+from detectors.scores import Evidence
+from detectors.shift_spans import FAST, SPELL, TOPS, Columns, Settings, limit_of, margins, take
 from telemetry import Batch, Stream
 from telemetry.quantities import slight_change
 
@@ -33,13 +32,18 @@ _SHORTEST_SPAN_US = 5_000_000
 # Share of spells that hold an alarm by the limits as they are, and how much farther scores go for each e-fold of it:
 # the least that is believed of a stream, whatever its own short past says. From 0.1 to 0.25 recordings fare alike.
 _USUAL_SHARE, _USUAL_REACH = 0.005, 0.15
+# Live: one alarm a month of a machine, shared by sixteen streams and detectors.
+_ALLOWED_US = 16 * 30.4 * 86_400e6
+# What a past foretells is ten times its own length. At three times a fifth more false alarms of simulated compressors
+# are left; at a hundred times their faults are found half as soon again.
+_FORETOLD = 10.0
 # A front, or the sun on its sensor, moves the air by so much, and nobody is called for it.
 _WEATHER_K = 40.0
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-class Shift(EachStream):
+class Shift(OwnRhythm):
     """Score 1.0 = the level has moved `limit` times as far as it normally moves, or its scatter is `scatter_limit`
     times the normal one.
 
@@ -59,10 +63,14 @@ class Shift(EachStream):
         A departure that lasts so long, and 120 spans at least, is the new normal. Too low, and a fault is learnt away
         over a weekend; too high, and an alarm stands for ever after a set-point was changed.
     false_alarm_rate : float or None
-        Share of healthy spells of twelve spans that may hold an alarm. Where the scores of a stream's own past say that
-        the limits above are exceeded more often than that, they are widened.
+        Share of healthy spells of twelve spans that may hold an alarm, for recordings; None, live: one alarm a month of
+        a machine. Where a stream's own past says that the limits above are exceeded more often, they are widened, live
+        no farther than its past can foretell.
     learn_until_us : int
         Whatever has come and gone by this time is a habit of the machine: it was known to be well.
+    widest : float
+        Live, no limit is widened farther. Too low, and restless streams alarm as ever; too high, and a machine that was
+        restless while it was young hides its faults.
     """
 
     def __init__(
@@ -74,17 +82,24 @@ class Shift(EachStream):
         accept_s: float = 259_200.0,
         false_alarm_rate: float | None = None,
         learn_until_us: int = 0,
+        widest: float = 1.3,
     ) -> None:
+        live = false_alarm_rate is None
         self._settings = Settings(
-            limit, least_steps, scatter_limit, learn_spans, accept_s * 1e6, learn_until_us, false_alarm_rate is not None
+            limit,
+            least_steps,
+            scatter_limit,
+            learn_spans,
+            accept_s * 1e6,
+            learn_until_us,
+            least_level=1.0 if false_alarm_rate is None else _usual_level(false_alarm_rate),
+            most_level=widest if live else np.inf,
+            foretold=_FORETOLD if live else np.inf,
         )
         self._false_alarm_rate = false_alarm_rate
-        self._least_level = _usual_level(false_alarm_rate)
-        calibration: dict[str, npt.ArrayLike] = {**Peaks.COLUMNS, "height": 0.0, "level": self._least_level}
         super().__init__(
-            "shift 4" if false_alarm_rate is None else "shift 4, calibrated",
+            "shift 5",
             {
-                **rhythm.COLUMNS,
                 **spans.COLUMNS,
                 "fast": np.full(FAST, np.nan),
                 "spans": np.int32(0),
@@ -94,23 +109,20 @@ class Shift(EachStream):
                 "rough_n": np.uint8(0),
                 "move": 0.0,
                 "move_n": np.uint8(0),
-                "unsettled": np.int16(0),
+                "unsettled": np.uint8(0),
                 "restarts": np.int8(0),
-                "away": np.int32(0),
+                "away": np.uint8(0),
                 "slight": np.float32(0),
                 "peak": np.zeros(2, np.float32),
                 "habit": np.zeros(2, np.float32),
-                "habits": np.int32(0),
-                "departed_us": np.int64(-1),
-                # Live memory is dear: a third less without.
-                **(calibration if self._settings.calibrated else {}),
+                "habits": np.uint8(0),
                 "score": np.nan,
                 "since_us": np.int64(-1),
+                "near": np.zeros(3, np.uint8),
+                "tops": np.zeros(TOPS, np.uint8),
+                "level": np.uint8(0),
             },
         )
-        self._gaps = rhythm.FirstGaps(self._memory)
-        self._calibration = self._memory if self._settings.calibrated else Memory("", calibration)
-        self._peaks = Peaks(self._calibration)
 
     def watch(self, streams: Sequence[Stream]) -> None:
         super().watch(streams)
@@ -125,13 +137,14 @@ class Shift(EachStream):
         score = np.full(len(batch), np.nan)
         if known.any():
             self._step(batch, rows, counts, known, score)
-        memory["since_us"][rows] = since_or_last(memory["since_us"][rows], batch.time_us, score, starts)
+        memory["since_us"][rows] = or_last(memory["since_us"][rows], batch.time_us, starts)
         return score
 
     def explain(self, subject: int) -> Evidence:
         memory, row, point = self._memory, self._memory.row(subject), self._streams[subject].point
         base = float(memory["base"][row])
-        margin, _ = margins(memory.columns(Columns), self._settings, row)
+        columns = memory.columns(Columns)
+        margin = margins(columns, self._settings, row)[0] * limit_of(columns, self._settings, row)
         fast = memory["fast"][row]
         return Evidence(
             point=point,
@@ -143,21 +156,14 @@ class Shift(EachStream):
             contributions={point: 1.0},
         )
 
-    def snapshot(self) -> Snapshot:
-        return {**super().snapshot(), **self._gaps.snapshot()}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        super().restore(snapshot)
-        self._gaps.restore(snapshot)
-
     def _step(self, batch: Batch, rows: Rows, counts: Rows, known: Mask, score: Floats) -> None:
         """Gather readings into spans and take each span that is over."""
         memory = self._memory
         item = np.flatnonzero(known)
         segment = np.repeat(np.arange(len(rows)), counts)[item]
-        interval_us = self._gaps.interval_us(rows)
-        width_us = np.maximum(_SPAN_INTERVALS * interval_us, _SHORTEST_SPAN_US)
-        gathered = spans.gather(memory, rows[segment], batch.time_us[item], batch.value[item], width_us[segment])
+        gathered = spans.gather(
+            memory, rows[segment], batch.time_us[item], batch.value[item], self._width_us(rows)[segment]
+        )
         after = np.full(len(gathered.row), np.nan)
         after[gathered.leads] = memory["score"][gathered.row[gathered.leads]]
         opened = gathered.opened_by
@@ -167,19 +173,23 @@ class Shift(EachStream):
 
     def _take(self, row: Rows, mean: Floats, now_us: npt.NDArray[np.int64]) -> Floats:
         """Spans in order of stream and time: the new scores."""
-        columns, calibrated = self._memory.columns(Columns), self._calibration.columns(Calibrated)
-        score, taken = np.empty(len(row)), 0
-        while taken < len(row):
-            taken = take(columns, calibrated, self._peaks.columns, self._settings, row, mean, now_us, taken, score)
-            if self._false_alarm_rate is not None:
-                changed = row[taken - 1 : taken]
-                level = self._peaks.level(changed, self._false_alarm_rate)
-                calibrated.level[changed] = np.fmax(self._least_level, level)
+        allowed = self._allowed(row)
+        score = np.empty(len(row))
+        take(self._memory.columns(Columns), self._settings, row, mean, now_us, allowed, score)
         return score
 
+    def _allowed(self, row: Rows) -> Floats:
+        """In how many spells there may be one alarm."""
+        if self._false_alarm_rate is not None:
+            return np.full(len(row), 1.0 / self._false_alarm_rate)
+        allowed: Floats = _ALLOWED_US / (SPELL * self._width_us(row))
+        return allowed
 
-def _usual_level(false_alarm_rate: float | None) -> float:
+    def _width_us(self, row: Rows) -> npt.NDArray[np.int64]:
+        width_us: npt.NDArray[np.int64] = np.maximum(_SPAN_INTERVALS * self._gaps.interval_us(row), _SHORTEST_SPAN_US)
+        return width_us
+
+
+def _usual_level(false_alarm_rate: float) -> float:
     """The score that a share of the spells of any stream exceeds, in the limits as they are; never below these."""
-    if false_alarm_rate is None:
-        return 1.0
     return max(1.0, 1.0 + _USUAL_REACH * math.log(_USUAL_SHARE / false_alarm_rate))

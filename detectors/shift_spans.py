@@ -30,15 +30,23 @@ _HABIT_REACH = 1.5
 # No departure is accepted as the new normal before so many spans: an hourly stream needs longer than the clock says.
 _ACCEPT_SPANS = 120
 # Spans among which there is one peak at most, for the limit's tail: two fast windows share no reading.
-_SPELL = 2 * FAST
-# A departure that has ended by itself widens the limit to no more than so many times what it was: a fault that was
+SPELL = 2 * FAST
+# A departure that has ended by itself counts as a peak no higher than so many times the limit: a fault that was
 # repaired must not be free to come again.
 _STRETCH = 2.0
+# Of its peaks so many of the highest are remembered, and from so many on they have a tail. Fewer, and single peaks make
+# the limit; more, and the body of the scores does.
+TOPS = 12
+_FEWEST_TOPS = 5
+# Heights are remembered in steps of a fiftieth, a byte each: from a tenth of the usual limit to sixteen times that.
+_STEP, _USUAL = 0.02, 116
+_HEIGHTS = np.concatenate(([0.0], np.exp(_STEP * (np.arange(1, 256) - _USUAL))))
 # Scores are finite.
 _HUGE = 1e300
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 Integers = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.intp]
 
@@ -49,37 +57,23 @@ class Columns(NamedTuple):
     fast: Floats
     spans: npt.NDArray[np.int32]
     base: Floats
-    base_n: npt.NDArray[np.uint8]
+    base_n: Bytes
     rough: Floats
-    rough_n: npt.NDArray[np.uint8]
+    rough_n: Bytes
     move: Floats
-    move_n: npt.NDArray[np.uint8]
-    unsettled: npt.NDArray[np.int16]
+    move_n: Bytes
+    unsettled: Bytes
     restarts: npt.NDArray[np.int8]
-    away: npt.NDArray[np.int32]
+    away: Bytes
     peak: Singles
     habit: Singles
-    habits: npt.NDArray[np.int32]
+    habits: Bytes
     slight: Singles
-    departed_us: Integers
+    since_us: Integers
     score: Floats
-
-
-class Calibrated(NamedTuple):
-    """Those of a limit that is learnt."""
-
-    height: Floats
-    level: Floats
-
-
-class PeakColumns(NamedTuple):
-    """What `calibration.Peaks` has in a memory, (capacity,) or (capacity, n)."""
-
-    peaks: Floats
-    spell: Integers
-    spell_top: Floats
-    tops: Floats
-    spells: Integers
+    near: Bytes
+    tops: Bytes
+    level: Bytes
 
 
 class Settings(NamedTuple):
@@ -91,7 +85,9 @@ class Settings(NamedTuple):
     learn_spans: int
     accept_us: float
     learn_until_us: int
-    calibrated: bool
+    least_level: float
+    most_level: float
+    foretold: float
 
 
 @compiled
@@ -110,26 +106,26 @@ def margins(columns: Columns, settings: Settings, row: int) -> tuple[float, floa
 
 
 @compiled
+def limit_of(columns: Columns, settings: Settings, row: int) -> float:
+    """How many times as far as usual the limit is, by what the stream's own past foretells."""
+    return max(settings.least_level, float(_HEIGHTS[columns.level[row]]))
+
+
+@compiled
 def take(
     columns: Columns,
-    calibrated: Calibrated,
-    peaks: PeakColumns,
     settings: Settings,
     row: Rows,
     mean: Floats,
     now_us: Integers,
-    begin: int,
+    allowed: Floats,
     score: Floats,
-) -> int:
-    """Take spans `begin` and later, each stream's in order of time, and write their scores.
-
-    Ends after a span that has changed a stream's highest peaks, for its level is to be found anew; returns how many
-    spans have been taken by then.
-    """
+) -> None:
+    """Take spans, each stream's in order of time, and write their scores; `allowed` is one alarm in so many spells."""
     fast_sorted, steps_sorted = np.empty(FAST), np.empty(FAST - 1)
-    for at in range(begin, len(row)):
+    for at in range(len(row)):
         stream = row[at]
-        was = columns.departed_us[stream] >= 0
+        was = columns.since_us[stream] >= 0
         before = columns.fast[stream, FAST - 1]
         _enter(columns, stream, mean[at], was)
         seen = columns.spans[stream]
@@ -140,7 +136,7 @@ def take(
         level_margin, scatter_margin = margins(columns, settings, stream)
         worst = min(_larger(move / level_margin, steps / scatter_margin), _HUGE)
         opinion = seen >= FAST and seen >= settings.learn_spans and columns.rough[stream] > 0
-        limit = calibrated.level[stream] if settings.calibrated else 1.0
+        limit = max(settings.least_level, _HEIGHTS[columns.level[stream]])
         score[at] = worst / limit if opinion else np.nan
         if not was:
             columns.rough[stream], columns.rough_n[stream] = _adapted(
@@ -150,9 +146,15 @@ def take(
         _restart(columns, settings, stream, level, worst)
         _turn(columns, settings, stream, score[at], level, move, steps, now_us[at], was)
         columns.score[stream] = score[at]
-        if settings.calibrated and _calibrate(columns, calibrated, peaks, stream, worst, was, seen // _SPELL):
-            return at + 1
-    return len(row)
+        if was:
+            worst = _larger(columns.peak[stream, 0] / level_margin, columns.peak[stream, 1] / scatter_margin)
+        # How far it goes in health; a departure that has ended is told by its highest.
+        if columns.since_us[stream] < 0 and columns.move_n[stream] >= _LEARNT_ENOUGH and columns.rough[stream] > 0:
+            height = min(worst, _STRETCH * limit)
+            if height > _HEIGHTS[columns.near[stream, 2]]:
+                columns.near[stream, 2] = coded(height)
+            if columns.spans[stream] % SPELL == 0:
+                close_spell(columns, settings, stream, allowed[at])
 
 
 @compiled
@@ -227,6 +229,7 @@ def _restart(columns: Columns, settings: Settings, row: int, level: float, worst
     columns.base[row], columns.base_n[row] = level, FAST
     columns.rough[row] = columns.rough_n[row] = 0.0
     columns.move[row] = columns.move_n[row] = 0.0
+    columns.tops[row] = columns.near[row] = columns.level[row] = 0
 
 
 @compiled
@@ -248,16 +251,16 @@ def _turn(
         peak[0], peak[1] = (move, steps) if began else (0.0, 0.0)
         columns.away[row] = 1 if began else 0
         if began:
-            columns.departed_us[row] = now_us
+            columns.since_us[row] = now_us
         return
     peak[0], peak[1] = _larger(peak[0], move), _larger(peak[1], steps)
     ended = not score >= _RETURNED
-    lasted_us = now_us - columns.departed_us[row]
+    lasted_us = now_us - columns.since_us[row]
     accepted = not ended and lasted_us >= settings.accept_us and columns.away[row] >= _ACCEPT_SPANS
     if not ended and not accepted:
-        columns.away[row] += 1
+        columns.away[row] = min(columns.away[row] + 1, _ACCEPT_SPANS)
         return
-    columns.away[row], columns.departed_us[row] = 0, -1
+    columns.away[row], columns.since_us[row] = 0, -1
     _learn_habit(columns, row, ended and now_us <= settings.learn_until_us)
     if accepted:
         columns.base[row], columns.base_n[row] = level, FAST
@@ -269,76 +272,51 @@ def _learn_habit(columns: Columns, row: int, in_health: bool) -> None:
 
     What came while the machine was known to be well needs no repetition.
     """
-    columns.habits[row] += _HABIT_AFTER if in_health else 1
-    n = min(columns.habits[row], _HABIT_AFTER)
+    n = _HABIT_AFTER if in_health else min(columns.habits[row] + 1, _HABIT_AFTER)
+    columns.habits[row] = n
     for kind in range(2):
         peak, habit = columns.peak[row, kind], columns.habit[row, kind]
         columns.habit[row, kind] = _larger(peak, habit) if in_health else habit + (peak - habit) / n
 
 
 @compiled
-def _calibrate(
-    columns: Columns,
-    calibrated: Calibrated,
-    peaks: PeakColumns,
-    row: int,
-    worst: float,
-    was: bool,
-    spell: int,
-) -> bool:
-    """Note how far the stream goes in health, a departure that has ended included; whether its peaks have changed."""
-    if columns.departed_us[row] >= 0:
-        calibrated.height[row] = _larger(calibrated.height[row], worst)
-        return False
-    height = min(calibrated.height[row], _STRETCH * calibrated.level[row]) if was else worst
-    calibrated.height[row] = 0.0
-    if np.isnan(height) or columns.move_n[row] < _LEARNT_ENOUGH:
-        return False
-    return note_peak(peaks, row, height, spell)
+def close_spell(columns: Columns, settings: Settings, row: int, allowed: float) -> None:
+    """Note how far the stream went in health: a peak is a spell that goes farther than both its neighbours."""
+    near = columns.near[row]
+    before, middle, after = near[0], near[1], near[2]
+    near[0], near[1], near[2] = middle, after, 0
+    if not before <= middle > after:
+        return
+    tops = columns.tops[row]
+    lowest = tops.argmin()
+    tops[lowest] = max(tops[lowest], middle)
+    spells = columns.spans[row] / SPELL
+    reach = min(settings.foretold, allowed / max(spells, 1.0))
+    columns.level[row] = coded(min(exceeded_once(tops, reach), settings.most_level))
 
 
 @compiled
-def note_peak(peaks: PeakColumns, row: int, score: float, spell: int) -> bool:
-    """Take a score of one subject; whether its highest peaks have changed."""
-    changed = False
-    if peaks.spell[row] == spell:
-        if score > peaks.spell_top[row] or np.isnan(peaks.spell_top[row]):
-            peaks.spell_top[row] = score
-        return changed
-    if peaks.spell[row] >= 0:
-        changed = _close_spell(peaks, row)
-    peaks.spells[row] += 1
-    peaks.spell_top[row], peaks.spell[row] = score, spell
-    return changed
+def exceeded_once(tops: Bytes, reach: float) -> float:
+    """The height that is exceeded once in `reach` times as long as these highest peaks were seen in; 0 for too few.
+
+    An exponential tail whose scale is not fitted: where k excesses over the lowest have the sum S, the next one is
+    above c S with probability (1 + c) ** -k, whatever the scale.
+    """
+    count, total, lowest = 0, 0.0, _HUGE
+    for coded in tops:
+        if coded > 0:
+            height = _HEIGHTS[coded]
+            count, total, lowest = count + 1, total + height, min(lowest, height)
+    if count < _FEWEST_TOPS:
+        return 0.0
+    k = count - 1
+    beyond: float = (k * reach) ** (1.0 / k) - 1.0
+    return lowest + max(beyond, 0.0) * (total - count * lowest)
 
 
 @compiled
-def note_peaks(peaks: PeakColumns, row: Rows, score: Floats, spell: Integers) -> npt.NDArray[np.bool_]:
-    changed = np.zeros(len(row), np.bool_)
-    for at in range(len(row)):
-        changed[at] = note_peak(peaks, row[at], score[at], spell[at])
-    return changed
-
-
-@compiled
-def _close_spell(peaks: PeakColumns, row: int) -> bool:
-    """The spell before the one that is over may have been a peak: it is kept if it is among the highest."""
-    before, middle = peaks.tops[row, 0], peaks.tops[row, 1]
-    top = peaks.spell_top[row]
-    peaks.tops[row, 0], peaks.tops[row, 1] = middle, top
-    lower_before = before <= middle or (np.isnan(before) and middle >= 0.0)
-    lower_after = top < middle or (np.isnan(top) and middle > 0.0)
-    if not (lower_before and lower_after):
-        return False
-    highest = peaks.peaks[row]
-    lowest = 0
-    for place in range(len(highest)):
-        if np.isnan(highest[place]):
-            lowest = place
-            break
-        if highest[place] < highest[lowest]:
-            lowest = place
-    if middle <= highest[lowest]:
-        return False
-    highest[lowest] = middle
-    return True
+def coded(height: float) -> int:
+    """A height in steps; 0 for none."""
+    if not height > 0.0:
+        return 0
+    return min(max(int(np.log(height) / _STEP + _USUAL + 0.5), 0), 255)

@@ -17,9 +17,15 @@ from detectors.compiled import compiled
 # Longer, and a load step is noticed after it has been called a fault; shorter, and the machine's own cycles, of one to
 # two minutes, are load steps.
 MEMORY_US, _FEWEST = 200_000_000, 12
-# Half a band an interval as long as this a band follows its mean, where no load step is known of the machine. Shorter,
-# and first steps are followed instead of noticed; longer, and a leak that grows within an hour is a load step.
-_FOLLOWED_US = 600_000_000
+# What has departed so long before a mean left its band may be the load step itself.
+LAG_US = 2 * MEMORY_US
+# A load step is known by the means of minutes: what departs counts when it has lasted for longer than that takes.
+# Shorter, and each step is told; longer, and faults are told later.
+NOTICES_US = 480_000_000
+# Half a band an interval as long as this a band follows its mean upwards, where no load step is known of the machine.
+# Shorter, and first steps are followed instead of noticed; longer, and a leak that grows within an hour is a load step.
+# No leak takes load away.
+_FOLLOWED_US = 1_200_000_000
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -48,15 +54,23 @@ def weight(since_us: float, count: int) -> float:
 
 
 @compiled
-def followed(mean: float, low: float, high: float, since_us: float) -> float:
-    """How far a band goes after its mean in so much time."""
-    farthest = (high - low) / 2.0 * since_us / _FOLLOWED_US
-    return float(min(max(mean - (low + high) / 2.0, -farthest), farthest))
+def followed(mean: float, low: float, high: float, landed: float, since_us: float) -> float:
+    """How far a band goes after its mean in so much time: upwards from where the machine landed, and back again."""
+    middle, farthest = (low + high) / 2.0, (high - low) / 2.0 * since_us / _FOLLOWED_US
+    return float(min(max(mean - middle, -farthest, min(landed - middle, 0.0)), farthest))
 
 
 @compiled
 def run(
-    time_us: Times, value: Floats, starts: Rows, ends: Rows, means: Means, bound: Mask, low: Floats, high: Floats
+    time_us: Times,
+    value: Floats,
+    starts: Rows,
+    ends: Rows,
+    means: Means,
+    landed: Floats,
+    bound: Mask,
+    low: Floats,
+    high: Floats,
 ) -> Mask:
     """Take readings `starts` to `ends` of each of S streams into its mean; whether any of that goes beyond, (S,).
 
@@ -66,6 +80,8 @@ def run(
     starts, ends : intp (S,)
     means
         Written to.
+    landed : float64 (S,)
+        Where the machine came to rest.
     bound : bool (S,)
         Whether the band stays where it is.
     low, high : float64 (S,)
@@ -81,7 +97,7 @@ def run(
             means.mean[one] += (means.once[one] - means.mean[one]) * share
             means.mean_us[one] = time_us[at]
             if not bound[one]:
-                by = followed(means.mean[one], means.low[one], means.high[one], since_us)
+                by = followed(means.mean[one], means.low[one], means.high[one], landed[one], since_us)
                 means.low[one] += by
                 means.high[one] += by
             within = low[one] <= value[at] <= high[one] and means.low[one] <= means.mean[one] <= means.high[one]

@@ -55,8 +55,8 @@ class Watchman:
 
     scope = Scope.MACHINE
 
-    def __init__(self) -> None:
-        self.modes = Modes()
+    def __init__(self, young_until_us: int | None = None) -> None:
+        self.modes = Modes(young_until_us)
         self._settling = Settling()
         self._state = Memory(
             "in mode 1",
@@ -107,6 +107,10 @@ class Watchman:
             came_us[mine] = np.array(was_us)[np.searchsorted(since_us, time_us[mine], side="right") - 1]
         recent: Mask = time_us < came_us + RETURN_US
         return recent
+
+    def notices_us(self, machine: int) -> int:
+        """For how long what departs may yet be a load step of this machine, in µs."""
+        return self.modes.notices_us(machine)
 
     def lot(self, machine: int) -> int:
         """The number of the level that a machine is at, or was at last."""

@@ -120,6 +120,16 @@ def _pages(page: Page, url: str) -> dict[str, str]:
         "alarms": "/alarms",
         "intake": "/intake",
         "tickets": "/tickets",
+        "maintenance": "/maintenance",
+        "rules": "/rules",
+        "rule": "/rules/limits",
+        "alarm-kpis": "/alarm-kpis?days=30",
+        "dispatch": "/dispatch",
+        "engineers": "/engineers",
+        "terms": "/terms",
+        "customers": "/customers",
+        "parts": "/parts",
+        "audit": "/audit",
     }
     page.goto(urljoin(url, "/fleet?status=fault"))
     machine = page.locator("#fleet .name a").first

@@ -19,10 +19,11 @@ import orjson
 
 from firmware_sim.device import Sampling
 from firmware_sim.faults import Fault, FaultKind
-from firmware_sim.fleet import FleetReport, run
+from firmware_sim.fleet import run
 from firmware_sim.happenings import FleetEvent, Happening
 from firmware_sim.machine import MachineSpec
 from firmware_sim.plan import Past, Plan, fleet_of
+from firmware_sim.running_fleet import FleetReport
 from firmware_sim.scenario import Scenario
 from telemetry import Broker, Trust
 

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from firmware_sim.fleet import FleetReport
 from firmware_sim.machine import Machine
 from firmware_sim.plan import fleet_of
+from firmware_sim.running_fleet import FleetReport
 from firmware_sim.scenario import Scenario
 from firmware_sim.sparkplug import EdgeLink, EdgeNode, Point
 from firmware_sim.sparkplug_encoding import Type

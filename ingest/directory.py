@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import store.devices
 import store.telemetry as rows
-from ingest.forms import Decoded
+from ingest.decoding import Decoded
 from ingest.reading import Numbers
 from store.connection import Session
 from store.devices import Doorkeeping

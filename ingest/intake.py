@@ -11,21 +11,21 @@ from collections.abc import Sequence
 import numpy as np
 
 import store.telemetry as rows
-from ingest import forms
-from ingest.attendance import Attendance
+from ingest.accounts.kept import Kept
+from ingest.accounts.ledger import Ledger, copies, entry_of
+from ingest.decoding import NOBODY, Decoded, decode
 from ingest.directory import Directory
-from ingest.forms import NOBODY, Decoded
-from ingest.kept import Kept
-from ingest.ledger import Ledger, copies, entry_of
 from ingest.mapping import Mappings
 from ingest.messages import Message
+from ingest.presence.attendance import Attendance
 from ingest.replays import entry_of_played, message_of
-from ingest.scoring import Scoring
 from ingest.sparkplug import Heard
-from store import ledger, rejects, waveforms
+from ingest.watch.scoring import Scoring
+from store import ledger, rejects, replays, waveforms
 from store.connection import Session
 from store.ledger import Entry
-from store.rejects import Outcome, Refusal, Reject, Replay, Room
+from store.rejects import Refusal, Reject, Room
+from store.replays import Outcome, Replay
 from store.telemetry import Fate
 from telemetry import Batch, Quality, Topic
 
@@ -66,7 +66,7 @@ class Intake:
         `lag_s` is how long its messages have waited with the broker.
         """
         self._directory.take_back()  # of an attempt that failed, at its commit perhaps
-        decoded = forms.decode(
+        decoded = decode(
             messages,
             self._directory.numbers,
             arrived_us,
@@ -156,13 +156,13 @@ class Intake:
         ledger.note(conn, entry)
         return entry
 
-    def append_played(self, conn: Session, replays: Sequence[Replay]) -> tuple[Batch, Entry]:
+    def append_played(self, conn: Session, asked: Sequence[Replay]) -> tuple[Batch, Entry]:
         """The same for messages that were rejected once, each as of its own arrival, all of one hour."""
         self._directory.take_back()
-        directory, whole = self._directory, [replay for replay in replays if replay.is_there]
-        lost = [Outcome(replay, None, ["it is not kept whole"]) for replay in replays if not replay.is_there]
-        arrived_us = replays[0].at_us
-        decoded = forms.decode(
+        directory, whole = self._directory, [replay for replay in asked if replay.is_there]
+        lost = [Outcome(replay, None, ["it is not kept whole"]) for replay in asked if not replay.is_there]
+        arrived_us = asked[0].at_us
+        decoded = decode(
             [message_of(replay) for replay in whole],
             directory.numbers,
             arrived_us,
@@ -173,14 +173,14 @@ class Intake:
         )
         kept = self._keep(conn, decoded, arrived_us)
         entry, outcomes = entry_of_played(whole, decoded, kept, directory.machine_of_name)
-        rejects.played(conn, [*outcomes, *lost])
+        replays.played(conn, [*outcomes, *lost])
         ledger.note(conn, entry)
         return kept.batch, entry
 
     def refuse_played(self, conn: Session, replay: Replay, reason: str) -> Entry:
         """One that was played and cannot be taken: it stays rejected, and adds nothing to the ledger."""
         self._directory.take_back()
-        rejects.played(conn, [Outcome(replay, None, [reason])])
+        replays.played(conn, [Outcome(replay, None, [reason])])
         return Entry(replay.at_us)
 
 

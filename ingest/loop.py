@@ -18,41 +18,37 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 import store.telemetry as rows
-from alarms.watch import UNSCORED
-from ingest import forms
-from ingest.attendance import Attendance
+from ingest.accounts.bookkeeping import Bookkeeping
+from ingest.accounts.ledger import Ledger
 from ingest.database import Database
-from ingest.detectors import load_compiled
+from ingest.decoding import NO_MAPPINGS, TurnedAway, fit_early
 from ingest.directory import Directory
 from ingest.footprint import return_idle
-from ingest.forms import NO_MAPPINGS, TurnedAway
 from ingest.halving import whole_or_halves
 from ingest.intake import Intake
-from ingest.ledger import Ledger, acknowledgements
 from ingest.mapping import Mappings
 from ingest.messages import Message, Source
 from ingest.metrics import Metrics
+from ingest.presence.attendance import Attendance
 from ingest.replays import Replays
-from ingest.scoring import Scoring
 from ingest.sparkplug import Due, Heard, SparkplugHost
-from ingest.watching import Watching
-from store import edge_nodes, ledger, occurrences
+from ingest.watch.detectors import load_compiled
+from ingest.watch.edges import Edges
+from ingest.watch.scoring import Scoring
+from ingest.watch.watching import Watching
+from store import edge_nodes, ledger
 from store.connection import Session
 from store.ledger import Entry
-from store.rejects import Replay
-from telemetry import Batch, Quality, Topic
+from store.replays import Replay
+from telemetry import Batch, Quality
 
 log = logging.getLogger("bellwether.ingest")
 
-# How much is scored again after a crash, at most; each save costs one row a detector.
-SAVE_EVERY_S = 10.0
 BEAT_EVERY_S = 5.0
-ACKNOWLEDGE_EVERY_S = 1.0
 # How long the ledger may lag behind. Too low: a fleet of thousands costs a row a device each time. At rest it costs
 # nothing that anybody waits for.
 SETTLE_EVERY_S = 10.0
 SETTLE_AT_REST_S = 0.5
-LAG_AT_MOST_S = 10.0
 
 
 class Ingest:
@@ -106,13 +102,20 @@ class Ingest:
         self._replays = Replays()
         self._watching = Watching(self._transact, self._scoring, self._attendance, self._directory)
         self._intake = Intake(self._directory, self._attendance, self._ledger, self._scoring, mappings, oldest_days)
+        self._edges = Edges(self._transact, self._scoring, self._watching.models, self._counts)
+        self._books = Bookkeeping(
+            source,
+            self._transact,
+            self._ledger,
+            self._directory,
+            lambda: self._watching.rules,
+            self._clock_us,
+            self._counts,
+        )
         self._renewed = renewed
         self._unhear = unhear
         self._loaded = loaded
-        self._saved_at = 0.0
         self._beat_at = 0.0
-        self._acknowledged_at = 0.0
-        self._settled_at = 0.0
 
     def run(self) -> None:
         """Until the source ends; what had arrived by then is stored, acknowledged and scored, and memory saved.
@@ -135,17 +138,16 @@ class Ingest:
                 batch = self._store(messages, arrived_us)
                 delivery.ack()
                 self._tell_edge_nodes(due)
-                self._score(batch, arrived_us, at_once=not self._source.has_waiting)
+                self._edges.score(batch, arrived_us, at_once=not self._source.has_waiting)
                 self._acknowledge()
-                self._settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
+                self._books.settle(SETTLE_EVERY_S if delivery.messages else SETTLE_AT_REST_S)
                 self._replays.turn(self._transact, self._play, at_rest=not delivery.messages)
                 self._look_after()
             if self._sparkplug is not None:
-                self._score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us())
+                self._edges.score(self._store(self._sparkplug.leave(), self._clock_us()), self._clock_us())
             self._scoring.catch_up()
-            self._saved_at = 0.0
-            self._apply()
-            self._settle(every_s=0.0)
+            self._edges.save()
+            self._books.settle(0.0)
         finally:
             self._database.close()
         log.info("stopped", extra=dict(self._counts))
@@ -162,7 +164,7 @@ class Ingest:
         return now_us
 
     def _fit_early(self, messages: Sequence[Message], arrived_us: int) -> Sequence[Message]:
-        return forms.fit_early(messages, arrived_us, self._directory.turned_away, self._intake.mappings)
+        return fit_early(messages, arrived_us, self._directory.turned_away, self._intake.mappings)
 
     def _in_turn(self, messages: Sequence[Message], arrived_us: int) -> tuple[Sequence[Message | Heard], Due]:
         """A delivery with those messages of edge nodes whose turn it is; and what else is due to these.
@@ -240,73 +242,15 @@ class Ingest:
             self._directory.confirm()
             self._ledger.take(entry, self._directory.names)
             self._counts["played"] += len(part)
-            self._score(batch, self._clock_us())
-
-    # Scoring --------------------------------------------------------------------------------------------------------
-
-    def _score(self, batch: Batch, now_us: int, *, at_once: bool = True) -> None:
-        """Have a batch scored: now, or while the next one is being stored."""
-        self._scoring.take(batch, now_us)
-        if at_once:
-            self._scoring.catch_up()
-        self._apply()
-
-    def _apply(self) -> None:
-        """The edges found, and the memory they came from, in one transaction; memory alone when it is due."""
-        events = self._scoring.events()
-        if not events and time.monotonic() - self._saved_at < SAVE_EVERY_S:
-            return
-
-        def write(conn: Session) -> int:
-            for part in self._scoring.memory.snapshots():
-                occurrences.save_state(conn, part)
-            self._watching.models.note(conn)
-            return occurrences.apply(conn, events)
-
-        self._counts["events"] += self._transact(write)
-        self._watching.models.noted()
-        self._saved_at = time.monotonic()
-
-    # The ledger -----------------------------------------------------------------------------------------------------
+            self._edges.score(batch, self._clock_us())
 
     def _acknowledge(self) -> None:
-        """Tell devices that count their messages what is stored, once a second."""
-        now = time.monotonic()
-        if now - self._acknowledged_at < ACKNOWLEDGE_EVERY_S:
+        """Tell devices what is stored, once a second; and whoever watches this process how the source stands."""
+        sent = self._books.acknowledge()
+        if sent is None:
             return
-        self._acknowledged_at = now
-        sent = 0
-        for tenant, device, boot, seq in acknowledgements(self._ledger.sequences, self._directory.names):
-            self._source.send(str(Topic(tenant, device, "ack")), b'{"boot":%d,"seq":%d}' % (boot, seq))
-            sent += 1
         self._metrics.acks(sent)
-        source = self._source
-        self._metrics.source(
-            connected=source.connected,
-            window=source.window,
-            unacknowledged=source.unacknowledged,
-            sessions_lost=source.sessions_lost,
-            lag_s=source.lag_s,
-        )
-
-    def _settle(self, every_s: float) -> None:
-        """Bring the ledger up to date, give up what has been missing for too long, and say so."""
-        now = time.monotonic()
-        if now - self._settled_at < every_s:
-            return
-        self._settled_at = now
-
-        # What is missing may wait at the broker still.
-        patient = self._source.lag_s > LAG_AT_MOST_S
-
-        def write(conn: Session) -> int:
-            events = self._ledger.settle(
-                conn, self._clock_us(), self._directory.names, self._watching.rules, patient=patient
-            )
-            return occurrences.apply(conn, events)
-
-        self._counts["events"] += self._transact(write)
-        self._ledger.settled()
+        self._metrics.source(self._source)
 
     # Waking up and looking after ------------------------------------------------------------------------------------
 
@@ -326,10 +270,9 @@ class Ingest:
             # Nobody could have been heard while we were not there. Twice excused, and who is silent seems heard again.
             watch, now_us = self._scoring.watch, self._attendance.begin()
             watch.excuse(now_us - watch.now_us if watch.now_us else 0)
-            self._catch_up()
+            self._edges.score_missed(self._directory.streams, self._clock_us)
             self._attendance.presence.recall(self._clock_us())
-        self._saved_at = 0.0
-        self._apply()
+        self._edges.save()
         self._database.recall = self._recall
         log.info("awake", extra={"streams": len(streams)})
 
@@ -337,20 +280,6 @@ class Ingest:
         """The ledger as the database has it: what we held may or may not have been committed."""
         self._directory.recall(conn)
         self._ledger.restore(conn, self._directory.names)
-
-    def _catch_up(self) -> None:
-        """Score what was stored and not scored before we died; of a stream without a memory, everything."""
-        last_us = {stream.id: 0 for stream in self._directory.streams}
-        last_us.update(self._scoring.watch.last_scored())
-        while True:
-            batch = self._transact(lambda conn: rows.readings_after(conn, last_us, int(UNSCORED)))
-            if not len(batch):
-                return
-            log.info("scoring what was stored before the last stop", extra={"readings": len(batch)})
-            self._score(batch, self._clock_us())
-            # By what was read, not by what was scored: detectors that fail on it must not be given it for ever.
-            ends = np.append(batch.starts()[1:], len(batch)) - 1
-            last_us.update(zip(batch.stream[ends].tolist(), batch.time_us[ends].tolist(), strict=True))
 
     def _look_after(self) -> None:
         """Once in a while: a sign of life, new tenants, changed rules."""
@@ -367,5 +296,6 @@ class Ingest:
         watch = self._scoring.watch
         self._transact(lambda conn: self._attendance.look_after(conn, watch, self._clock_us()))
         self._intake.mappings = self._renewed() or self._intake.mappings
-        self._watching.look_after()
+        if self._watching.look_after():
+            self._edges.save()
         return_idle()

@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from ingest.messages import Source
 from store.errors import Misconfigured
 
 # A reject's reason by the words in it, the first that fits. Reasons quote what was sent: as labels they would be
@@ -158,15 +159,13 @@ class Metrics:
         """The age of the newest reading of a delivery; below 0 where a device's clock is ahead."""
         self._event_lag.set(seconds)
 
-    def source(
-        self, *, connected: bool, window: int, unacknowledged: int, sessions_lost: int, lag_s: float = 0.0
-    ) -> None:
-        """How the source fares: asked once a second, or once a delivery."""
-        self._connected.set(connected)
-        self._window.set(window)
-        self._window_used.set(unacknowledged)
-        self._sessions_lost.set(sessions_lost)
-        self._source_lag.set(lag_s)
+    def source(self, source: Source) -> None:
+        """How the source fares: asked once a second."""
+        self._connected.set(source.connected)
+        self._window.set(source.window)
+        self._window_used.set(source.unacknowledged)
+        self._sessions_lost.set(source.sessions_lost)
+        self._source_lag.set(source.lag_s)
 
     def reconnected(self) -> None:
         """The database was away, and is tried again."""

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ingest.forms import NOBODY, Decoded
-from ingest.kept import Kept
+from ingest.accounts.kept import Kept
+from ingest.decoding import NOBODY, Decoded
 from ingest.messages import Message
-from store import rejects
+from store import replays
 from store.connection import Session
 from store.ledger import COUNTS, Entry, hour_of, tally
-from store.rejects import Outcome, Replay
+from store.replays import Outcome, Replay
 
 # How often the table is asked while nothing is wanted.
 LOOK_EVERY_S = 5.0
@@ -63,7 +63,7 @@ class Replays:
         if not self._waiting:
             if begun - self._looked_at < LOOK_EVERY_S:
                 return
-            self._waiting.extend(look(lambda conn: rejects.due(conn, BATCH)))
+            self._waiting.extend(look(lambda conn: replays.due(conn, BATCH)))
             # At once again after a full batch.
             self._looked_at = begun if len(self._waiting) < BATCH else -LOOK_EVERY_S
         while self._waiting and time.monotonic() - begun < (TURN_AT_REST_S if at_rest else TURN_S):

@@ -1,4 +1,5 @@
-"""Assessment by the clock: what is wrong with the machines of open tickets, how well all are, and how long they have.
+"""Assessment by the clock: what is wrong with the machines of open tickets, how well all are, how long they have, and
+which of them go another way than their like.
 
 On a thread and a connection of its own: no delivery waits for it, nor does ingest. A ticket has its diagnosis within
 seconds, and a newer one as its fault grows. Health is of hours that are over; each machine is a transaction, and a
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from notify.peers import Peers
 from notify.prognosis import Prognoses
 from prognosis.diagnosis import Diagnosis, Heard, diagnose
 from prognosis.episodes import signature
@@ -63,6 +65,7 @@ class Assessment:
         # Up to when each machine was looked at last, whether anything was found or not.
         self._looked: dict[int, datetime] = {}
         self._prognoses = Prognoses()
+        self._peers = Peers()
 
     def run(self) -> None:
         """Until `stop`. Whatever fails is said, and tried again."""
@@ -85,7 +88,9 @@ class Assessment:
         while not self._stopping.is_set():
             self.diagnose(conn)
             if time.monotonic() - self._health_at >= HEALTH_EVERY_S:
-                self.assess(conn, datetime.now(UTC))
+                now = datetime.now(UTC)
+                self.assess(conn, now)
+                self._peers.compare(conn, now)
                 self._health_at = time.monotonic()
             self._stopping.wait(LOOK_EVERY_S)
 

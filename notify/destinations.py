@@ -13,6 +13,7 @@ from store.outbox import Parcel
 
 # A ticket is opened in milliseconds; an API that needs longer is in trouble and is left alone for a while.
 REQUEST_TIMEOUT_S = 10.0
+PLANS_PATH = "/api/v1/plans/occurrences"
 # 409: the same event was told of another fault before.
 _MISUNDERSTOOD = frozenset({400, 404, 405, 409, 410, 413, 422})
 
@@ -48,13 +49,16 @@ class TicketsApi:
     ----------
     token_for
         A short-lived token of the role `service` for a tenant.
+    path
+        Where else tickets are opened: what falls due by a plan goes to `PLANS_PATH`.
     """
 
-    def __init__(self, api_url: str, token_for: Callable[[str], str]) -> None:
+    def __init__(self, api_url: str, token_for: Callable[[str], str], path: str = "/api/v1/tickets") -> None:
         self._client = httpx.Client(
             base_url=api_url, timeout=REQUEST_TIMEOUT_S, follow_redirects=False, trust_env=False
         )
         self._token_for = token_for
+        self._path = path
 
     def deliver(self, parcel: Parcel) -> Outcome:
         headers = {
@@ -62,7 +66,7 @@ class TicketsApi:
             "Idempotency-Key": str(parcel.event_id),
         }
         try:
-            answer = self._client.post("/api/v1/tickets", json=parcel.payload, headers=headers)
+            answer = self._client.post(self._path, json=parcel.payload, headers=headers)
         except httpx.HTTPError as error:
             return Outcome(Fate.AGAIN, f"{type(error).__name__}: {error}"[:500])
         if answer.is_success:

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from notify.destinations import Destination, Fate, Outcome
-from store import alarms, outbox, rejects
+from store import alarm_moves, floods, maintenance, outbox, rejects, tickets
 from store.connection import Session, connect, heard, listen, unavailable
 from store.errors import Unavailable
 from store.outbox import Parcel
+from store.parts import reservations
 from store.telemetry import beat
 
 log = logging.getLogger("bellwether.notify")
@@ -108,15 +109,22 @@ class Notify:
                 log.error("refused for good", extra={"to": parcel.destination, "reason": outcome.reason})
 
     def _by_time(self, conn: Session) -> None:
-        """What comes due though nothing has happened."""
+        """What comes due though nothing has happened: clocks of tickets to the second."""
+        with conn.transaction():
+            tickets.ring(conn, datetime.now(UTC))
         now = time.monotonic()
         if now - self._beat_at < BEAT_EVERY_S:
             return
         self._beat_at = now
+        now_utc = datetime.now(UTC)
         with conn.transaction():
-            outbox.ring_clocks(conn)
-            alarms.unshelve_due(conn, datetime.now(UTC))
+            maintenance.return_due(conn, now_utc)
+            alarm_moves.unshelve_due(conn, now_utc)
+            alarm_moves.settle(conn, now_utc)
+            floods.watch(conn, now_utc)
             beat(conn, "notify", {})
+        reservations.sweep(conn, now_utc)
+        tickets.take_up(conn, now_utc)
         if now - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = now
             with conn.transaction():

@@ -1,5 +1,5 @@
-"""Storage care by the clock: what is over is removed, the chunks to come are as wide as the rate asks for, and hours
-that have ended are counted for the grades of streams.
+"""Care by the clock: what is over is removed, the chunks to come are as wide as the rate asks for, hours that have
+ended are counted for the grades of streams, and what parts will be needed is planned once a day.
 
 On a thread and a connection of its own: removing a year of readings takes hours, and no ticket waits for it. Each step
 is short, and is followed by a rest as long as itself, so that at most half of the database's time goes into it.
@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from store import quality, retention
+from store import attachments, origins, quality, retention
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
+from store.parts import plans
 
 log = logging.getLogger("bellwether.notify.storage")
 
@@ -30,6 +31,7 @@ ASSESSMENTS_EVERY_S = 86_400.0
 STEP_S = 2.0
 _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
 _BLOCKS = 200  # of some 10 to 100 KiB each
+_FILES = 20  # of some MiB each
 _ROWS = 10_000  # of some 50 bytes each
 _AWAY_S = 30.0
 # Readings of an hour may be on their way for so long after it.
@@ -71,6 +73,7 @@ class StorageCare:
         """Everything that is due now. The connection is in autocommit: each step is a transaction."""
         self._fit_chunks(conn)
         self.count(conn, datetime.now(UTC))
+        plans.plan_due(conn, datetime.now(UTC))
         if time.monotonic() - self._looked_afresh_at > AFRESH_EVERY_S:
             self._looked_afresh_at = time.monotonic()
             retention.expire_afresh(conn)
@@ -93,7 +96,10 @@ class StorageCare:
             "blocks": self._all_of(lambda: retention.expire_waveforms(conn, _BLOCKS)),
             "contested": self._all_of(lambda: retention.expire_contested(conn, _ROWS)),
             "clock_pieces": self._all_of(lambda: retention.expire_clock_pieces(conn, _ROWS)),
+            "acts": self._all_of(lambda: retention.cut_audit(conn, _ROWS)),
+            "copies": self._all_of(lambda: origins.forget(conn, _BLOCKS)),
             "assessments": self._expire_assessments(conn),
+            "files": self._all_of(lambda: attachments.expire(conn, _FILES)),
         }
         if any(went.values()):
             log.info("removed: its time was over", extra=went)

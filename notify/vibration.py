@@ -13,31 +13,22 @@ import math
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import numpy as np
-
 from alarms.events import AlarmEvent
-from alarms.lessons import by_subject
-from alarms.rules import Rule
-from alarms.watch import Watch
-from detectors.scores import Snapshot
 from detectors.vibration import Diagnosis, Machine, diagnose
-from detectors.vibration.standing import DETECTOR, OF_BLOCKS, POINTS, Standing, standing
-from store import baselines, lessons, occurrences, vibration
+from detectors.vibration.standing import DETECTOR, OF_BLOCKS, POINTS, evidence, standing
+from notify.own_watch import OwnWatch
+from store import baselines, vibration
 from store.baselines import Baseline
 from store.connection import Session, connect, unavailable
 from store.errors import Unavailable
-from store.rules import rules_of_all
 from store.vibration import KeptVerdict, Waiting
-from telemetry import Batch, Stream, microseconds
 
 log = logging.getLogger("bellwether.notify.vibration")
 
 LOOK_EVERY_S = 3.0
-RULES_EVERY_S = 60.0
 FORGET_EVERY_S = 3600.0
 _AT_ONCE = 20
 # Some minutes of a core. Too low: a site that comes back after an hour has gaps in its verdicts. Too high: what is new
@@ -46,8 +37,6 @@ MOST_WAITING = 3000
 _AWAY_S = 10.0
 # A shaft that turns once a minute stands.
 _STANDS_RPM = 1.0
-# The memory of its own watch, beside that of ingest.
-_MEMORY = {DETECTOR: DETECTOR, "watch": "vibration_watch"}
 # What arithmetic over odd blocks may raise; whatever the server raises is the whole round's.
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError)
 
@@ -58,16 +47,13 @@ class Vibration:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._stopping = threading.Event()
-        self._detector = Standing()
-        self._watch: Watch | None = None
-        self._rules: Mapping[str, Sequence[Rule]] = {}
-        self._streams: dict[int, Stream] = {}
-        self._rules_at = self._forgot_at = -math.inf
+        self._watch = OwnWatch(DETECTOR)
+        self._forgot_at = -math.inf
 
     def run(self) -> None:
         """Until `stop`. Whatever fails is said, and tried again with the memory that the database has."""
         while not self._stopping.is_set():
-            self._watch = None
+            self._watch.forget()
             try:
                 with unavailable(), connect(self._database_url, "vibration") as conn:
                     conn.autocommit = True
@@ -97,7 +83,6 @@ class Vibration:
     def judge(self, conn: Session, now: datetime) -> int:
         """Give verdicts on some of the blocks that wait, and raise or end alarms; returns on how many. The connection
         is in autocommit."""
-        watch = self._up_to_date(conn, now)
         blocks = vibration.waiting(conn, _AT_ONCE)
         verdicts = [
             (block, _verdict(block, baselines.baseline(conn, block.device_id, block.axis)))
@@ -110,18 +95,15 @@ class Vibration:
             with conn.transaction():
                 events: list[AlarmEvent] = []
                 for block, verdict in verdicts:
-                    events += self._step(conn, watch, block, verdict, now)
+                    events += self._step(conn, block, verdict, now)
                 vibration.done(conn, [block.waveform_id for block in blocks])
-                occurrences.apply(conn, events)
-                occurrences.save_state(conn, {_MEMORY[name]: part for name, part in watch.snapshot().items()})
+                self._watch.keep(conn, events)
         except BaseException:
-            self._watch = None  # it has seen what is not stored
+            self._watch.forget()  # it has seen what is not stored
             raise
         return len(blocks)
 
-    def _step(
-        self, conn: Session, watch: Watch, block: Waiting, verdict: KeptVerdict, now: datetime
-    ) -> list[AlarmEvent]:
+    def _step(self, conn: Session, block: Waiting, verdict: KeptVerdict, now: datetime) -> list[AlarmEvent]:
         """One verdict, and the edges that follow from it."""
         if block.device_id is None or block.tenant is None:
             return []
@@ -129,45 +111,13 @@ class Vibration:
         opinions = standing(vibration.latest(conn, block.device_id, block.axis, block.time))
         places = {kind: [f"{block.axis}_{name}" for name in names] for kind, names in POINTS.items()}
         known = vibration.streams(conn, block.device_id, [point for points in places.values() for point in points])
-        subjects, scores = [], []
+        said = []
         for kind, points in places.items():
             stream = next((known[point] for point in points if point in known), None)
-            if stream is None or math.isnan(opinions[kind].score):
-                continue
-            self._take(watch, [stream])
-            self._detector.tell(stream.id, block.axis, opinions[kind])
-            subjects.append(stream.id)
-            scores.append(opinions[kind].score)
-        return watch.step(Batch.of([microseconds(block.time)] * len(subjects), subjects, scores), microseconds(now))
-
-    def _take(self, watch: Watch, streams: Sequence[Stream]) -> None:
-        new = [stream for stream in streams if self._streams.get(stream.id) != stream]
-        if new:
-            self._streams.update((stream.id, stream) for stream in new)
-            watch.watch(new)
-
-    def _up_to_date(self, conn: Session, now: datetime) -> Watch:
-        """The watch with its memory, under the rules in force and by what verdicts of tickets have taught."""
-        watch = self._watch
-        if watch is not None and time.monotonic() - self._rules_at < RULES_EVERY_S:
-            return watch
-        rules = rules_of_all(conn)
-        if watch is None or rules != self._rules:
-            memory = _remembered(conn) if watch is None else watch.snapshot()
-            if watch is None:
-                ids = memory.get("watch", {}).get("last_stream", np.empty(0, np.int32)).tolist()
-                self._streams = {stream.id: stream for stream in vibration.streams_numbered(conn, ids)}
-            watch = Watch({DETECTOR: self._detector}, rules)
-            watch.watch(list(self._streams.values()))
-            watch.restore(memory)
-        watch.teach(by_subject(lessons.judged(conn, now), list(self._streams.values())))
-        self._watch, self._rules, self._rules_at = watch, rules, time.monotonic()
-        return watch
-
-
-def _remembered(conn: Session) -> dict[str, Snapshot]:
-    stored = occurrences.load_state(conn)
-    return {name: stored[kept] for name, kept in _MEMORY.items() if kept in stored}
+            if stream is not None:
+                opinion = opinions[kind]
+                said.append((stream, opinion.score, evidence(stream.point, block.axis, opinion)))
+        return self._watch.tell(conn, block.time, said, now)
 
 
 def _verdict(block: Waiting, healthy: Baseline | None) -> KeptVerdict:

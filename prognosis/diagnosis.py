@@ -284,6 +284,8 @@ def suspect_to_json(suspect: Suspect) -> dict[str, Any]:
         "confirm": mode.confirm,
         "remedy": mode.remedy,
         "parts": list(mode.parts),
+        "urgency": mode.urgency,
+        "procedure": mode.procedure and asdict(mode.procedure),
         "signs": [asdict(sign) for sign in suspect.signs],
         "heard": [asdict(one) for one in suspect.heard],
     }

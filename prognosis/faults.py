@@ -1,24 +1,27 @@
 """The fault library: failure modes in the words of ISO 14224, each with its signature, its test and its remedy.
 
-The built-in one is `faults.toml` beside this. A plant adds its own modes, or says an old one better, in a file of the
-same form: a mode of the same id replaces ours. A file is taken whole or not at all.
+The built-in one is `faults.toml` beside this. A plant adds its own modes and procedures, or says an old one better, in
+a file of the same form: one of the same id replaces ours. A file is taken whole or not at all.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from detectors.vibration import FAULTS
+from prognosis import procedures
+from prognosis.procedures import Procedure, procedure_of
 from prognosis.roles import ROLES
 
 BUILT_IN = Path(__file__).with_name("faults.toml")
 EXPECTATIONS = ("++", "+", "+?", "?", "-?", "-", "--")
 INSTRUMENT = ("", "moves", "still", "rough")
+URGENCIES = ("", "now", "day", "week", "month")
 
 
 class BadLibrary(ValueError):
@@ -45,6 +48,10 @@ class FailureMode:
         How often it happens, against 1 for an ordinary mode.
     told_apart, confirm, remedy, parts
         What an engineer needs: the difference to look for, the test on site, what is done then, and with what.
+    urgency
+        How long one may wait: now, a day, a week, a month; empty where that is not known.
+    procedure
+        How it is mended, step by step; None where nobody has written it down.
     """
 
     id: str
@@ -60,6 +67,8 @@ class FailureMode:
     instrument: str = ""
     vibration: Sequence[str] = ()
     prior: float = 1.0
+    urgency: str = ""
+    procedure: Procedure | None = None
 
     def concerns(self, kind: str) -> bool:
         """Whether a machine of this kind can have it. A `centrifugal pump` is a `pump`; an empty kind is any."""
@@ -71,6 +80,9 @@ class FailureMode:
         return next((self.signature[role] for role in roles if role in self.signature), "")
 
 
+_Entry = TypeVar("_Entry", FailureMode, Procedure)
+
+
 @cache
 def library(path: Path | None = None) -> tuple[FailureMode, ...]:
     """The failure modes: the built-in ones, with those of a file over them.
@@ -80,33 +92,48 @@ def library(path: Path | None = None) -> tuple[FailureMode, ...]:
     BadLibrary
         The file cannot be read as a fault library.
     """
-    modes = {mode.id: mode for mode in read_modes(BUILT_IN)}
+    how = built_in_procedures()
+    modes = {mode.id: mode for mode in _modes(BUILT_IN, how)}
     if path is not None:
-        modes |= {mode.id: mode for mode in read_modes(path)}
-    return tuple(modes.values())
+        how |= {one.id: one for one in _entries(path, "procedures", procedure_of)}
+        modes |= {mode.id: mode for mode in _modes(path, how)}
+    # A procedure that a plant has written better is better for our modes too.
+    return tuple(replace(mode, procedure=mode.procedure and how[mode.procedure.id]) for mode in modes.values())
 
 
-def read_modes(path: Path) -> list[FailureMode]:
-    """The modes of one file, every field checked; BadLibrary where one is wrong."""
+def built_in_procedures() -> dict[str, Procedure]:
+    """The procedures of this house by their ids; a plant's own are known to who reads its file."""
+    return {one.id: one for one in _entries(procedures.BUILT_IN, "procedures", procedure_of)}
+
+
+def _modes(path: Path, how: Mapping[str, Procedure]) -> list[FailureMode]:
+    return _entries(path, "modes", lambda entry: _mode(entry, how))
+
+
+def _entries(path: Path, name: str, read: Callable[[dict[str, Any]], _Entry]) -> list[_Entry]:
+    """The modes or procedures of one file, every field checked; BadLibrary where one is wrong."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadLibrary(f"{path}: {error}") from error
-    entries = body.get("modes")
-    if set(body) != {"modes"} or not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise BadLibrary(f"{path}: a list of [[modes]] and nothing else")
-    modes = []
+    if not body or not set(body) <= {"modes", "procedures"}:
+        raise BadLibrary(f"{path}: a list of [[modes]], one of [[procedures]], and nothing else")
+    entries = body.get(name, [])
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise BadLibrary(f"{path}: a list of [[{name}]]")
+    found = []
     for number, entry in enumerate(entries, start=1):
         try:
-            modes.append(_mode(entry))
+            found.append(read(entry))
         except (TypeError, ValueError) as error:
-            raise BadLibrary(f"{path}: mode {number} ({entry.get('id', 'without id')}): {error}") from error
-    if len({mode.id for mode in modes}) < len(modes):
-        raise BadLibrary(f"{path}: two modes have the same id")
-    return modes
+            one = name.removesuffix("s")
+            raise BadLibrary(f"{path}: {one} {number} ({entry.get('id', 'without id')}): {error}") from error
+    if len({one.id for one in found}) < len(found):
+        raise BadLibrary(f"{path}: two {name} have the same id")
+    return found
 
 
-def _mode(entry: dict[str, Any]) -> FailureMode:
+def _mode(entry: dict[str, Any], how: Mapping[str, Procedure]) -> FailureMode:
     unknown = sorted(set(entry) - {one.name for one in fields(FailureMode)})
     if unknown:
         raise ValueError(f"{unknown[0]} is unknown")
@@ -128,7 +155,12 @@ def _mode(entry: dict[str, Any]) -> FailureMode:
     prior = entry.get("prior", 1.0)
     if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0.0 < prior <= 100.0:
         raise ValueError("prior is a number above 0 and at most 100")
-    return FailureMode(**entry)
+    if entry.get("urgency", "") not in URGENCIES:
+        raise ValueError(f"urgency is one of {', '.join(URGENCIES[1:])}")
+    procedure = entry.get("procedure")
+    if procedure is not None and procedure not in how:
+        raise ValueError(f"there is no procedure {procedure}")
+    return FailureMode(**{**entry, "procedure": how[procedure] if procedure is not None else None})
 
 
 def _check_signature(signature: Mapping[str, Any]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,16 +83,6 @@ class Hazard:
             score = (features - self.mean[number]) / self.spread[number] @ self.weights[number]
             risk[:, number] = 1.0 / (1.0 + np.exp(-(score + self.intercepts[number])))
         return risk
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; `from_json` reads them back."""
-        arrays = {name: getattr(self, name).tolist() for name in ("mean", "spread", "weights", "intercepts")}
-        return {"components": list(self.components), "events": list(self.events), **arrays}
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Hazard:
-        arrays = [np.array(body[name], np.float64) for name in ("mean", "spread", "weights", "intercepts")]
-        return cls(tuple(body["components"]), tuple(body["events"]), *arrays)
 
 
 def fit(fleet: Sequence[History]) -> Hazard:

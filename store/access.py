@@ -14,10 +14,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from alarms.roles import Role
 from store.errors import Conflict, NotFound
 from store.queries import queries
 from store.transactions import Transaction
-from tickets.roles import Role
 
 _SQL = queries("access")
 
@@ -38,6 +38,7 @@ class User:
     role: str
     created_at: datetime
     disabled_at: datetime | None
+    customer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,13 @@ def change_user(
     role: Role | None = None,
     password_hash: str | None = None,
     disabled: bool | None = None,
+    customer: str | None = None,
 ) -> User:
-    """Change what is given. NotFound where there is none."""
+    """Change what is given; `customer`, a number, is whom an owner belongs to, empty for nobody. NotFound: no user."""
+    if customer and conn.execute(_SQL["is_customer"], {"number": customer}).fetchone() is None:
+        raise NotFound(f"there is no customer {customer}")
     fields = {"id": user_id, "name": name, "role": role, "password_hash": password_hash, "disabled": disabled}
+    fields["customer"] = customer
     with conn.cursor(row_factory=class_row(User)) as cursor:
         row = cursor.execute(_SQL["change_user"], fields).fetchone()
     if row is None:
@@ -141,6 +146,11 @@ def stands(conn: Transaction, user_id: UUID, role: str, issued_at_s: float) -> b
     """Whether a user still has this role, may sign in, and has the password of then."""
     row = conn.execute(_SQL["stands"], {"id": user_id, "role": role, "issued_at": issued_at_s}).fetchone()
     return row is not None and bool(row[0])
+
+
+def narrow_to_own(conn: Transaction, owner_id: UUID | None) -> None:
+    """Show no other customer's rows for the rest of the transaction; of none's for who belongs to none, or is a key."""
+    conn.execute(_SQL["narrow_to_own"], {"id": owner_id})
 
 
 def key_holder(conn: Transaction, key_hash: bytes) -> KeyHolder | None:

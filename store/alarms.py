@@ -1,7 +1,5 @@
-"""Alarms as people meet them: read, acknowledged, shelved. What the process does to them is in `store.occurrences`.
-
-Each change locks its alarm first, so that a person and the process cannot both move it from the same state.
-"""
+"""Alarms as people meet them: read, acknowledged, reset, shelved. What the process does to them is in
+`store.occurrences`, what windows and parents do in `store.alarm_moves`."""
 
 from __future__ import annotations
 
@@ -13,7 +11,8 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from alarms.states import Action, State, move
+from alarms.states import Action
+from store import alarm_moves, alarm_policy
 from store.errors import NotFound
 from store.queries import queries
 from store.transactions import Transaction
@@ -23,7 +22,12 @@ _SQL = queries("alarms")
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One occurrence. `evidence` is that of its worst moment; `ticket_id` the ticket that it belongs to."""
+    """One occurrence.
+
+    `evidence` is that of its worst moment, `ticket_id` the ticket that it belongs to, `quiet_because` by what it is
+    suppressed or out of service. `rises` is how often its score rose above the limit, `held_s` for how long it must be
+    calm to return, where it chatters. `stale`: it stands, and nothing about it has changed for the tenant's time.
+    """
 
     id: UUID
     device: str
@@ -46,6 +50,12 @@ class Alarm:
     message: str
     evidence: Mapping[str, Any]
     ticket_id: UUID | None
+    latch: bool
+    quiet_because: str
+    rises: int
+    chatters: int
+    held_s: float | None
+    stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,7 @@ def alarms(
     severities: Sequence[str] | None = None,
     active: bool | None = None,
     is_open: bool | None = None,
+    stale: bool | None = None,
 ) -> list[Alarm]:
     """Alarms, newest first, beginning after the (raised_at, id) `after`. `is_open`: in any state but normal."""
     after_at, after_id = after or (None, None)
@@ -88,6 +99,8 @@ def alarms(
                 "severities": None if severities is None else list(severities),
                 "active": active,
                 "is_open": is_open,
+                "stale": stale,
+                "stale_h": alarm_policy.policy(conn).policy.stale_h,
             },
         ).fetchall()
 
@@ -95,7 +108,8 @@ def alarms(
 def alarm(conn: Transaction, alarm_id: UUID) -> Alarm:
     """One alarm, or NotFound."""
     with conn.cursor(row_factory=class_row(Alarm)) as cursor:
-        row = cursor.execute(_SQL["alarm"], {"id": alarm_id}).fetchone()
+        wanted = {"id": alarm_id, "stale_h": alarm_policy.policy(conn).policy.stale_h}
+        row = cursor.execute(_SQL["alarm"], wanted).fetchone()
     if row is None:
         raise NotFound(f"there is no alarm {alarm_id}")
     return row
@@ -109,57 +123,25 @@ def events(conn: Transaction, alarm_id: UUID) -> list[AlarmChange]:
 
 def acknowledge(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> Alarm:
     """Say that somebody has seen it. NotFound, or `alarms.states.NotAllowed`."""
-    state = _change(conn, alarm_id, Action.ACKNOWLEDGE, "acknowledged", who=who, note=note, now=now)
-    conn.execute(_SQL["acknowledged"], {"id": alarm_id, "state": state, "at": now, "who": who})
+    alarm_moves.make(conn, alarm_id, Action.ACKNOWLEDGE, who=who, note=note, now=now)
+    conn.execute(_SQL["acknowledged"], {"id": alarm_id, "at": now, "who": who})
+    return alarm(conn, alarm_id)
+
+
+def reset(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> Alarm:
+    """Open its latch: somebody has looked. NotFound, or `alarms.states.NotAllowed`."""
+    alarm_moves.make(conn, alarm_id, Action.RESET, who=who, note=note, now=now)
     return alarm(conn, alarm_id)
 
 
 def shelve(conn: Transaction, alarm_id: UUID, *, who: str, reason: str, until: datetime, now: datetime) -> Alarm:
     """Let it bother nobody until then. NotFound, or `alarms.states.NotAllowed`."""
-    state = _change(conn, alarm_id, Action.SHELVE, "shelved", who=who, note=reason, now=now)
-    conn.execute(_SQL["shelved"], {"id": alarm_id, "state": state, "until": until, "who": who, "reason": reason})
+    alarm_moves.make(conn, alarm_id, Action.SHELVE, who=who, note=reason, now=now)
+    conn.execute(_SQL["shelved"], {"id": alarm_id, "until": until, "who": who, "reason": reason})
     return alarm(conn, alarm_id)
 
 
 def unshelve(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> Alarm:
     """Bring it back as what it has become meanwhile. NotFound, or `alarms.states.NotAllowed`."""
-    _unshelve(conn, alarm_id, who=who, note=note, now=now)
+    alarm_moves.make(conn, alarm_id, Action.UNSHELVE, who=who, note=note, now=now)
     return alarm(conn, alarm_id)
-
-
-def unshelve_due(conn: Transaction, now: datetime) -> int:
-    """Bring back what has been on the shelf for its time; returns how many. For `notify`."""
-    due = conn.execute(_SQL["shelf_times_up"], {"now": now}).fetchall()
-    for (alarm_id,) in due:
-        _unshelve(conn, alarm_id, who="bellwether", note="its time on the shelf is over", now=now)
-    return len(due)
-
-
-def _unshelve(conn: Transaction, alarm_id: UUID, *, who: str, note: str, now: datetime) -> None:
-    state = _change(conn, alarm_id, None, "unshelved", who=who, note=note, now=now)
-    conn.execute(_SQL["unshelved"], {"id": alarm_id, "state": state})
-
-
-def _change(
-    conn: Transaction, alarm_id: UUID, action: Action | None, kind: str, *, who: str, note: str, now: datetime
-) -> State:
-    """Lock, find the next state, record the change. Without an action the alarm leaves the shelf."""
-    row = conn.execute(_SQL["lock"], {"id": alarm_id}).fetchone()
-    if row is None:
-        raise NotFound(f"there is no alarm {alarm_id}")
-    before, active, severity, tenant = row
-    state = move(State(before), action or (Action.UNSHELVE_ACTIVE if active else Action.UNSHELVE_NORMAL))
-    conn.execute(
-        _SQL["record"],
-        {
-            "id": alarm_id,
-            "tenant": tenant,
-            "at": now,
-            "kind": kind,
-            "state": state,
-            "severity": severity,
-            "who": who,
-            "note": note,
-        },
-    )
-    return state

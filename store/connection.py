@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import LiteralString
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, IsolationLevel
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
@@ -85,7 +86,10 @@ def pool(database_url: str, role: str, size: int) -> ConnectionPool[Session]:
         kwargs={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": f"bellwether {role}",
-            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_S}s",
+            # Lists are filtered by what is given and by nothing else: a plan for whatever may be given sorts 60 000
+            # tickets for the newest fifty, 45 ms instead of one.
+            "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_S}s"
+            " -c plan_cache_mode=force_custom_plan",
         },
     )
 
@@ -108,9 +112,33 @@ def refused() -> Iterator[None]:
         raise Refused(str(error).strip()) from error
 
 
-def act_for(conn: Session, tenant: str) -> None:
-    """Show the rest of this transaction the rows of one tenant, and no others."""
-    conn.execute("SELECT set_config('bellwether.tenant', %s, true)", [tenant])
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whom the audit log names. `network` is where they ask from, as far as that is kept; `route` what was asked."""
+
+    id: str = ""
+    role: str = ""
+    network: str = ""
+    route: str = ""
+
+
+NOBODY = Actor()
+_ACTS_FOR = """
+    SELECT set_config('bellwether.tenant', %s, true), set_config('bellwether.actor', %s, true),
+           set_config('bellwether.role', %s, true), set_config('bellwether.network', %s, true),
+           set_config('bellwether.route', %s, true)
+"""
+
+
+def act_for(conn: Session, tenant: str, by: Actor = NOBODY) -> None:
+    """Show the rest of this transaction the rows of one tenant, and no others; what it does is done by this one."""
+    conn.execute(_ACTS_FOR, [tenant, by.id, by.role, by.network, by.route])
+
+
+def look_only(conn: Session) -> None:
+    """Let each transaction of a connection see one moment, and change nothing."""
+    conn.isolation_level = IsolationLevel.REPEATABLE_READ
+    conn.read_only = True
 
 
 def as_role(database_url: str, user: str, password: str) -> str:

@@ -1,7 +1,7 @@
 """The credentials that devices and gateways show to the broker, as the API makes, lists and revokes them.
 
-One is told to the broker by the gate (`ingest.gate`, `store.gate`). Its password is sealed for the gate while it waits,
-and gone once the broker has it: nothing in the database opens anything.
+One is told to the broker by the gate (`ingest.access.gate`, `store.gate`). Its password is sealed for the gate while it
+waits, and gone once the broker has it: nothing in the database opens anything.
 """
 
 from __future__ import annotations

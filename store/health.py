@@ -47,6 +47,8 @@ class Health:
         How far the server's clock is ahead of the time that ingest goes by; 0 where it is believed.
     wrong_clocks, mended_clocks, worst_clock
         Devices whose clocks are wrong, how many of them are mended, and the worst: its name and how far it is ahead.
+    webhooks_lost, webhooks_failing
+        What no webhook took for a day and nobody has sent again, and webhooks that take nothing now.
     """
 
     server: str
@@ -71,6 +73,8 @@ class Health:
     wrong_clocks: int = 0
     mended_clocks: int = 0
     worst_clock: tuple[str, float] = ("", 0.0)
+    webhooks_lost: int = 0
+    webhooks_failing: int = 0
 
 
 def examine(conn: Session) -> Health:
@@ -84,6 +88,7 @@ def examine(conn: Session) -> Health:
     chunks, hours = _allowed(conn, lambda: conn.execute(sql["chunks"]).fetchall()[0], (0, None))
     right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
     failing: list[str] = _allowed(conn, lambda: [job for (job,) in conn.execute(sql["failing_jobs"])], [])
+    lost, failing_webhooks = _allowed(conn, lambda: conn.execute(sql["webhooks"]).fetchall()[0], (0, 0))
     wrong, mended, worst, off_s = _allowed(conn, lambda: wrong_clocks(conn), (0, 0, "", 0.0))
     lag, kind = lag_s(conn), edition(conn)
     doubted_s = _allowed(conn, lambda: float(sum(row[0] for row in conn.execute(sql["doubted"]))), 0.0)
@@ -112,6 +117,8 @@ def examine(conn: Session) -> Health:
         wrong_clocks=wrong,
         mended_clocks=mended,
         worst_clock=(worst, off_s),
+        webhooks_lost=int(lost),
+        webhooks_failing=int(failing_webhooks),
     )
 
 
@@ -131,5 +138,8 @@ def _allowed(conn: Session, look: Callable[[], T], otherwise: T) -> T:
     try:
         with conn.transaction():
             return look()
-    except (errors.InsufficientPrivilege, errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
+    except (
+        *(errors.InsufficientPrivilege, errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction),
+        errors.InvalidSchemaName,
+    ):
         return otherwise

@@ -74,6 +74,11 @@ def is_kept(conn: Transaction, tenant: str, place: Place) -> bool:
     return bool(conn.execute(_SQL["is_kept"], {"tenant": tenant, **place._asdict()}).fetchall()[0][0])
 
 
+def is_shown(conn: Transaction, tenant: str, place: Place) -> bool:
+    """Whether whoever reads may see the event at this place."""
+    return bool(conn.execute(_SQL["is_shown"], {"tenant": tenant, **place._asdict()}).fetchall()[0][0])
+
+
 class Bell:
     """Rings when something was told to some tenant: one connection, however many listen behind it.
 

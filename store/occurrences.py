@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,20 +18,25 @@ import numpy.typing as npt
 from psycopg.types.json import Jsonb
 
 from alarms.events import AlarmEvent, Kind
-from alarms.states import MOVES, Action, State
+from alarms.states import QUIET, Action, State, move
 from detectors.scores import Scope, Snapshot
+from store import alarm_moves, provenance
+from store.alarm_moves import rfc3339
 from store.connection import Session
+from store.provenance import Origin
 from store.queries import queries
 from telemetry import instant
 
 # What the chart of an alarm shows before the departure and after the edge: as much as lies between, and at least this.
 _MARGIN_LEAST_US = 120_000_000
-_ACTIONS = {Kind.RAISED: Action.RAISE, Kind.RETURNED: Action.RETURN}
 
 
-def apply(conn: Session, events: Iterable[AlarmEvent]) -> int:
-    """Store edges in their order; returns how many were new."""
-    return sum(_apply_one(conn, event) for event in events)
+def apply(conn: Session, events: Iterable[AlarmEvent], origins: Mapping[UUID, Origin] | None = None) -> int:
+    """Store edges in their order; returns how many were new.
+
+    `origins`: what raises rest on, by occurrence, where their scores follow from readings.
+    """
+    return sum(_apply_one(conn, event, (origins or {}).get(event.occurrence_id)) for event in events)
 
 
 def save_state(conn: Session, snapshots: Mapping[str, Snapshot]) -> None:
@@ -57,34 +64,11 @@ def remembered(conn: Session) -> list[str]:
 
 def load_one(conn: Session, name: str) -> dict[str, npt.NDArray[Any]] | None:
     """The memory of one detector; None where there is none that can be read."""
-    row = conn.execute(queries("occurrences")["load_one_state"], {"name": name}).fetchone()
+    row = conn.execute(queries("occurrences")["load_one_state"], {"name": name}, binary=True).fetchone()
     try:
         return None if row is None else _unpack(row[0])
     except (ValueError, KeyError, OSError, BadZipFile):
         return None
-
-
-def event_to_json(event: AlarmEvent) -> dict[str, Any]:
-    """An alarm event as the tickets API takes it. A number that is not finite becomes null."""
-    return {
-        "source": "alarm",
-        "device": event.device,
-        "fault": event.fault,
-        "alarm": {
-            "event_id": str(event.event_id),
-            "occurrence_id": str(event.occurrence_id),
-            "kind": event.kind.value,
-            "rule": event.rule,
-            "detector": event.detector,
-            "point": event.point,
-            "severity": event.severity.value,
-            "since": _rfc3339(event.since_us),
-            "at": _rfc3339(event.at_us),
-            "score": _finite(event.score),
-            "message": event.message,
-            "evidence": evidence_to_json(event),
-        },
-    }
 
 
 def evidence_to_json(event: AlarmEvent) -> dict[str, Any]:
@@ -98,15 +82,43 @@ def evidence_to_json(event: AlarmEvent) -> dict[str, Any]:
         "expected": _finite(evidence.expected),
         "low": _finite(evidence.low),
         "high": _finite(evidence.high),
-        "since": _rfc3339(evidence.since_us),
+        "since": rfc3339(instant(evidence.since_us)),
         "contributions": {point: round(share, 4) for point, share in evidence.contributions.items()},
-        "window": {"from": _rfc3339(event.since_us - margin_us), "to": _rfc3339(event.at_us + margin_us)},
+        "window": {
+            "from": rfc3339(instant(event.since_us - margin_us)),
+            "to": rfc3339(instant(event.at_us + margin_us)),
+        },
     }
 
 
-def _apply_one(conn: Session, event: AlarmEvent) -> bool:
+def _apply_one(conn: Session, event: AlarmEvent, origin: Origin | None) -> bool:
     sql = queries("occurrences")
-    values = {
+    values = _values(event)
+    if event.kind is Kind.RAISED:
+        _raise(conn, values, origin or provenance.of(event))
+    held = conn.execute(sql["occurrence_for_update"], values).fetchone()
+    if held is None or (event.kind is Kind.RETURNED and not held[1]):
+        return False
+    state = _state_after(State(held[0]), event.kind, latch=held[2])
+    values["state"] = state.value
+    if conn.execute(sql["note_edge"], values).fetchone() is None:
+        return False
+    if event.kind is Kind.ESCALATED:
+        conn.execute(sql["worsen_alarm"], values)
+    elif event.kind is Kind.CHATTERING:
+        conn.execute(sql["note_chatter"], values)
+    elif event.kind is Kind.RETURNED:
+        conn.execute(sql["return_alarm"], values)
+    elif event.kind is Kind.RAISED and alarm_moves.settle(conn, datetime.now(UTC), event.occurrence_id, raised=True):
+        return True
+    if event.opens_ticket and event.kind in (Kind.RAISED, Kind.ESCALATED) and state not in QUIET:
+        payload = alarm_moves.parcel(values | {"score": _finite(event.score), "evidence": evidence_to_json(event)})
+        conn.execute(sql["tell"], values | {"destination": "tickets", "payload": Jsonb(payload)})
+    return True
+
+
+def _values(event: AlarmEvent) -> dict[str, Any]:
+    return {
         "id": event.occurrence_id,
         "event_id": event.event_id,
         "tenant": event.tenant,
@@ -125,30 +137,33 @@ def _apply_one(conn: Session, event: AlarmEvent) -> bool:
         "score": _finite(event.score) or 0.0,
         "message": event.message,
         "evidence": Jsonb(evidence_to_json(event)),
+        "latch": event.latch,
+        "quiet_with_parent": event.quiet_with_parent,
+        "opens_ticket": event.opens_ticket,
+        "rises": event.rises,
+        "hold_s": event.hold_s,
     }
-    if event.kind is Kind.RAISED:
-        conn.execute(sql["end_forgotten"], values)
-        conn.execute(sql["raise_alarm"], values)
-    held = conn.execute(sql["occurrence_for_update"], values).fetchone()
-    if held is None or (event.kind is Kind.RETURNED and not held[1]):
-        return False
-    values["state"] = _state_after(State(held[0]), event.kind).value
-    if conn.execute(sql["note_edge"], values).fetchone() is None:
-        return False
-    if event.kind is Kind.ESCALATED:
-        conn.execute(sql["worsen_alarm"], values)
-    elif event.kind is Kind.RETURNED:
-        conn.execute(sql["return_alarm"], values)
-    if event.opens_ticket and event.kind is not Kind.RETURNED:
-        conn.execute(sql["tell"], values | {"destination": "tickets", "payload": Jsonb(event_to_json(event))})
-    return True
 
 
-def _state_after(state: State, kind: Kind) -> State:
-    """A raise finds its own row, unacknowledged; a worse severity asks for attention again."""
-    if kind is Kind.ESCALATED:
-        return State.UNACKNOWLEDGED if state is State.ACKNOWLEDGED else state
-    return MOVES[state].get(_ACTIONS[kind], state)
+def _raise(conn: Session, values: dict[str, Any], origin: Origin) -> None:
+    """A new occurrence carries its alarm on: what of it was open before ends, and a shelf that it was on stays."""
+    sql = queries("occurrences")
+    conn.execute(sql["end_forgotten"], values)
+    rests_on = {"provenance": Jsonb(origin.provenance), "memory_id": origin.memory_id}
+    if conn.execute(sql["raise_alarm"], values | rests_on).fetchone() is not None:
+        conn.execute(sql["take_over_shelf"], values)
+        conn.execute(sql["follow"], values)
+
+
+def _state_after(state: State, kind: Kind, *, latch: bool) -> State:
+    """A raise finds its own row as it begins; a worse severity asks for attention again."""
+    match kind:
+        case Kind.RAISED | Kind.CHATTERING:
+            return state
+        case Kind.ESCALATED:
+            return State.UNACKNOWLEDGED if state is State.ACKNOWLEDGED else state
+        case Kind.RETURNED:
+            return move(state, Action.LATCH if latch else Action.RETURN)
 
 
 def _pack(snapshot: Snapshot) -> bytes:
@@ -164,7 +179,3 @@ def _unpack(state: bytes) -> dict[str, npt.NDArray[Any]]:
 
 def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _rfc3339(time_us: int) -> str:
-    return instant(time_us).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -46,12 +46,6 @@ def give_up(conn: Session, parcel: Parcel, why: str) -> None:
     conn.execute(queries("outbox")["give_up"], [why, parcel.id])
 
 
-def ring_clocks(conn: Session) -> int:
-    """Note the clocks of tickets that have come to their warning or run out; returns how many."""
-    sql = queries("outbox")
-    return conn.execute(sql["warn_of_clocks"]).rowcount + conn.execute(sql["note_breaches"]).rowcount
-
-
 def forget(conn: Session) -> int:
     """Delete what nobody will ask for again; returns how many rows."""
     sql = queries("outbox")

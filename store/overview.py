@@ -13,6 +13,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from alarms.policy import DEFAULT_POLICY
 from store.queries import queries
 from store.transactions import Transaction
 
@@ -140,7 +141,11 @@ class AlarmLine:
     shelved_until: datetime | None
     shelved_by: str | None
     shelve_reason: str | None
+    quiet_because: str
+    rises: int
+    held_s: float | None
     message: str
+    stale: bool
     ticket_id: UUID | None
 
 
@@ -223,8 +228,14 @@ def alarm_lines(
     site: str | None = None,
     device: str | None = None,
     worst_first: bool = False,
+    stale: bool = False,
+    stale_h: int = DEFAULT_POLICY.stale_h,
+    but_sites: Sequence[str] = (),
 ) -> list[AlarmLine]:
-    """Alarms without the first `had`; `device` is any part of a name."""
+    """Alarms without the first `had`, and without those at `but_sites`; `device` is any part of a name.
+
+    What stands unchanged for `stale_h` hours is marked; with `stale`, there is nothing else.
+    """
     with conn.cursor(row_factory=class_row(AlarmLine)) as cursor:
         return cursor.execute(
             _SQL["alarm_lines"],
@@ -236,6 +247,9 @@ def alarm_lines(
                 "site": site,
                 "device": device,
                 "worst_first": worst_first,
+                "stale": stale,
+                "stale_h": stale_h,
+                "but_sites": list(but_sites),
             },
         ).fetchall()
 

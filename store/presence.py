@@ -37,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class KeptPiece:
-    """What the stamps of one run of a device are mended by, see `ingest.corrections`."""
+    """What the stamps of one run of a device are mended by, see `ingest.presence.corrections`."""
 
     tenant: str
     device: str
@@ -78,6 +78,7 @@ class DevicePresence:
     device: str
     site: str
     gateway: str
+    parent: str
     presence: str
     since: datetime | None
     last_heard_at: datetime | None
@@ -251,6 +252,7 @@ def watch_device(
     device: str,
     *,
     gateway: str | None = None,
+    parent: str | None = None,
     says_interval: bool = False,
     interval_s: float | None = None,
     clock_policy: str | None = None,
@@ -262,6 +264,7 @@ def watch_device(
     said = {
         "device": device,
         "gateway": gateway,
+        "parent": parent,
         "says_interval": says_interval,
         "interval_s": interval_s,
         "clock_policy": clock_policy,

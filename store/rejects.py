@@ -1,4 +1,4 @@
-"""Rejects: what could not be stored, kept so that it can be looked at, played again, and forgotten.
+"""Rejects: what could not be stored, kept so that it can be looked at, played again (`store.replays`), and forgotten.
 
 Under a flood of rubbish each message still makes its rows, but only so much of what was sent is kept: see `Room`.
 """
@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from store.connection import Session
 from store.queries import queries
 from store.transactions import Transaction
-from telemetry import instant, microseconds
+from telemetry import instant
 
 # By so much of its beginning a payload is known again.
 HEAD_BYTES = 256
@@ -100,52 +98,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """A message that somebody wants played again; without a topic it was forgotten meanwhile."""
-
-    reject: int
-    at: datetime
-    tenant: str | None
-    device: str | None
-    topic: str | None
-    payload: bytes | None
-    content_type: str | None
-    moment: datetime | None
-    whole: bool
-    alone: bool
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it is still there, and whole."""
-        return self.topic is not None and self.whole
-
-    @property
-    def at_us(self) -> int:
-        return microseconds(self.at)
-
-    @property
-    def moment_us(self) -> int:
-        return microseconds(self.moment or self.at)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a message that was played.
-
-    Attributes
-    ----------
-    taken
-        `stored` or `duplicate`; None where nothing was.
-    still
-        Why the rest, or all of it, was refused again.
-    """
-
-    replay: Replay
-    taken: str | None
-    still: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Which:
     """Which rejects; what is None or empty leaves out none. `tenant` is for the owner of the database alone: "" is of
     nobody we know."""
@@ -206,12 +158,12 @@ def add(conn: Session, refusals: Sequence[Refusal], at_us: int, room: Room) -> N
                 at,
                 reject.tenant,
                 reject.device,
-                _storable(reject.topic),
+                storable(reject.topic),
                 payload,
                 len(reject.payload),
-                _storable(reject.reason),
+                storable(reject.reason),
                 None if keeper[0] == number else keeper[0],
-                _storable(refusal.content_type),
+                storable(refusal.content_type),
                 instant(refusal.moment_us),
                 keeper[1],
                 refusal.alone,
@@ -225,7 +177,7 @@ def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set
     rows = conn.execute(
         queries("rejects")["rejected_before"],
         [
-            [_storable(reject.topic) for _, reject in rejects],
+            [storable(reject.topic) for _, reject in rejects],
             [len(reject.payload) for _, reject in rejects],
             [reject.payload[:HEAD_BYTES] for _, reject in rejects],
             [number for number, _ in rejects],
@@ -235,37 +187,12 @@ def rejected_before(conn: Session, rejects: Sequence[tuple[int, Reject]]) -> set
     return {number for (number,) in rows}
 
 
-def due(conn: Session, limit: int) -> list[Replay]:
-    """Messages to be played again, those asked for first at first."""
-    with conn.cursor(row_factory=class_row(Replay)) as cursor:
-        return cursor.execute(queries("rejects")["due"], [limit]).fetchall()
-
-
-def played(conn: Session, outcomes: Sequence[Outcome]) -> None:
-    """Note what became of messages that were played, and ask for them no more."""
-    if not outcomes:
-        return
-    sql = queries("rejects")
-    rows = [
-        {
-            "reject": one.replay.reject,
-            "at": one.replay.at,
-            "taken": one.taken,
-            "still": [_storable(reason) for reason in one.still],
-        }
-        for one in outcomes
-    ]
-    times = [one.replay.at for one in outcomes]
-    conn.execute(sql["played"], {"rows": Jsonb(rows, dumps=orjson.dumps), "first": min(times), "last": max(times)})
-    conn.execute(sql["done"], [[one.replay.reject for one in outcomes]])
-
-
 def page(
     conn: Transaction, which: Which, *, limit: int, after: tuple[datetime, int] | None = None
 ) -> Sequence[KeptReject]:
     """The tenant's rejects, newest first, after a place in that order."""
     after_at, after_id = after or (None, None)
-    asked = _asked(which) | {"limit": limit, "after_at": after_at, "after_id": after_id}
+    asked = asked_for(which) | {"limit": limit, "after_at": after_at, "after_id": after_id}
     with conn.cursor(row_factory=class_row(KeptReject)) as cursor:
         return cursor.execute(queries("rejects")["page"], asked).fetchall()
 
@@ -273,7 +200,7 @@ def page(
 def page_of_all(conn: Session, which: Which, limit: int) -> Sequence[KeptReject]:
     """The newest rejects of all tenants and of nobody we know, for the owner of the database."""
     with conn.cursor(row_factory=class_row(KeptReject)) as cursor:
-        return cursor.execute(queries("rejects")["page_of_all"], _asked(which) | {"limit": limit}).fetchall()
+        return cursor.execute(queries("rejects")["page_of_all"], asked_for(which) | {"limit": limit}).fetchall()
 
 
 def groups(conn: Transaction, start: datetime, limit: int) -> Sequence[Group]:
@@ -282,34 +209,14 @@ def groups(conn: Transaction, start: datetime, limit: int) -> Sequence[Group]:
         return cursor.execute(queries("rejects")["groups"], {"start": start, "limit": limit}).fetchall()
 
 
-def ask(conn: Transaction, which: Which, *, limit: int, who: str) -> int:
-    """Have messages of the tenant's played again, the oldest first; returns how many it is.
-
-    What is not kept whole, or was stored since, is left out.
-    """
-    row = conn.execute(queries("rejects")["ask"], _asked(which) | {"limit": limit, "who": who}).fetchone()
-    return int(row[0]) if row else 0
-
-
-def ask_of_all(conn: Session, which: Which, *, limit: int, who: str) -> int:
-    """The same for the owner of the database."""
-    row = conn.execute(queries("rejects")["ask_of_all"], _asked(which) | {"limit": limit, "who": who}).fetchone()
-    return int(row[0]) if row else 0
-
-
-def waiting(conn: Session) -> int:
-    """How many messages wait to be played."""
-    row = conn.execute(queries("rejects")["waiting"]).fetchone()
-    return int(row[0]) if row else 0
-
-
 def forget(conn: Session, days: int | None = None) -> int:
     """Forget what is older than so many days; by default than its tenant keeps it. Returns how many rejects it was."""
     row = conn.execute(queries("rejects")["forget"], [days]).fetchone()
     return int(row[0]) if row else 0
 
 
-def _asked(which: Which) -> dict[str, object]:
+def asked_for(which: Which) -> dict[str, object]:
+    """What a query asks by."""
     return {
         "id": which.ids[0] if len(which.ids) == 1 else None,
         "ids": list(which.ids) or None,
@@ -321,6 +228,6 @@ def _asked(which: Which) -> dict[str, object]:
     }
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL's text holds no NUL."""
     return text.replace("\0", "\\0")

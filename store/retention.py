@@ -17,10 +17,15 @@ from store.queries import queries
 from store.transactions import Transaction
 from telemetry import QUANTITIES
 
-CLASSES: tuple[str, ...] = ("raw", "vibration", "waveforms", "rejects", "assessments", *sorted(QUANTITIES))
+CLASSES: tuple[str, ...] = (
+    *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks"),
+    *sorted(QUANTITIES),
+)
 """What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
-Rejects are kept for 30 days where nothing is said, assessments for a year."""
+Rejects are kept for 30 days where nothing is said, assessments for a year, what webhooks were sent for 30 days."""
 ASSESSMENTS_DAYS = 365
+LEAST_DAYS = {"audit": 90}
+"""Shorter, and whoever did what must not be seen could have it forgotten before anybody looks."""
 
 # A reading with its share of the key, before compression: measured, 92 to 116.
 READING_BYTES = 115
@@ -103,6 +108,11 @@ def expire_contested(conn: Session, most: int) -> int:
 def expire_clock_pieces(conn: Session, most: int) -> int:
     """Remove at most so many pieces of clocks by which nothing that is there was mended; how many went."""
     return _expire(conn, "expire_clock_pieces", most)
+
+
+def cut_audit(conn: Session, most: int) -> int:
+    """Remove at most so many acts from the beginning of a tenant's chain whose time is over; how many went."""
+    return _expire(conn, "cut_audit", most)
 
 
 def machines(conn: Session, after: int, limit: int) -> list[int]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from alarms.rationalisation import Rationalisation
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json, rule_to_json
 from store import telemetry
 from store.connection import Session
@@ -24,6 +26,18 @@ _SQL = queries("rules")
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """By which trial a version was accepted, or why without one; and why although it is above the alarm budget."""
+
+    trial: UUID | None = None
+    untried: str = ""
+    override_note: str = ""
+
+
+UNTRIED = Accepted()
+
+
+@dataclass(frozen=True, slots=True)
 class KeptRule:
     """A rule and where it comes from. Version 0 is the default of the house, which nobody has changed."""
 
@@ -31,6 +45,7 @@ class KeptRule:
     version: int
     changed_at: datetime | None
     changed_by: str
+    accepted: Accepted = UNTRIED
 
 
 def rules(conn: Transaction) -> list[KeptRule]:
@@ -66,6 +81,11 @@ def rule(conn: Transaction, rule_id: str) -> KeptRule:
     raise NotFound(f"there is no rule {rule_id}")
 
 
+def rationalisation(conn: Transaction, rule_id: str) -> Rationalisation | None:
+    """Why a rule is there, as its tenant says now; None where nobody has said, or the rule is gone."""
+    return next((kept.rule.rationalisation for kept in rules(conn) if kept.rule.id == rule_id), None)
+
+
 def versions(conn: Transaction, rule_id: str) -> list[KeptRule]:
     """What one rule has been, newest first, the default last. NotFound where it never was."""
     with conn.cursor(row_factory=dict_row) as cursor:
@@ -76,7 +96,9 @@ def versions(conn: Transaction, rule_id: str) -> list[KeptRule]:
     return found
 
 
-def change_rule(conn: Transaction, tenant: str, rule: Rule, *, seen_version: int, who: str) -> KeptRule:
+def change_rule(
+    conn: Transaction, tenant: str, rule: Rule, *, seen_version: int, who: str, accepted: Accepted = UNTRIED
+) -> KeptRule:
     """Add the next version of a rule, or its first.
 
     Raises
@@ -91,6 +113,7 @@ def change_rule(conn: Transaction, tenant: str, rule: Rule, *, seen_version: int
         "rule": Jsonb(rule_to_json(rule)),
         "enabled": rule.enabled,
         "who": who,
+        **asdict(accepted),
     }
     if conn.execute(_SQL["add_version"], fields).fetchone() is None:
         raise Conflict(f"rule {rule.id} is not at version {seen_version} any more: read it again")
@@ -99,4 +122,5 @@ def change_rule(conn: Transaction, tenant: str, rule: Rule, *, seen_version: int
 
 def _kept(row: Mapping[str, Any]) -> KeptRule:
     rule = replace(rule_from_json(row["rule"]), enabled=row["enabled"])
-    return KeptRule(rule, row["version"], row["created_at"], row["created_by"])
+    accepted = Accepted(row["trial"], row["untried"], row["override_note"])
+    return KeptRule(rule, row["version"], row["created_at"], row["created_by"], accepted)

@@ -211,6 +211,11 @@ def streams_known(conn: Session) -> list[Stream]:
     return [_stream(row) for row in conn.execute(queries("telemetry")["streams_known"])]
 
 
+def streams_numbered(conn: Session, ids: Sequence[int]) -> list[Stream]:
+    """The streams of these numbers."""
+    return [_stream(row) for row in conn.execute(queries("telemetry")["streams_numbered"], [list(ids)])]
+
+
 def add_streams(conn: Session, keys: Sequence[StreamKey], units: Sequence[str] = ()) -> list[Stream]:
     """Streams on first sight, and their devices with them; those there already are found.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from store.connection import Session, act_for, pool, unavailable
+from store.connection import NOBODY, Actor, Session, act_for, pool, unavailable
 
 Transaction = Session
 
@@ -27,10 +27,10 @@ class Transactions:
         self._pool.close()
 
     @contextmanager
-    def of(self, tenant: str) -> Iterator[Transaction]:
-        """A transaction that sees the rows of one tenant."""
+    def of(self, tenant: str, by: Actor = NOBODY) -> Iterator[Transaction]:
+        """A transaction that sees the rows of one tenant; what it changes is done by this one."""
         with self.of_nobody() as conn:
-            act_for(conn, tenant)
+            act_for(conn, tenant, by)
             yield conn
 
     @contextmanager

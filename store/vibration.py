@@ -101,11 +101,6 @@ def streams(conn: Session, device_id: int, points: Sequence[str]) -> dict[str, S
     return {stream.point: stream for stream in (Stream(*row) for row in found)}
 
 
-def streams_numbered(conn: Session, ids: Sequence[int]) -> list[Stream]:
-    """The streams of these numbers."""
-    return [Stream(*row) for row in conn.execute(_SQL["streams_numbered"], {"ids": list(ids)})]
-
-
 def named(conn: Session, device_id: int, since: datetime, until: datetime) -> dict[str, tuple[str, int, int]]:
     """Each fault that the last blocks of a machine named: the axis that names it most, in how many, of how many."""
     asked = {"device_id": device_id, "since": since, "until": until, "blocks": OF_BLOCKS}

@@ -1,4 +1,4 @@
-"""What a device said, in words: a payload through `ingest.forms` as the loop gives it, and the golden cases."""
+"""What a device said, in words: a payload through `ingest.decoding` as the loop gives it, and the golden cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingest.forms import Decoded, decode
+from ingest.decoding import Decoded, decode
 from ingest.messages import Message
 from ingest.reading import Numbers
 from telemetry import Quality, Topic

@@ -21,8 +21,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import Database, RunningBroker
 from waiting import PATIENCE_S, until
 
+from ingest.broker.mqtt import MqttSource
 from ingest.loop import Ingest
-from ingest.mqtt import MqttSource
 
 CLIENT_ID = "bellwether-ingest"
 ROOT = Path(__file__).parents[1]

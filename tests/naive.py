@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from detectors.limits import RATE_WINDOW_US, Limit
+from tickets.calendar import Calendar
+from tickets.plans import Recurrence, moment
 
 Reading = tuple[int, float]
 
@@ -108,7 +112,8 @@ def shift_scores(
     """Score after each span of a stream without start-up, departures ending by themselves and no habit."""
     fast: list[float] = []
     base, base_n, rough, rough_n, move, move_n = math.nan, 0, 0.0, 0, 0.0, 0
-    departed = False
+    departed, highest, widened = False, 0.0, 1.0
+    spell_tops, spell_top, tops = [0, 0], 0, [0] * 12
     scores = []
     for number, mean in enumerate(means, start=1):
         leaving = fast[0] if len(fast) == 6 else None
@@ -122,18 +127,45 @@ def shift_scores(
             base_n = min(base_n + 1, 30)
             base = leaving if math.isnan(base) else base + change / base_n
         distance = abs(statistics.median(fast) - base) if len(fast) == 6 else math.nan
-        score = math.nan
-        if number >= learn_spans and rough > 0:
+        worst = math.nan
+        if rough > 0 and not math.isnan(distance):
             steps = statistics.median(abs(a - b) for a, b in zip(fast[1:], fast[:-1], strict=True))
-            score = max(distance / max(limit * move, least_steps * rough), steps / (scatter * rough))
+            worst = max(distance / max(limit * move, least_steps * rough), steps / (scatter * rough))
+        score = worst / widened if number >= learn_spans else math.nan
         if not departed:
             if before is not None:
                 rough, rough_n = _learnt(rough, rough_n, abs(mean - before))
             if not math.isnan(distance):
                 move, move_n = _learnt(move, move_n, distance)
-        departed = score >= 1.0 if not departed else score >= 0.7
+        was, departed = departed, score >= 1.0 if not departed else score >= 0.7
+        highest = max(highest, worst) if was else worst
         scores.append(score)
+        if departed or move_n < 24:
+            continue
+        spell_top = max(spell_top, _coded(min(highest, 2 * widened)))
+        if number % 12 == 0:
+            if spell_tops[0] <= spell_tops[1] > spell_top:
+                tops = sorted([*tops, spell_tops[1]])[1:]
+                widened = max(1.0, _height(_coded(min(_exceeded_once(tops), 1.3))))
+            spell_tops, spell_top = [spell_tops[1], spell_top], 0
     return scores
+
+
+def _coded(height: float) -> int:
+    return min(max(math.floor(50 * math.log(height) + 116.5), 0), 255) if height > 0 else 0
+
+
+def _height(coded: int) -> float:
+    return math.exp((coded - 116) / 50)
+
+
+def _exceeded_once(tops: Sequence[int]) -> float:
+    """In ten times as long as they took to come."""
+    heights = [_height(coded) for coded in tops if coded]
+    if len(heights) < 5:
+        return 0.0
+    k, lowest = len(heights) - 1, min(heights)
+    return lowest + ((10 * k) ** (1 / k) - 1) * sum(height - lowest for height in heights)
 
 
 def _learnt(scale: float, n: int, seen: float) -> tuple[float, int]:
@@ -296,3 +328,34 @@ def window_mean(
         near = [each for each in range(row + 1) if unit[each] == unit[row] and cycle[row] - cycle[each] < width]
         found.append([statistics.fmean(column) for column in zip(*(values[each] for each in near), strict=True)])
     return found
+
+
+def minutes_worked(
+    zone: ZoneInfo,
+    week: Sequence[Sequence[tuple[int, int]]],
+    exceptions: Mapping[date, Sequence[tuple[int, int]]],
+    start: datetime,
+    minutes: int,
+) -> list[bool]:
+    """Of each minute from `start` whether it is worked: the clock on the wall is within that day's hours."""
+    found = []
+    for minute in range(minutes):
+        wall = (start + timedelta(minutes=minute)).astimezone(zone)
+        hours = exceptions.get(wall.date(), week[wall.weekday()])
+        shown = wall.hour * 60 + wall.minute
+        found.append(any(begin <= shown < end for begin, end in hours))
+    return found
+
+
+# Preventive plans -----------------------------------------------------------------------------------------------------
+
+
+def plan_moments(recurrence: Recurrence, after: datetime, until: datetime, calendar: Calendar) -> list[datetime]:
+    """Every moment of a recurrence in (after, until], each once, by counting from the first."""
+    found: set[datetime] = set()
+    number = 0
+    while (at := moment(recurrence, number, calendar)) <= until:
+        if at > after:
+            found.add(at)
+        number += 1
+    return sorted(found)

@@ -1,8 +1,7 @@
-"""The promises of time on a ticket: a response, somebody on site.
+"""The promises of time on a ticket: somebody sent, a response, somebody on site, the fault gone.
 
-A clock runs day and night, every day of the year. While it is paused nothing falls due: the pause moves its warning
-and its due time on by its own length. A clock that has stopped never changes again; a ticket that reopens starts new
-ones.
+A clock counts the working time of its calendar. While it is paused nothing falls due: when it goes on, it has as much
+working time left as before. A clock that has stopped never changes again; a ticket that reopens starts new ones.
 """
 
 from __future__ import annotations
@@ -12,17 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from tickets.calendar import ALWAYS, Calendar
 from tickets.priority import Level
-
-# Of the time from start to due. Too low: a warning that nobody believes. Too high: no time left to act on it.
-WARN_AT_SHARE = 0.8
 
 
 class ClockName(StrEnum):
     """What is promised."""
 
+    ASSIGNMENT = "assignment"  # until somebody is sent; promised for what is urgent, and to whom is VIP
     RESPONSE = "response"  # until somebody has accepted the ticket
     ON_SITE = "on_site"  # until somebody is there, or repairs it from afar
+    RESOLUTION = "resolution"  # until it is handed over, or the ticket ends
+    EXPERT = "expert"  # from each escalation until an expert has answered
+
+
+PROMISED = (ClockName.ASSIGNMENT, ClockName.RESPONSE, ClockName.ON_SITE, ClockName.RESOLUTION)
+"""What each level promises, in the order in which it falls due; all of it begins as a ticket opens."""
 
 
 class Effect(StrEnum):
@@ -34,16 +38,20 @@ class Effect(StrEnum):
     STOP = "stop"
 
 
-LIMITS: Mapping[Level, Mapping[ClockName, timedelta]] = {
-    Level.EMERGENCY: {ClockName.RESPONSE: timedelta(hours=1), ClockName.ON_SITE: timedelta(hours=12)},
-    Level.MAJOR: {ClockName.RESPONSE: timedelta(hours=4), ClockName.ON_SITE: timedelta(hours=24)},
-    Level.GENERAL: {ClockName.RESPONSE: timedelta(hours=8), ClockName.ON_SITE: timedelta(hours=48)},
-}
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """So much working time of a calendar, by the promise of a level in a version of the terms."""
+
+    limit: timedelta
+    calendar: Calendar
+    warn_at_share: float
+    level: Level
+    terms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One promise on one ticket, once. Times are aware."""
+    """One promise on one ticket, once. Times are aware; `calendar` is that of `level` in version `terms`."""
 
     name: ClockName
     started_at: datetime
@@ -53,6 +61,9 @@ class Clock:
     stopped_at: datetime | None = None
     warned_at: datetime | None = None
     breached_at: datetime | None = None
+    level: Level = Level.GENERAL
+    terms: int = 0
+    calendar: Calendar = ALWAYS
 
     @property
     def running(self) -> bool:
@@ -62,11 +73,26 @@ class Clock:
         """Whether a running clock is past its due time."""
         return self.running and now > self.due_at
 
+    @property
+    def whole(self) -> timedelta:
+        """Working time from its start to its due time: the limit, where it was never paused."""
+        return self.calendar.between(self.started_at, self.due_at)
 
-def start(name: ClockName, level: Level, now: datetime) -> Clock:
+    def standing(self, now: datetime) -> tuple[bool, datetime]:
+        """Whether a moment counts, and until when at least that stays so."""
+        return self.calendar.standing(now)
+
+    def left(self, now: datetime) -> timedelta:
+        """Working time until it is due, from when it stopped or was paused, else from now; negative when overdue."""
+        return self.calendar.between(self.stopped_at or self.paused_at or now, self.due_at)
+
+
+def start(name: ClockName, promise: Promise, now: datetime) -> Clock:
     """A clock that begins now."""
-    limit = LIMITS[level][name]
-    return Clock(name, started_at=now, due_at=now + limit, warn_at=now + WARN_AT_SHARE * limit)
+    due_at, warn_at = _times(promise, now)
+    return Clock(
+        name, now, due_at=due_at, warn_at=warn_at, level=promise.level, terms=promise.terms, calendar=promise.calendar
+    )
 
 
 def pause(clock: Clock, now: datetime) -> Clock:
@@ -77,11 +103,12 @@ def pause(clock: Clock, now: datetime) -> Clock:
 
 
 def resume(clock: Clock, now: datetime) -> Clock:
-    """Let a paused clock go on, with the time that it had left."""
+    """Let a paused clock go on, with the working time that it had left. What was overdue by then stays as it was."""
     if clock.paused_at is None or clock.stopped_at is not None:
         return clock
-    pause_length = now - clock.paused_at
-    return replace(clock, paused_at=None, due_at=clock.due_at + pause_length, warn_at=clock.warn_at + pause_length)
+    return replace(
+        clock, paused_at=None, due_at=_after(clock, clock.due_at, now), warn_at=_after(clock, clock.warn_at, now)
+    )
 
 
 def stop(clock: Clock, now: datetime) -> Clock:
@@ -91,31 +118,52 @@ def stop(clock: Clock, now: datetime) -> Clock:
     return replace(resume(clock, now), stopped_at=now, breached_at=_breach(resume(clock, now), now))
 
 
-def tighten(clock: Clock, level: Level, now: datetime) -> Clock:
-    """Hold a clock to a stricter level from now on: never later than before, and counted from when it was known."""
-    if clock.stopped_at is not None:
+def tighten(clock: Clock, promise: Promise, now: datetime) -> Clock:
+    """Hold a clock to a stricter promise from now on: never later than before, and counted from when it was known."""
+    due_at, warn_at = _times(promise, clock.paused_at or now)
+    if clock.stopped_at is not None or due_at >= clock.due_at:
         return clock
-    limit = LIMITS[level][clock.name]
-    from_when = clock.paused_at or now
-    if from_when + limit >= clock.due_at:
-        return clock
-    return replace(clock, due_at=from_when + limit, warn_at=from_when + WARN_AT_SHARE * limit, warned_at=None)
+    return replace(
+        clock,
+        due_at=due_at,
+        warn_at=warn_at,
+        warned_at=None,
+        level=promise.level,
+        terms=promise.terms,
+        calendar=promise.calendar,
+    )
 
 
 _APPLY = {Effect.PAUSE: pause, Effect.RESUME: resume, Effect.STOP: stop}
 
 
 def apply(
-    effects: Mapping[ClockName, Effect], clocks: Mapping[ClockName, Clock], level: Level, now: datetime
+    effects: Mapping[ClockName, Effect],
+    clocks: Mapping[ClockName, Clock],
+    promises: Mapping[ClockName, Promise],
+    now: datetime,
 ) -> dict[ClockName, Clock]:
-    """The clocks after a move. `START` begins a new one, whatever became of the one before."""
+    """The clocks after a move. `START` begins a new one of what is promised, whatever became of the one before."""
     after = dict(clocks)
     for name, effect in effects.items():
         if effect is Effect.START:
-            after[name] = start(name, level, now)
+            after |= {name: start(name, promises[name], now)} if name in promises else {}
         elif name in after:
             after[name] = _APPLY[effect](after[name], now)
     return after
+
+
+def _times(promise: Promise, now: datetime) -> tuple[datetime, datetime]:
+    """When a promise given now is due, and when it warns."""
+    add = promise.calendar.add
+    return add(now, promise.limit), add(now, promise.warn_at_share * promise.limit)
+
+
+def _after(clock: Clock, moment: datetime, now: datetime) -> datetime:
+    """A moment that was still to come when the clock was paused, as much working time after it goes on."""
+    if clock.paused_at is None or moment < clock.paused_at:
+        return moment
+    return clock.calendar.add(now, clock.calendar.between(clock.paused_at, moment))
 
 
 def _breach(clock: Clock, now: datetime) -> datetime | None:

@@ -7,21 +7,26 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import orjson
 import typer
 from rich.markup import escape
 
 from bellwether import settings as settings_of
-from bellwether.console import AsJson, as_misconfigured, console, names, say, tell
+from bellwether.console import AsJson, as_misconfigured, console, names, print_json, say, tell
 from bellwether.stack.folder import default_path
 from firmware_sim.encoding import Form
-from store.errors import Misconfigured, Unavailable
+from store.errors import Misconfigured, NotFound, Unavailable
 
 MqttUrl = Annotated[str | None, typer.Option(help="mqtt://user:password@host:1883, or mqtts:// for TLS.")]
 Recordings = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.")]
+Played = Annotated[
+    list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="CSV, comma or semicolon.", show_default=False)
+]
 Device = Annotated[str, typer.Option(help="Whose telemetry it is.")]
 TimeColumn = Annotated[str | None, typer.Option(help="The column of time; the first that looks like it otherwise.")]
 Ignored = Annotated[str, typer.Option(help="Columns to leave out, separated by commas.")]
@@ -117,8 +122,12 @@ def demo_fleet(state: Annotated[Path, typer.Option()], speed: Annotated[float, t
 
 
 def replay(
-    files: Recordings,
-    device: Device,
+    files: Played = None,
+    device: Annotated[str, typer.Option(help="Whose telemetry it is.", show_default=False)] = "",
+    alarm: Annotated[
+        UUID | None,
+        typer.Option(help="No files: the score of this alarm again, from what is stored.", show_default=False),
+    ] = None,
     time: TimeColumn = None,
     speed: Annotated[str, typer.Option(help="How much faster than recorded, or max.")] = "1",
     as_of: Annotated[str, typer.Option(help="Time stamps: now or original.")] = "now",
@@ -127,10 +136,19 @@ def replay(
     mqtt_url: MqttUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send recorded telemetry as if it were live: each column a point.
+    """Send recorded telemetry as if it were live, each column a point; or score a stored alarm again.
+
+    Of an alarm: exit 0 where the score is the same to 1e-9, 1 where it is not, 2 where it cannot be found again.
 
     Example: bellwether replay pump.csv --device pump-7 --time datetime --speed max --as-of original
+    Example: bellwether replay --alarm 3f1c2f5e-8f0e-5c3a-9a55-0d3c1f6b2a11
     """
+    if alarm is not None:
+        if files or device:
+            raise Misconfigured("--alarm: no files and no --device with it")
+        replay_alarm(alarm, as_json)
+    if not files or not device:
+        raise Misconfigured("files and --device, or --alarm")
     from firmware_sim.replay import replay as run
 
     if as_of not in ("now", "original"):
@@ -153,6 +171,23 @@ def replay(
             on_progress=None if as_json else _progress,
         )
     tell(report, as_json)
+
+
+def replay_alarm(alarm: UUID, as_json: bool) -> NoReturn:
+    """Play one alarm, say what came of it, and end."""
+    from bellwether.alarm_replay import EXIT, line, replayed
+    from bellwether.audit import snapshot
+
+    try:
+        with snapshot(settings_of.load()) as conn:
+            found = replayed(conn, alarm)
+    except NotFound as error:
+        raise Misconfigured(f"--alarm: {error}") from error
+    if as_json:
+        print_json(asdict(found))
+    else:
+        say(line(found))
+    raise typer.Exit(EXIT[found.outcome])
 
 
 def backfill(

@@ -23,7 +23,7 @@ from bellwether.stack.packages import Programs
 from bellwether.stack.port import LOOPBACK
 from bellwether.stack.postgres import OWN_LIBRARIES
 from bellwether.stack.supervisor import Role
-from ingest.rights import SERVICES, first_state
+from ingest.access.rights import SERVICES, first_state
 
 COMMON = Path(__file__).with_name("mosquitto.conf")
 

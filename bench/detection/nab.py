@@ -121,7 +121,6 @@ class Standing:
     in_sample: float
     threshold: float
     held_out: float
-    held_out_spread: float
     alarm: float
 
 
@@ -140,7 +139,6 @@ def standing(scores: Sequence[Floats], labels: Sequence[Labels], profile: Profil
         in_sample=float(normalised(float(table.sum(axis=0)[best]), int(windows.sum()), profile)),
         threshold=float(thresholds[best]),
         held_out=float(figures.mean()),
-        held_out_spread=float(figures.std()),
         alarm=float(normalised(alarm, int(windows.sum()), profile)),
     )
 

@@ -24,7 +24,7 @@ from bench.detection import episodes as alike
 from bench.detection.table import Row
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.machine import MODELS, Machine, MachineSpec
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from prognosis.diagnosis import Diagnosis, diagnose
 from prognosis.episodes import Signature, signature
 from prognosis.faults import library

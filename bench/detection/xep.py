@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.detection.table import Row
-from detectors.offline import COMPOSED, detect
+from detectors.composed import COMPOSED
+from detectors.offline import detect
 from detectors.recordings import Recording, in_order
 
 TRAIN_ROWS = 672

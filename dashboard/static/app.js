@@ -33,7 +33,8 @@ function tellClocks(root) {
   const now = Date.now();
   for (const clock of root.querySelectorAll("[data-clock]")) {
     if (clock.dataset.paused || clock.dataset.stopped) continue;
-    const left = (Date.parse(clock.dataset.due) - now) / 1000;
+    const { left: leftThen, at, until } = clock.dataset;
+    const left = leftThen - Math.max(0, Math.min(now, Date.parse(until)) - Date.parse(at)) / 1000;
     const tone = left < 0 ? "breached" : now >= Date.parse(clock.dataset.warn) ? "due" : "running";
     for (const name of ["running", "due", "breached"]) clock.classList.toggle(`tone-${name}`, name === tone);
     setText(clock.querySelector(".left"), left < 0 ? `overdue by ${duration(left)}` : `${duration(left)} left`);
@@ -96,17 +97,18 @@ if (window.Idiomorph) {
   const callbacks = window.Idiomorph.defaults.callbacks;
   callbacks.beforeNodeMorphed = (old) => acting || !(old instanceof HTMLFormElement && busy(old));
   callbacks.beforeNodeRemoved = (old) => acting || !(old instanceof Element && old.matches("details[open]"));
-  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details[data-pop]") && !acting);
+  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details") && !acting);
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   acting = event.detail.requestConfig?.verb !== "get";
 });
-document.addEventListener("htmx:afterSettle", (event) => {
-  tick();
+// In the same breath as the swap: later, it would undo what the reader has begun to type.
+document.addEventListener("htmx:afterSwap", (event) => {
   if (acting) event.detail.requestConfig?.elt.closest("form")?.reset();
   acting = false;
 });
+document.addEventListener("htmx:afterSettle", tick);
 
 const trouble = document.getElementById("trouble");
 function complain(text) {
@@ -135,11 +137,6 @@ document.addEventListener("htmx:sendError", () => complain(LOST));
 // News -----------------------------------------------------------------------------------------------------------------
 
 const LOST = "Connection lost. What you see may be out of date; trying again.";
-const KINDS = [
-  ...["raised", "escalated", "returned", "acknowledged", "shelved", "unshelved"].map((kind) => `alarm.${kind}`),
-  ...["opened", "alarm", "reopened", "raised_priority", "moved", "assigned", "comment", "clock_warned", "clock_breached", "diagnosed"].map((kind) => `ticket.${kind}`),
-  ...["challenger", "champion", "refused", "rolled_back"].map((kind) => `model.${kind}`),
-];
 let lost = false;
 let waiting = null;
 
@@ -155,6 +152,23 @@ function tell(message) {
   const said = document.getElementById("said");
   if (said) said.textContent = message;
 }
+
+// A clock that runs short or out is told whom it concerns: whoever has the ticket, and the roles it is escalated to.
+function escalate(kind, news) {
+  const { login, role } = document.body.dataset;
+  if (!news.to.includes(role) && news.assignee !== login) return;
+  const promise = { assignment: "Assignment", response: "Response", on_site: "On site", resolution: "Resolution" }[news.clock];
+  const words = `${promise} ${kind === "ticket.clock_breached" ? "overdue" : "due soon"}: ${news.title}`;
+  tell(words);
+  const bar = document.getElementById("escalation");
+  const link = bar.querySelector("a");
+  link.href = `/tickets/${encodeURIComponent(news.ticket_id)}`;
+  setText(link, words);
+  bar.hidden = location.pathname === `/tickets/${news.ticket_id}`;
+}
+document.querySelector("#escalation button")?.addEventListener("click", (event) => {
+  event.target.closest("#escalation").hidden = true;
+});
 
 function linkState(state, text) {
   const link = document.querySelector("[data-link]");
@@ -201,7 +215,7 @@ function listen() {
       if (own.readyState === EventSource.CLOSED) setTimeout(() => own === source && listen(), 5000);
     }, 4000);
   });
-  for (const kind of KINDS) {
+  for (const kind of document.body.dataset.kinds.split(" ")) {
     source.addEventListener(kind, (event) => {
       place = event.lastEventId;
       changed();
@@ -209,6 +223,7 @@ function listen() {
         const news = JSON.parse(event.data);
         if (kind === "alarm.raised") tell(`New ${news.severity} alarm: ${news.message}`);
         if (kind === "ticket.opened") tell(`New ticket: ${news.title}`);
+        if (news.clock) escalate(kind, news);
       } catch {
         // News that cannot be read still means that something has changed.
       }

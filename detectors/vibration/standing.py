@@ -3,9 +3,9 @@
 One block can be wrong: noise, a crane that passes, a start. Of the last `OF_BLOCKS` blocks that could say anything,
 `SEEN_IN` must say the same before it is an alarm; with one fewer it is over. A machine at rest says nothing.
 
-`Standing` says it in the words of every detector, scores of streams, so that rules, delays, tickets and lessons are
-those of all alarms. Its subjects are two streams of the axis that its blocks leave readings in: the velocity for zones
-and faults of the shaft, the envelope for those of bearings and gears.
+It is said in the words of every detector, scores of streams (`detectors.told`), so that rules, delays, tickets and
+lessons are those of all alarms. The subjects are two streams of the axis that its blocks leave readings in: the
+velocity for zones and faults of the shaft, the envelope for those of bearings and gears.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from detectors.scores import Evidence, Scope, Scores, Snapshot
-from telemetry import Batch, Stream
+from detectors.scores import Evidence
 
 DETECTOR = "vibration"
 # Too few: what passes is a fault. Too many: a sensor that sends each hour warns after half a day. Noise names a fault
@@ -143,37 +140,7 @@ def _together(severe: Opinion, fault: Opinion) -> Opinion:
     return Opinion(worse.score, severe.observed, severe.high, worse.since_us, said)
 
 
-class Standing:
-    """The detector whose readings are what `standing` found: the value of a row is its score. Subjects are streams.
-
-    It remembers nothing: the blocks are kept where they come from.
-    """
-
-    scope = Scope.STREAM
-
-    def __init__(self) -> None:
-        self._points: dict[int, str] = {}
-        self._told: dict[int, tuple[str, Opinion]] = {}
-
-    def watch(self, streams: Sequence[Stream]) -> None:
-        self._points.update((stream.id, stream.point) for stream in streams)
-
-    def tell(self, subject: int, axis: str, opinion: Opinion) -> None:
-        """The evidence of the score that comes next."""
-        self._told[subject] = axis, opinion
-
-    def score(self, batch: Batch, now_us: int) -> Scores:
-        return Scores(batch.time_us, batch.stream, np.asarray(batch.value, np.float64))
-
-    def explain(self, subject: int) -> Evidence:
-        point = self._points[subject]
-        axis, said = self._told.get(subject, (point, _NOTHING))
-        sign = f"{axis}: {said.sign or 'nothing any more'}"
-        return Evidence(point, said.observed, math.nan, math.nan, said.high, said.since_us, {point: 1.0}, sign)
-
-    def snapshot(self) -> Snapshot:
-        return {"layout": np.array([1])}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        if "layout" not in snapshot or int(snapshot["layout"][0]) != 1:
-            raise ValueError("another layout")
+def evidence(point: str, axis: str, said: Opinion) -> Evidence:
+    """What an alarm of this point shows."""
+    sign = f"{axis}: {said.sign}"
+    return Evidence(point, said.observed, math.nan, math.nan, said.high, said.since_us, {point: 1.0}, sign)

@@ -21,7 +21,7 @@ from ingest.mapping.entries import NUMBER, Entry, PlacedPoint, Understood
 from ingest.mapping.paths import Keys, Path, TooMuch
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINTS, Reader
-from ingest.refusals import BadMessage, what
+from ingest.reading.refusals import BadMessage, what
 from store.telemetry import Status
 from telemetry import is_name, microseconds
 

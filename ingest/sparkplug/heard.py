@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ingest.messages import Message
 from ingest.reading import Reader
-from ingest.refusals import BadMessage
+from ingest.reading.refusals import BadMessage
 from ingest.sparkplug.metrics import Reading, Told
 from ingest.sparkplug.payloads import Item
 from store.telemetry import Status

@@ -12,6 +12,11 @@ from ingest.sparkplug.payloads import Item
 MAX_WAITING = 128
 MAX_WAITING_BYTES = 32 << 20
 
+# Metrics of one birth: too low turns a large device away, too high lets one message take much of the memory for all.
+MAX_METRICS = 5000
+# Declared by all nodes together, about 300 bytes each, twice that around a rebirth.
+MAX_METRICS_IN_ALL = 200_000
+
 
 @dataclass(slots=True)
 class Held:
@@ -20,6 +25,14 @@ class Held:
     metrics: int = 0
     waiting_bytes: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+
+    def no_room(self, metrics: int) -> str:
+        """Why a birth of so many is not taken; empty where it is."""
+        if metrics > MAX_METRICS:
+            return f"a birth of more than {MAX_METRICS} metrics"
+        if self.metrics + metrics > MAX_METRICS_IN_ALL:
+            return f"all edge nodes together have {MAX_METRICS_IN_ALL} metrics already"
+        return ""
 
 
 class Waiting:

@@ -108,7 +108,7 @@ class SparkplugHost:
             key = (tenant, node)
             if key not in self._nodes:
                 self._nodes[key] = Node(address, self._reorder_us, self._held)
-            self._nodes[key].remember(device, address.name, online)
+            self._nodes[key].rebirths.remember(device, address.name, online)
             self._restless[key] = self._nodes[key]
             self._members[tenant, address.name] = member
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ingest.sparkplug import rebirths
 from ingest.sparkplug.heard import Heard, heard_of
 from ingest.sparkplug.holding import Held, Waiting
 from ingest.sparkplug.metrics import BD_SEQ, Table, Told, declare, number_of, read
@@ -18,18 +19,8 @@ from ingest.sparkplug.session import SEQS, Session
 from ingest.sparkplug.topics import Address
 from store.telemetry import Status
 
-# Metrics of one birth: too low turns a large device away, too high lets one message take much of the memory for all.
-MAX_METRICS = 5000
-# Declared by all nodes together, about 300 bytes each, twice that around a rebirth.
-MAX_METRICS_IN_ALL = 200_000
 # Devices of a node: too low turns a large gateway away, too high lets one invent as many as it likes.
 MAX_DEVICES = 1000
-# After a node's birth those of its devices come at once. Too low: a rebirth looks as if every device had gone.
-REBORN_WITHIN_US = 10_000_000
-# Between two requests for a rebirth, at first and at last: a birth is the largest message there is, and a node that
-# does not answer, or cannot do it right, is not helped by being asked more often.
-ASK_AGAIN_FIRST_US = 5_000_000
-ASK_AGAIN_LAST_US = 600_000_000
 
 _NO_TABLE = Table("")
 
@@ -39,8 +30,8 @@ class Node:
 
     Attributes
     ----------
-    wants_rebirth
-        Whether it is to be asked for one as soon as that may be.
+    rebirths
+        Whether it is to be asked for one, and of whom more is remembered than known.
     """
 
     def __init__(self, address: Address, reorder_us: int, held: Held) -> None:
@@ -48,33 +39,23 @@ class Node:
         self.name = address.node_name
         self.command_topic = address.command_topic
         self.session: Session | None = None
-        self.wants_rebirth = False
+        self.rebirths = rebirths.Rebirths()
         self._reorder_us = reorder_us
         self._held = held
         self._former: Session | None = None
         self._waiting = Waiting(held)
-        self._remembered: dict[str, str] = {}  # devices, '' the node, that were online before our last stop; our names
-        self._asked_us: int | None = None  # when it was asked for those
         self._died: int | None = None  # the bdSeq of its last death
         self._died_us = 0
-        self._ask_from_us = 0
-        self._patience_us = ASK_AGAIN_FIRST_US
 
     @property
     def restless(self) -> bool:
         """Whether it needs to be looked after although it says nothing."""
         return (
-            self.wants_rebirth
+            self.rebirths.wanted
             or self._waiting.since_us is not None
-            or bool(self._remembered)
+            or bool(self.rebirths.remembered)
             or (self.session is not None and (bool(self.session.awaited) or self.session.doubted_us is not None))
         )
-
-    def remember(self, device: str, name: str, online: bool) -> None:
-        """A node, or a device of it, from before our last stop: what it declared then is not known any more."""
-        self.wants_rebirth = True
-        if online:
-            self._remembered[device] = name
 
     def hear(self, item: Item) -> list[Heard]:
         """Take a message: what may be read now, in order."""
@@ -84,7 +65,7 @@ class Node:
         if kind == "NDEATH":
             return self._death(item)
         if self.session is None:
-            self.wants_rebirth = True
+            self.rebirths.wanted = True
             return self._wait(item) if item.seq is not None else [self._only_read(None, item)]
         if item.seq is None:
             return [self._next(self.session, item)]
@@ -96,7 +77,7 @@ class Node:
         """What waits, once it has waited for the reorder timeout: those before it are missing, and a rebirth is due."""
         if self._waiting.since_us is None or now_us - self._waiting.since_us < self._reorder_us:
             return []
-        self.wants_rebirth = True
+        self.rebirths.wanted = True
         return self.let_go()
 
     def not_reborn(self, now_us: int) -> list[Status]:
@@ -104,28 +85,19 @@ class Node:
         session = self.session
         gone: list[str] = []
         if session is None:
-            if self._asked_us is not None and now_us - self._asked_us >= REBORN_WITHIN_US:
-                gone, self._remembered, self._asked_us = list(self._remembered.values()), {}, None
-        elif session.doubted_us is not None and now_us - session.doubted_us >= REBORN_WITHIN_US:
+            gone = self.rebirths.given_up(now_us)
+        elif session.doubted_us is not None and now_us - session.doubted_us >= rebirths.REBORN_WITHIN_US:
             gone = [self.name, *session.names]
             self.forget()
-        elif session.awaited and now_us - session.began_us >= REBORN_WITHIN_US:
+        elif session.awaited and now_us - session.began_us >= rebirths.REBORN_WITHIN_US:
             gone, session.awaited = list(session.awaited.values()), {}
         return [Status(self.tenant, name, False, now_us) for name in gone]
 
     def ask(self, now_us: int) -> bool:
-        """Whether to ask for a rebirth now; if so, it counts as asked, and the next one waits longer."""
-        if not self.wants_rebirth or now_us < self._ask_from_us:
-            return False
-        if now_us - self._ask_from_us > ASK_AGAIN_LAST_US:
-            self._patience_us = ASK_AGAIN_FIRST_US
-        self.wants_rebirth = False
-        if self._remembered and self._asked_us is None:
-            self._asked_us = now_us
-        self._ask_from_us = now_us + self._patience_us
-        self._patience_us = min(2 * self._patience_us, ASK_AGAIN_LAST_US)
-        self._held.counts["rebirths asked"] += 1
-        return True
+        """Whether to ask for a rebirth now; if so, it counts as asked."""
+        asked = self.rebirths.ask(now_us)
+        self._held.counts["rebirths asked"] += asked
+        return asked
 
     def forget(self) -> None:
         """No births are known any more."""
@@ -158,7 +130,7 @@ class Node:
             return [self._only_read(None, item)]
         later = self._waiting.sent_after(item)
         heard = self.let_go(later)
-        if refusal := self._no_room(item):
+        if refusal := self._held.no_room(len(item.payload.metrics)):
             self.forget()
             return [*heard, self._heard(item, Told(), refusal)]
         told = Told()
@@ -178,23 +150,22 @@ class Node:
     def _awaited(self) -> dict[str, str]:
         """Devices that were online before a birth of the node, and are to be born again."""
         before = self.session
-        awaited = {device: name for device, name in self._remembered.items() if device}
+        awaited = {device: name for device, name in self.rebirths.forget().items() if device}
         if before is not None:
             awaited |= before.awaited | {device: table.name for device, table in before.devices.items()}
-        self._remembered, self._asked_us = {}, None
         return awaited
 
     def _renew(self, session: Session) -> None:
         """Begin a session; the one before is kept for what was sent before the birth and comes after it."""
         self._held.metrics += session.metrics - (self._former.metrics if self._former else 0)
         self._former, self.session = self.session, session
-        self.wants_rebirth = False
+        self.rebirths.wanted = False
         self._held.counts["births"] += 1
 
     def _doubt(self, session: Session, item: Item) -> None:
         """The session may be over: who lives answers, who does not is offline."""
         session.doubted_us = item.arrived_us
-        self.wants_rebirth = True
+        self.rebirths.wanted = True
 
     def _death(self, item: Item) -> list[Heard]:
         bd_seq = number_of(item.payload, BD_SEQ)
@@ -205,10 +176,9 @@ class Node:
             if bd_seq == self._died:  # said by the node, and once more by its last will
                 return [self._heard(item, Told())]
             # Of a birth that we never heard, or of an earlier one: who lives answers.
-            self.wants_rebirth = True
+            self.rebirths.wanted = True
             heard = self.let_go()
-            gone = list(dict.fromkeys([self.name, *self._remembered.values()]))
-            self._remembered, self._asked_us = {}, None
+            gone = list(dict.fromkeys([self.name, *self.rebirths.forget().values()]))
         elif bd_seq != session.bd_seq:
             self._held.counts["deaths of another session"] += 1
             if session.bd_seq is not None and bd_seq is not None and (bd_seq - session.bd_seq) % SEQS < SEQS // 2:
@@ -217,7 +187,7 @@ class Node:
                 self._doubt(session, item)
             return [self._heard(item, Told())]
         else:
-            self.wants_rebirth = False
+            self.rebirths.wanted = False
             heard = self.let_go()
             gone = [self.name, *session.names]
             self.forget()
@@ -260,7 +230,7 @@ class Node:
         if same is not None and same.message[:2] == item.message[:2]:  # delivered twice
             return [self._heard(item, Told())]
         if same is not None or not self._waiting.has_room(item):
-            self.wants_rebirth = True
+            self.rebirths.wanted = True
             heard = self.let_go()
         if self.session is not None and item.seq == self.session.expected:
             return [*heard, self._next(self.session, item)]
@@ -283,7 +253,7 @@ class Node:
                 heard = self._device_death(session, item)
             case _:
                 heard = self._only_read(session, item)
-                self.wants_rebirth |= heard.undeclared > 0
+                self.rebirths.wanted |= heard.undeclared > 0
         if item.seq is not None:
             heard.counted = (session.run, session.next - 1)
         return heard
@@ -302,7 +272,7 @@ class Node:
         told = Told()
         if device not in session.devices and len(session.devices) >= MAX_DEVICES:
             return self._heard(item, told, f"the edge node has {MAX_DEVICES} devices already")
-        if refusal := self._no_room(item):
+        if refusal := self._held.no_room(len(item.payload.metrics)):
             return self._heard(item, told, refusal)
         before = session.devices.get(device, _NO_TABLE)
         table = declare(item.payload, item.address.name, told)
@@ -329,14 +299,6 @@ class Node:
         if kind == "DDEATH" and self.session is None:  # what no birth has brought online is offline all the same
             heard.statuses.append(Status(self.tenant, item.address.name, False, said_us(item)))
         return heard
-
-    def _no_room(self, item: Item) -> str:
-        """Why a birth is not taken; empty where it is."""
-        if len(item.payload.metrics) > MAX_METRICS:
-            return f"a birth of more than {MAX_METRICS} metrics"
-        if self._held.metrics + len(item.payload.metrics) > MAX_METRICS_IN_ALL:
-            return f"all edge nodes together have {MAX_METRICS_IN_ALL} metrics already"
-        return ""
 
     def _heard(self, item: Item, told: Told, refusal: str = "") -> Heard:
         self._held.counts.update(told.skipped)

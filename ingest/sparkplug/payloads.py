@@ -8,10 +8,10 @@ from google.protobuf.message import DecodeError
 
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES
+from ingest.reading.stamps import EARLIEST_MS
 from ingest.sparkplug.metrics import text_of
 from ingest.sparkplug.schema import Payload
 from ingest.sparkplug.topics import Address
-from ingest.stamps import EARLIEST_MS
 from store.telemetry import Status
 
 # Metrics in one message; a payload of the greatest size could hold half a million empty ones.

@@ -3,11 +3,12 @@
 INSERT INTO users (tenant, login, name, role, password_hash)
 VALUES (%(tenant)s, %(login)s, %(name)s, %(role)s, %(password_hash)s)
 ON CONFLICT (login) DO NOTHING
-RETURNING id, login, name, role, created_at, disabled_at
+RETURNING id, login, name, role, created_at, disabled_at, NULL::text AS customer
 
 -- name: users
 -- A page of users in the order of their logins.
-SELECT id, login, name, role, created_at, disabled_at
+SELECT id, login, name, role, created_at, disabled_at,
+       (SELECT number FROM customers c WHERE c.id = customer_id) AS customer
 FROM users
 WHERE %(after)s::text IS NULL OR login > %(after)s
 ORDER BY login
@@ -22,9 +23,12 @@ SET name = coalesce(%(name)s, name),
     password_at = CASE WHEN %(password_hash)s::text IS NULL THEN password_at ELSE now() END,
     failed_logins = CASE WHEN %(password_hash)s::text IS NULL THEN failed_logins ELSE 0 END,
     locked_until = CASE WHEN %(password_hash)s::text IS NULL THEN locked_until END,
-    disabled_at = CASE WHEN %(disabled)s::boolean IS NULL THEN disabled_at WHEN %(disabled)s THEN coalesce(disabled_at, now()) END
+    disabled_at = CASE WHEN %(disabled)s::boolean IS NULL THEN disabled_at WHEN %(disabled)s THEN coalesce(disabled_at, now()) END,
+    customer_id = CASE WHEN %(customer)s::text IS NULL THEN customer_id
+                       ELSE (SELECT c.id FROM customers c WHERE c.number = %(customer)s) END
 WHERE id = %(id)s
-RETURNING id, login, name, role, created_at, disabled_at
+RETURNING id, login, name, role, created_at, disabled_at,
+          (SELECT number FROM customers c WHERE c.id = customer_id) AS customer
 
 -- name: account
 -- Whose login this is, in whatever tenant.
@@ -53,6 +57,15 @@ SELECT EXISTS (
     WHERE id = %(id)s AND role = %(role)s AND disabled_at IS NULL
       AND date_trunc('second', password_at) <= to_timestamp(%(issued_at)s)
 )
+
+-- name: narrow_to_own
+-- Whose rows an owner sees, for the rest of the transaction.
+SELECT set_config('bellwether.customer',
+                  coalesce((SELECT customer_id::text FROM users WHERE id = %(id)s), 'none'), true)
+
+-- name: is_customer
+-- Whether the tenant's books know this number.
+SELECT FROM customers WHERE number = %(number)s
 
 -- name: key_holder
 -- Whose key this is, in whatever tenant.

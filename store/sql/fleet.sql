@@ -43,7 +43,7 @@ FROM page d
 LEFT JOIN heard ON heard.device_id = d.id
 LEFT JOIN LATERAL (
     SELECT count(*) FILTER (WHERE active) AS active,
-           count(*) FILTER (WHERE state IN ('unacknowledged', 'returned_unacknowledged')) AS unacknowledged,
+           count(*) FILTER (WHERE state IN ('unacknowledged', 'returned_unacknowledged', 'latched_unacknowledged')) AS unacknowledged,
            (array_agg(severity ORDER BY array_position(ARRAY['critical', 'high', 'medium', 'low'], severity))
                 FILTER (WHERE active))[1] AS worst
     FROM alarms

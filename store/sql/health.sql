@@ -48,3 +48,10 @@ SELECT count(*) FROM outbox WHERE given_up_at IS NOT NULL
 -- name: figures
 -- Sums over all tenants, for who watches over the whole.
 SELECT name, label, value FROM figures()
+UNION ALL SELECT 'audit_unsealed_seconds', '', unsealed_seconds()
+UNION ALL SELECT name, label, value FROM webhook_figures()
+
+-- name: webhooks
+-- What no webhook took for good, and how many webhooks fail.
+SELECT max(value) FILTER (WHERE name = 'webhooks_undeliverable'), max(value) FILTER (WHERE name = 'webhooks_failing')
+FROM webhook_figures()

@@ -18,3 +18,7 @@ LIMIT %(limit)s
 SELECT EXISTS (
     SELECT FROM live_events WHERE tenant = %(tenant)s AND (xid, id) <= (%(xid)s::text::xid8, %(id)s)
 ) AND %(xid)s::text::xid8 < pg_snapshot_xmax(pg_current_snapshot())
+
+-- name: is_shown
+-- Whether this reader may see an event: an owner sees those of their own machines.
+SELECT EXISTS (SELECT FROM live_events WHERE tenant = %(tenant)s AND xid = %(xid)s::text::xid8 AND id = %(id)s)

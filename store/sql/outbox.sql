@@ -21,26 +21,6 @@ UPDATE outbox SET next_attempt_at = now() + make_interval(secs => %s), last_erro
 -- It is refused for good: somebody must look.
 UPDATE outbox SET given_up_at = now(), last_error = %s WHERE id = %s
 
--- name: warn_of_clocks
--- Clocks that have come to their warning, each once.
-WITH due AS (
-    UPDATE ticket_clocks SET warned_at = now()
-    WHERE warn_at <= now() AND warned_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
-    RETURNING ticket_id, tenant, clock, due_at
-)
-INSERT INTO ticket_events (ticket_id, tenant, kind, who, detail)
-SELECT ticket_id, tenant, 'clock_warned', 'bellwether', jsonb_build_object('clock', clock, 'due_at', due_at) FROM due
-
--- name: note_breaches
--- Clocks that have run out, each once.
-WITH due AS (
-    UPDATE ticket_clocks SET breached_at = due_at
-    WHERE due_at < now() AND breached_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
-    RETURNING ticket_id, tenant, clock, due_at
-)
-INSERT INTO ticket_events (ticket_id, tenant, kind, who, detail)
-SELECT ticket_id, tenant, 'clock_breached', 'bellwether', jsonb_build_object('clock', clock, 'due_at', due_at) FROM due
-
 -- name: forget_idempotency
 -- Who repeats a request after a day means a new one.
 DELETE FROM idempotency WHERE created_at < now() - INTERVAL '1 day'

@@ -13,7 +13,7 @@ LEFT JOIN device_presence p ON p.device_id = d.id
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS alarms, severity, detector, message, point
     FROM alarms
-    WHERE device_id = d.id AND state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged')
+    WHERE device_id = d.id AND state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service')
     ORDER BY active DESC, array_position(ARRAY['critical', 'high', 'medium', 'low'], severity), raised_at, alarms.id
     LIMIT 1
 ) a ON true
@@ -60,9 +60,10 @@ LIMIT %(limit)s
 
 -- name: counts
 -- What stands in the head of each page.
-SELECT (SELECT count(*) FROM alarms WHERE state IN ('unacknowledged', 'acknowledged', 'returned_unacknowledged'))
+SELECT (SELECT count(*) FROM alarms WHERE state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service'))
            AS alarms,
-       (SELECT count(*) FROM alarms WHERE state IN ('unacknowledged', 'returned_unacknowledged')) AS unacknowledged,
+       (SELECT count(*) FROM alarms
+        WHERE state IN ('unacknowledged', 'returned_unacknowledged', 'latched_unacknowledged')) AS unacknowledged,
        (SELECT count(*) FROM tickets WHERE state NOT IN ('closed', 'cancelled')) AS tickets
 
 -- name: marks
@@ -81,15 +82,20 @@ SELECT DISTINCT site FROM devices WHERE site <> '' ORDER BY site
 -- A page of alarms with where they are. Open ones come worst first, those that nobody has acknowledged before the rest;
 -- history comes newest first.
 SELECT a.id, a.device, d.site, a.point, a.severity, a.state, a.active, a.since, a.raised_at, a.returned_at, a.acked_at,
-       a.acked_by, a.shelved_until, a.shelved_by, a.shelve_reason, a.message,
+       a.acked_by, a.shelved_until, a.shelved_by, a.shelve_reason, a.quiet_because, a.rises, a.held_s, a.message,
+       (a.active AND a.state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service')
+        AND a.changed_at <= now() - make_interval(hours => %(stale_h)s)) AS stale,
        (SELECT ta.ticket_id FROM ticket_alarms ta WHERE ta.alarm_id = a.id ORDER BY ta.added_at DESC LIMIT 1) AS ticket_id
 FROM alarms a JOIN devices d ON d.id = a.device_id
 WHERE (%(states)s::text[] IS NULL OR a.state = ANY(%(states)s))
+  AND (NOT %(stale)s OR (a.active AND a.changed_at <= now() - make_interval(hours => %(stale_h)s)))
+  AND d.site <> ALL(%(but_sites)s)
   AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
   AND (%(site)s::text IS NULL OR d.site = %(site)s)
   AND (%(device)s::text IS NULL OR strpos(lower(a.device), lower(%(device)s)) > 0)
 ORDER BY CASE WHEN %(worst_first)s
-              THEN array_position(ARRAY['unacknowledged', 'returned_unacknowledged', 'acknowledged'], a.state) END,
+              THEN array_position(ARRAY['unacknowledged', 'returned_unacknowledged', 'latched_unacknowledged', 'latched',
+                                         'acknowledged'], a.state) END,
          CASE WHEN %(worst_first)s
               THEN array_position(ARRAY['critical', 'high', 'medium', 'low'], a.severity) END,
          a.raised_at DESC, a.id DESC

@@ -111,7 +111,7 @@ SELECT at, offset_s, before_s, cause FROM device_clock WHERE device = %(device)s
 
 -- name: devices
 -- A page of devices by name, or one of them, each with whether it is there.
-SELECT d.device, d.site, d.gateway, coalesce(p.presence, 'unknown') AS presence, p.presence_at AS since,
+SELECT d.device, d.site, d.gateway, d.parent, coalesce(p.presence, 'unknown') AS presence, p.presence_at AS since,
        p.heard_at AS last_heard_at, p.expected_s AS expected_every_s, d.expected_interval_s, d.online, d.online_at,
        d.offline_reason, p.clock_offset_s, p.clock_drift_ppm, p.clock_at, d.clock_policy
 FROM devices d LEFT JOIN device_presence p ON p.device_id = d.id
@@ -127,6 +127,7 @@ LIMIT %(limit)s
 -- How a device is watched, by what its owner says; what is not said stays as it is.
 UPDATE devices SET
     gateway = coalesce(%(gateway)s, gateway),
+    parent = coalesce(%(parent)s, parent),
     expected_interval_s = CASE WHEN %(says_interval)s THEN %(interval_s)s ELSE expected_interval_s END,
     clock_policy = coalesce(%(clock_policy)s, clock_policy)
 WHERE device = %(device)s

@@ -25,7 +25,7 @@ WHERE d.tenant = %(tenant)s AND d.kind = %(kind)s
 
 -- name: failures
 -- Faults of machines of a kind that were confirmed, as they came: the lowest health of each before it was repaired, what
--- pulled it down then, and the days from the last hour in full health until then.
+-- pulled it down then, and the days from the last hour in full health until then. What a plan found had not failed yet.
 SELECT t.device_id, t.opened_at, t.closed_at, w.health, w.worst_point,
        extract(epoch FROM w.hour - coalesce(
            (SELECT max(h.hour) FROM health h WHERE h.device_id = t.device_id AND h.hour < w.hour AND h.health >= %(well)s),
@@ -38,7 +38,7 @@ LEFT JOIN LATERAL (
     ORDER BY h.health, h.hour DESC LIMIT 1
 ) w ON true
 WHERE d.tenant = %(tenant)s AND d.kind = %(kind)s AND t.state = 'closed' AND t.verdict IN ('confirmed', 'other_fault')
-  AND t.closed_at < %(end)s
+  AND t.closed_at < %(end)s AND t.source <> 'plan'
 ORDER BY t.opened_at
 
 -- name: keep

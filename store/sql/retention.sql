@@ -30,6 +30,10 @@ SELECT expire_contested(%s)
 -- Some of what mended the stamps of readings and blocks which are removed.
 SELECT expire_clock_pieces(%s)
 
+-- name: cut_audit
+-- Some of the acts whose time is over.
+SELECT cut_audit(%s)
+
 -- name: machines
 -- Machines after an id.
 SELECT id FROM devices WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
@@ -66,7 +70,7 @@ SELECT (SELECT coalesce(sum(stored), 0)::bigint FROM ledger
        greatest(pg_size_bytes(current_setting('shared_buffers')), pg_size_bytes(current_setting('effective_cache_size')) / 3),
        (SELECT extract(epoch FROM time_interval)::bigint / 3600 FROM timescaledb_information.dimensions
         WHERE hypertable_name = 'readings'),
-       (SELECT min(keep_days) FROM retention WHERE class NOT IN ('rejects', 'assessments'))
+       (SELECT min(keep_days) FROM retention WHERE class NOT IN ('rejects', 'assessments', 'files', 'webhooks'))
 
 -- name: widen_chunks
 -- The chunks to come are so wide.

@@ -2,6 +2,10 @@
 -- Every stream, for the directory that ingest keeps.
 SELECT id, device_id, tenant, device, point, quantity, unit FROM streams ORDER BY id
 
+-- name: streams_numbered
+-- Streams by their number.
+SELECT id, device_id, tenant, device, point, quantity, unit FROM streams WHERE id = ANY (%s)
+
 -- name: tenants_known
 -- Tenants whose devices are admitted.
 SELECT id FROM tenants

@@ -1,7 +1,7 @@
 -- name: tickets
 -- A page of tickets, newest first.
 SELECT id, code, device, fault, source, title, description, state, held_from, verdict, priority, level, assignee,
-       leading_point, since, opened_at, updated_at, closed_at, evidence
+       fault_class, nature, service, turn, leading_point, since, opened_at, updated_at, closed_at, evidence
 FROM tickets
 WHERE (%(device)s::text IS NULL OR device = %(device)s)
   AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
@@ -15,17 +15,18 @@ LIMIT %(limit)s
 -- name: ticket
 -- One ticket.
 SELECT id, code, device, fault, source, title, description, state, held_from, verdict, priority, level, assignee,
-       leading_point, since, opened_at, updated_at, closed_at, evidence
+       fault_class, nature, service, turn, leading_point, since, opened_at, updated_at, closed_at, evidence
 FROM tickets
 WHERE id = %(id)s
 
 -- name: lock
--- Hold a ticket until the transaction ends: whatever follows rests on the state that is read here.
+-- Hold a ticket until the transaction ends: whatever follows rests on the state that is read here. Its key stays free:
+-- who writes a line into its story, as one who takes a part that was held for it, need not wait.
 SELECT id, code, device, fault, source, title, description, state, held_from, verdict, priority, level, assignee,
-       leading_point, since, opened_at, updated_at, closed_at, evidence
+       fault_class, nature, service, turn, leading_point, since, opened_at, updated_at, closed_at, evidence
 FROM tickets
 WHERE id = %(id)s
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: events
 -- What happened to one ticket, in order.
@@ -36,7 +37,7 @@ ORDER BY id
 
 -- name: clocks
 -- Every clock that a ticket has had, the oldest first.
-SELECT clock, started_at, due_at, warn_at, paused_at, stopped_at, warned_at, breached_at
+SELECT clock, started_at, due_at, warn_at, paused_at, stopped_at, warned_at, breached_at, level, terms
 FROM ticket_clocks
 WHERE ticket_id = %(id)s
 ORDER BY started_at, clock
@@ -44,7 +45,7 @@ ORDER BY started_at, clock
 -- name: clocks_of
 -- The present clocks of some tickets.
 SELECT DISTINCT ON (ticket_id, clock)
-       ticket_id, clock, started_at, due_at, warn_at, paused_at, stopped_at, warned_at, breached_at
+       ticket_id, clock, started_at, due_at, warn_at, paused_at, stopped_at, warned_at, breached_at, level, terms
 FROM ticket_clocks
 WHERE ticket_id = ANY(%(ids)s)
 ORDER BY ticket_id, clock, started_at DESC
@@ -58,11 +59,17 @@ ORDER BY a.raised_at, a.id
 
 -- name: track
 -- A ticket by its code, for whoever holds the code.
-SELECT code, device, title, state, priority, opened_at, updated_at, closed_at, steps FROM ticket_of_code(%(code)s)
+SELECT code, device, title, state, priority, opened_at, updated_at, closed_at, steps, quote, answer, appointment
+FROM ticket_of_code(%(code)s)
 
 -- name: machine
--- The machine that a ticket is about.
-SELECT id FROM devices WHERE device = %(device)s
+-- The machine that a ticket is about, how much it matters and whose it is.
+SELECT d.id, coalesce(f.criticality, 'B') AS criticality, coalesce(c.tier, 'regular') AS tier,
+       coalesce(f.is_safety_equipment, false) AS is_safety_equipment
+FROM devices d
+LEFT JOIN device_files f ON f.device_id = d.id
+LEFT JOIN customers c ON c.id = f.customer_id
+WHERE d.device = %(device)s AND is_for_owner(customer_of_device(d.id))
 
 -- name: holder_of_event
 -- The ticket that has taken this alarm event already, and what it did then.
@@ -86,23 +93,31 @@ FOR UPDATE
 -- name: open
 -- A new ticket, unless there is an open one: the index decides, not a look beforehand.
 INSERT INTO tickets (tenant, code, device_id, device, fault, source, title, description, state, priority, level,
-                     leading_point, since, opened_at, updated_at, evidence)
+                     fault_class, nature, service, leading_point, since, opened_at, updated_at, evidence)
 VALUES (%(tenant)s, %(code)s, %(device_id)s, %(device)s, %(fault)s, %(source)s, %(title)s, %(description)s, 'new',
-        %(priority)s, %(level)s, %(leading_point)s, %(since)s, %(now)s, %(now)s, %(evidence)s)
+        %(priority)s, %(level)s, %(fault_class)s, %(nature)s, %(service)s, %(leading_point)s, %(since)s, %(now)s, %(now)s,
+        %(evidence)s)
 ON CONFLICT (tenant, device_id, fault) WHERE state NOT IN ('closed', 'cancelled') DO NOTHING
 RETURNING id
 
 -- name: reopen
 -- The fault is back.
 UPDATE tickets
-SET state = 'reopened', held_from = NULL, verdict = NULL, closed_at = NULL, updated_at = %(now)s
+SET state = 'reopened', held_from = NULL, verdict = NULL, closed_at = NULL, turn = turn + 1, updated_at = %(now)s
 WHERE id = %(id)s
 
 -- name: raise
 -- A worse alarm leads.
 UPDATE tickets
-SET priority = %(priority)s, level = %(level)s, leading_point = %(leading_point)s, evidence = %(evidence)s
+SET priority = %(priority)s, level = %(level)s, fault_class = %(fault_class)s, leading_point = %(leading_point)s,
+    evidence = %(evidence)s
 WHERE id = %(id)s
+
+-- name: probable
+-- What a ticket's diagnosis names first, if it is likely enough, and how long one may wait with it.
+SELECT suspects -> 0 ->> 'name', suspects -> 0 ->> 'urgency'
+FROM diagnoses
+WHERE ticket_id = %(id)s AND (suspects -> 0 ->> 'probability')::float8 >= %(least)s
 
 -- name: touch
 -- Something was added.
@@ -112,7 +127,7 @@ UPDATE tickets SET updated_at = %(now)s WHERE id = %(id)s
 -- A ticket after a move.
 UPDATE tickets
 SET state = %(state)s, held_from = %(held_from)s, verdict = %(verdict)s, assignee = %(assignee)s,
-    updated_at = %(now)s, closed_at = %(closed_at)s
+    service = %(service)s, turn = %(turn)s, updated_at = %(now)s, closed_at = %(closed_at)s
 WHERE id = %(id)s
 
 -- name: record
@@ -131,13 +146,53 @@ ON CONFLICT DO NOTHING
 -- name: set_clock
 -- A clock as it now is.
 INSERT INTO ticket_clocks (ticket_id, clock, tenant, started_at, due_at, warn_at, paused_at, stopped_at, warned_at,
-                           breached_at)
+                           breached_at, level, terms)
 VALUES (%(id)s, %(clock)s, %(tenant)s, %(started_at)s, %(due_at)s, %(warn_at)s, %(paused_at)s, %(stopped_at)s,
-        %(warned_at)s, %(breached_at)s)
+        %(warned_at)s, %(breached_at)s, %(level)s, %(terms)s)
 ON CONFLICT (ticket_id, clock, started_at) DO UPDATE
 SET due_at = excluded.due_at, warn_at = excluded.warn_at, paused_at = excluded.paused_at,
-    stopped_at = excluded.stopped_at, warned_at = excluded.warned_at, breached_at = excluded.breached_at
+    stopped_at = excluded.stopped_at, warned_at = excluded.warned_at, breached_at = excluded.breached_at,
+    level = excluded.level, terms = excluded.terms
+
+-- name: begin_pause
+-- A ticket waits from now on: why, and who said so.
+INSERT INTO ticket_pauses (ticket_id, tenant, reason, label, note, paused_at, paused_by)
+VALUES (%(id)s, %(tenant)s, %(reason)s, %(label)s, %(note)s, %(now)s, %(who)s)
+
+-- name: end_pause
+-- It waits no longer.
+UPDATE ticket_pauses SET resumed_at = %(now)s, resumed_by = %(who)s WHERE ticket_id = %(id)s AND resumed_at IS NULL
+
+-- name: pauses
+-- When and why one ticket waited, in order.
+SELECT reason, label, note, paused_at, paused_by, resumed_at, resumed_by
+FROM ticket_pauses
+WHERE ticket_id = %(id)s
+ORDER BY id
+
+-- name: ring_warnings
+-- Clocks that have come to their warning, each once, told to whoever has the ticket and to the desk.
+WITH due AS (
+    UPDATE ticket_clocks SET warned_at = %(now)s
+    WHERE warn_at <= %(now)s AND warned_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
+    RETURNING ticket_id, tenant, clock, due_at
+)
+INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)
+SELECT ticket_id, tenant, %(now)s, 'clock_warned', 'bellwether',
+       jsonb_build_object('clock', clock, 'due_at', due_at, 'to', %(to)s::text[]) FROM due
+
+-- name: ring_breaches
+-- Clocks that have run out, each once: escalated to the managers.
+WITH due AS (
+    UPDATE ticket_clocks SET breached_at = due_at
+    WHERE due_at < %(now)s AND breached_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
+    RETURNING ticket_id, tenant, clock, due_at
+)
+INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)
+SELECT ticket_id, tenant, %(now)s, 'clock_breached', 'bellwether',
+       jsonb_build_object('clock', clock, 'due_at', due_at, 'to', %(to)s::text[]) FROM due
 
 -- name: is_assignable
 -- Whether there is such a person to send.
-SELECT EXISTS (SELECT FROM users WHERE login = %(login)s AND disabled_at IS NULL AND role <> 'owner')
+SELECT EXISTS (SELECT FROM users WHERE login = %(login)s AND disabled_at IS NULL
+               AND role NOT IN ('owner', 'depot', 'expert', 'inspector'))

@@ -51,10 +51,6 @@ LIMIT %(limit)s
 SELECT id, device_id, tenant, device, point, quantity, unit
 FROM streams WHERE device_id = %(device_id)s AND point = ANY (%(points)s)
 
--- name: streams_numbered
--- Streams by their number.
-SELECT id, device_id, tenant, device, point, quantity, unit FROM streams WHERE id = ANY (%(ids)s)
-
 -- name: verdicts_of
 -- A page of what the blocks of a device said, the newest first.
 SELECT v.waveform_id, v.axis, v.time, v.fault, v.reason, v.line, v.not_known, v.velocity_mm_s, v.zone, v.limits_mm_s

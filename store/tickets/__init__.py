@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from store.tickets.history import ring
 from store.tickets.moves import assign, comment, move
 from store.tickets.openings import Opening, Outcome, open_by_person, open_or_join
+from store.tickets.papers import Papers, Written, facts_now, papers
+from store.tickets.quality import Draw, Month, draws, months
 from store.tickets.rows import (
     JoinedAlarm,
+    Pause,
     Ticket,
     TicketEvent,
     Tracked,
@@ -13,27 +17,44 @@ from store.tickets.rows import (
     clocks,
     clocks_of,
     events,
+    pauses,
     ticket,
     tickets,
     track,
 )
+from store.tickets.waiting import CUSTOMER, answer_quote, holder_of, take_up
 
 __all__ = [
+    "CUSTOMER",
+    "Draw",
     "JoinedAlarm",
+    "Month",
     "Opening",
     "Outcome",
+    "Papers",
+    "Pause",
     "Ticket",
     "TicketEvent",
     "Tracked",
+    "Written",
     "alarms_of",
+    "answer_quote",
     "assign",
     "clocks",
     "clocks_of",
     "comment",
+    "draws",
     "events",
+    "facts_now",
+    "holder_of",
+    "months",
     "move",
     "open_by_person",
     "open_or_join",
+    "papers",
+    "pauses",
+    "ring",
+    "take_up",
     "ticket",
     "tickets",
     "track",

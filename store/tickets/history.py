@@ -9,14 +9,19 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from alarms.roles import Role
+from store.connection import Session
 from store.queries import queries
 from store.tickets.rows import Ticket, clocks_of
 from store.transactions import Transaction
-from tickets.clocks import Clock, ClockName, apply
-from tickets.priority import Level
+from tickets.clocks import Clock, ClockName, Effect, Promise, apply
 from tickets.states import State
 
 _SQL = queries("tickets")
+
+# Roles. Whoever has the ticket is told as well.
+TOLD_OF_WARNINGS = [Role.DISPATCHER.value]
+TOLD_OF_BREACHES = [Role.DISPATCHER.value, Role.MANAGER.value, Role.ADMINISTRATOR.value]
 
 
 def record(
@@ -52,16 +57,22 @@ def record(
 
 
 def save_moves(
-    conn: Transaction, tenant: str, before: Ticket, effects: Mapping[ClockName, Any], who: str, now: datetime
+    conn: Transaction,
+    tenant: str,
+    before: Ticket,
+    effects: Mapping[ClockName, Effect],
+    who: str,
+    now: datetime,
+    promises: Mapping[ClockName, Promise] | None = None,
 ) -> None:
-    """The clocks after a move; one that was found broken only now is told of."""
+    """The clocks after a move; one that was found broken only now is told of. `promises`: for those that start."""
     present = clocks_of(conn, [before.id]).get(before.id, {})
-    after = apply(effects, present, Level(before.level), now)
+    after = apply(effects, present, promises or {}, now)
     save_clocks(conn, tenant, before.id, (clock for name, clock in after.items() if clock != present.get(name)))
     for name, clock in after.items():
         was = present.get(name)
         if was is not None and was.started_at == clock.started_at and clock.breached_at and not was.breached_at:
-            detail = {"clock": name, "due_at": clock.breached_at.isoformat()}
+            detail = {"clock": name, "due_at": clock.breached_at.isoformat(), "to": TOLD_OF_BREACHES}
             record(conn, tenant, before.id, "clock_breached", who, now, detail=detail)
 
 
@@ -80,5 +91,17 @@ def save_clocks(conn: Transaction, tenant: str, ticket_id: UUID, changed: Iterab
                 "stopped_at": clock.stopped_at,
                 "warned_at": clock.warned_at,
                 "breached_at": clock.breached_at,
+                "level": clock.level,
+                "terms": clock.terms,
             },
         )
+
+
+def ring(conn: Session, now: datetime) -> int:
+    """Tell of the clocks of all tenants that have come to their warning or run out by `now`; returns how many.
+
+    A clock is marked and told of in one statement each: whoever is killed in between has done neither, and whoever
+    rings at the same time finds nothing left to tell.
+    """
+    warned = conn.execute(_SQL["ring_warnings"], {"now": now, "to": TOLD_OF_WARNINGS}).rowcount
+    return warned + conn.execute(_SQL["ring_breaches"], {"now": now, "to": TOLD_OF_BREACHES}).rowcount

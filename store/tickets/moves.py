@@ -5,19 +5,31 @@ It is locked before it is changed, and its clocks change under that lock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
+from alarms.roles import Role
+from store import terms as term_store
 from store.errors import Conflict
 from store.queries import queries
 from store.tickets.history import record, save_moves
-from store.tickets.rows import Ticket, locked, ticket
+from store.tickets.papers import Papers, facts_of, write
+from store.tickets.quality import draw
+from store.tickets.raising import raise_by_diagnosis
+from store.tickets.rows import Ticket, locked, machine_of, ticket
+from store.tickets.waiting import begin_pause, end_pause, still_waits
 from store.transactions import Transaction
-from tickets.roles import Role
-from tickets.states import ENDED, GUARANTEE, State, Verdict, check
+from tickets.clocks import ClockName, Effect, Promise
+from tickets.intake import Service
+from tickets.priority import Level
+from tickets.states import ENDED, WAITING, WITH_VERDICT, Move, State, Verdict, check
+from tickets.terms import ON_HOLD, Terms
 
 _SQL = queries("tickets")
 
@@ -34,40 +46,62 @@ def move(
     note: str = "",
     assignee: str = "",
     verdict: Verdict | None = None,
+    pause_reason: str = "",
+    service: Service | None = None,
+    papers: Papers = MappingProxyType({}),
 ) -> Ticket:
-    """Take a ticket one move further along the table. `assignee` empty leaves whoever has it.
+    """Take a ticket one move further along the table. `assignee` empty leaves whoever has it, `service` None how it is
+    worked on; `papers` are written down with the move.
+
+    `pause_reason` says why a ticket is held, by the terms in force; empty: `on_hold`.
 
     Raises
     ------
     NotFound
         There is no such ticket.
-    tickets.states.NotAllowed, NotForRole, Missing
+    tickets.states.NotAllowed, NotForRole, Unasked, Missing
         The table refuses.
     Conflict
-        It would be the second open ticket of its machine and fault, is closed for longer than the guarantee, or the
-        assignee is nobody who could be sent.
+        It would be the second open ticket of its machine and fault, is closed for longer than the guarantee, the
+        terms have no such reason to wait, or the assignee is nobody who could be sent.
     """
     before = locked(conn, ticket_id)
+    if to is State.TRIAGED and raise_by_diagnosis(conn, tenant, before, who, now):
+        before = ticket(conn, ticket_id)
     state, held_from = State(before.state), State(before.held_from) if before.held_from else None
-    sent = assignee or before.assignee
-    step = check(state, to, role, held_from=held_from, assignee=sent, note=note, verdict=verdict)
+    sent, served = assignee or before.assignee, service or Service(before.service)
+    found = verdict or (Verdict(before.verdict) if before.verdict else None)
+    facts = facts_of(
+        conn, before, papers, who=who, assignee=sent, note=note, has_verdict=found is not None, service=served, now=now
+    )
+    step = check(state, to, role, facts, held_from=held_from, papers=papers)
     if assignee:
         _assert_assignable(conn, assignee)
-    if to is State.REOPENED:
-        _assert_can_reopen(before, now)
+    terms = term_store.in_force(conn)
+    if state is State.CLOSED:
+        _assert_can_reopen(before, now, terms)
     after = replace(
         before,
         state=to,
         held_from=state if to is State.ON_HOLD else None,
-        verdict=verdict if to is State.CLOSED else None,
+        verdict=found if to in WITH_VERDICT or State.ON_HOLD in (state, to) else None,
         assignee=who if step.takes else sent,
+        service=served,
+        turn=before.turn + (to is State.REOPENED and state is not State.ON_HOLD),
         closed_at=now if to in ENDED else None,
     )
+    for paper, body in papers.items():
+        write(conn, tenant, before, paper, body, who=who, now=now)
     _save(conn, after, now)
-    save_moves(conn, tenant, before, step.clocks, who, now)
-    detail = {"assignee": who if step.takes else assignee} if step.takes or assignee else {}
-    if verdict is not None and to is State.CLOSED:
-        detail["verdict"] = verdict
+    looks = draw(conn, tenant, before, terms, now) if (state, to) == (State.TESTING, State.QUALITY_CHECK) else []
+    reason = _reason(terms, to, pause_reason) if to in WAITING and still_waits(to, facts) else ""
+    effects = _waiting(conn, tenant, before, step, terms, reason, note=note, who=who, now=now)
+    save_moves(conn, tenant, before, effects, who, now, _promises(conn, before, effects, terms))
+    detail: dict[str, Any] = {"assignee": who if step.takes else assignee} if step.takes or assignee else {}
+    detail |= {"verdict": verdict} if verdict is not None and to in WITH_VERDICT else {}
+    detail |= {"service": service} if service is not None and service != before.service else {}
+    detail |= {"reason": reason} if reason else {}
+    detail |= {"looks": list(looks)} if looks else {}
     record(conn, tenant, ticket_id, "moved", who, now, from_state=state, to_state=to, note=note, detail=detail)
     return ticket(conn, ticket_id)
 
@@ -89,6 +123,7 @@ def assign(
         )
     _assert_assignable(conn, assignee)
     _save(conn, replace(before, assignee=assignee), now)
+    save_moves(conn, tenant, before, {ClockName.ASSIGNMENT: Effect.STOP}, who, now)
     record(conn, tenant, ticket_id, "assigned", who, now, note=note, detail={"assignee": assignee})
     return ticket(conn, ticket_id)
 
@@ -111,6 +146,8 @@ def _save(conn: Transaction, after: Ticket, now: datetime) -> None:
                 "held_from": after.held_from,
                 "verdict": after.verdict,
                 "assignee": after.assignee,
+                "service": after.service,
+                "turn": after.turn,
                 "closed_at": after.closed_at,
                 "now": now,
             },
@@ -125,6 +162,44 @@ def _assert_assignable(conn: Transaction, login: str) -> None:
         raise Conflict(f"{login} is nobody who could be sent")
 
 
-def _assert_can_reopen(before: Ticket, now: datetime) -> None:
-    if before.closed_at is None or now - before.closed_at > GUARANTEE:
-        raise Conflict(f"the ticket has been closed for more than {GUARANTEE.days} days: report the fault anew")
+def _assert_can_reopen(before: Ticket, now: datetime, terms: Terms) -> None:
+    if before.closed_at is None or now - before.closed_at > terms.guarantee:
+        raise Conflict(f"the ticket has been closed for more than {terms.guarantee.days} days: report the fault anew")
+
+
+def _reason(terms: Terms, to: State, said: str) -> str:
+    """Why it waits from now on."""
+    return said or ON_HOLD if to is State.ON_HOLD else terms.why_waiting(to)
+
+
+def _waiting(
+    conn: Transaction,
+    tenant: str,
+    before: Ticket,
+    step: Move,
+    terms: Terms,
+    reason: str,
+    *,
+    note: str,
+    who: str,
+    now: datetime,
+) -> Mapping[ClockName, Effect]:
+    """What the move does to the clocks: they pause as the terms say of the `reason`, and not without one."""
+    if before.state in WAITING:
+        end_pause(conn, before.id, who, now)
+    effects: dict[ClockName, Effect] = dict.fromkeys(ClockName, Effect.RESUME) if before.state in WAITING else {}
+    effects |= {name: effect for name, effect in step.clocks.items() if effect is not Effect.PAUSE}
+    if reason:
+        effects |= begin_pause(conn, tenant, before.id, terms, reason, note=note, who=who, now=now)
+    return effects
+
+
+def _promises(
+    conn: Transaction, before: Ticket, effects: Mapping[ClockName, Effect], terms: Terms
+) -> dict[ClockName, Promise] | None:
+    """Of the clocks that a move starts; None where it starts none."""
+    if Effect.START not in effects.values():
+        return None
+    level = Level(before.level)
+    own = {ClockName.EXPERT: terms.expert_promise(level)}
+    return terms.promises(level, machine_of(conn, before.device).tier) | own

@@ -20,15 +20,19 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from store.errors import Conflict, NotFound
+from store import terms as term_store
+from store.errors import Conflict
 from store.queries import queries
 from store.tickets.history import record, save_clocks, save_moves
-from store.tickets.rows import Ticket, clocks_of, ticket
+from store.tickets.raising import raise_by_diagnosis, raise_priority, starts_as
+from store.tickets.rows import Ticket, machine_of, ticket
 from store.transactions import Transaction
-from tickets.clocks import apply, tighten
+from tickets.clocks import apply
 from tickets.evidence import Report, title
-from tickets.priority import LEVEL_OF, PRIORITY_OF, Priority, worse
-from tickets.states import OPENING, REOPENS_WITHIN, State
+from tickets.intake import Service
+from tickets.plans import until_due
+from tickets.priority import CLASS_OF, LEVEL_OF, FaultClass, Level, Nature, Priority, nature_of
+from tickets.states import OPENING, State
 
 _SQL = queries("tickets")
 
@@ -70,10 +74,10 @@ def open_or_join(conn: Transaction, tenant: str, report: Report, *, who: str, no
     Conflict
         The event was taken before, for another machine or fault.
     """
-    machine = conn.execute(_SQL["machine"], {"device": report.device}).fetchone()
-    if machine is None:
-        raise NotFound(f"there is no device {report.device}")
-    place = {"device_id": machine[0], "fault": report.fault}
+    machine, terms = machine_of(conn, report.device), term_store.in_force(conn)
+    place = {"device_id": machine.id, "fault": report.fault}
+    fault_class = CLASS_OF[report.severity]
+    priority = starts_as(terms, machine, fault_class)
     for _ in range(_TURNS):
         known = _known(conn, report, place)
         if known is not None:
@@ -82,7 +86,7 @@ def open_or_join(conn: Transaction, tenant: str, report: Report, *, who: str, no
         if joined is not None:
             # Another may have taken the same event while this one waited for the lock.
             return _known(conn, report, place) or _join(conn, tenant, joined[0], report, who, now)
-        closed = conn.execute(_SQL["lock_closed"], {**place, "closed_since": now - REOPENS_WITHIN}).fetchone()
+        closed = conn.execute(_SQL["lock_closed"], {**place, "closed_since": now - terms.reopens_within}).fetchone()
         if closed is not None:
             reopened = _reopen_by_alarm(conn, tenant, closed[0], report, who, now)
             if reopened is not None:
@@ -91,13 +95,15 @@ def open_or_join(conn: Transaction, tenant: str, report: Report, *, who: str, no
         opened = _insert(
             conn,
             tenant,
-            machine[0],
+            machine.id,
             device=report.device,
             fault=report.fault,
             source="alarm",
             title=title(report),
             description="",
-            priority=PRIORITY_OF[report.severity],
+            priority=priority,
+            fault_class=fault_class,
+            nature=nature_of(report.fault),
             leading_point=report.finding.point,
             since=report.since,
             evidence=_evidence(report),
@@ -105,7 +111,8 @@ def open_or_join(conn: Transaction, tenant: str, report: Report, *, who: str, no
         )
         if opened is not None:
             _record_alarm(conn, tenant, opened, report, Outcome.OPENED, who, now, None, State.NEW)
-            save_clocks(conn, tenant, opened, apply(OPENING, {}, LEVEL_OF[PRIORITY_OF[report.severity]], now).values())
+            promises = terms.promises(LEVEL_OF[priority], machine.tier)
+            save_clocks(conn, tenant, opened, apply(OPENING, {}, promises, now).values())
             return Opening(ticket(conn, opened), Outcome.OPENED, again=False)
     raise Conflict(f"tickets of {report.device} open and close faster than they can be joined")
 
@@ -117,24 +124,79 @@ def open_by_person(
     device: str,
     title: str,
     description: str,
-    priority: Priority,
     who: str,
     now: datetime,
+    fault_class: FaultClass = FaultClass.DEGRADED,
+    nature: Nature = Nature.HARDWARE,
+    priority: Priority | None = None,
+    fault: str = "",
+    since: datetime | None = None,
+    service: Service | None = None,
 ) -> Ticket:
-    """A ticket that a person reports, always a new one: two reports may be of two faults. NotFound: no machine."""
-    machine = conn.execute(_SQL["machine"], {"device": device}).fetchone()
-    if machine is None:
-        raise NotFound(f"there is no device {device}")
+    """A ticket that a person reports, always a new one: two reports may be of two faults. NotFound: no machine.
+
+    A `priority` stands for the matrix; medical or safety equipment is urgent all the same. Of a `fault` that has a name
+    there is one open ticket at most: Conflict.
+    """
+    machine, terms = machine_of(conn, device), term_store.in_force(conn)
+    if priority is None or machine.is_safety_equipment:
+        priority = starts_as(terms, machine, fault_class)
     opened = _insert(
         conn,
         tenant,
-        machine[0],
+        machine.id,
         device=device,
-        fault=f"report-{secrets.token_hex(8)}",
+        fault=fault or f"report-{secrets.token_hex(8)}",
         source="person",
         title=title,
         description=description,
         priority=priority,
+        fault_class=fault_class,
+        nature=nature,
+        **({"service": service} if service else {}),
+        leading_point="",
+        since=since or now,
+        evidence={},
+        now=now,
+    )
+    if opened is None:
+        raise Conflict("there is such a ticket already")
+    record(conn, tenant, opened, "opened", who, now, to_state=State.NEW, note=description)
+    promises = terms.promises(LEVEL_OF[priority], machine.tier)
+    save_clocks(conn, tenant, opened, apply(OPENING, {}, promises, now).values())
+    return ticket(conn, opened)
+
+
+def open_by_plan(
+    conn: Transaction,
+    tenant: str,
+    *,
+    device: str,
+    fault: str,
+    title: str,
+    description: str,
+    fault_class: FaultClass,
+    due_at: datetime,
+    why: str,
+    detail: Mapping[str, Any],
+    who: str,
+    now: datetime,
+) -> Ticket:
+    """A ticket for work that falls due: who is there, and done, by `due_at` is in time. NotFound: no machine."""
+    machine, terms = machine_of(conn, device), term_store.in_force(conn)
+    priority = starts_as(terms, machine, fault_class)
+    opened = _insert(
+        conn,
+        tenant,
+        machine.id,
+        device=device,
+        fault=fault,
+        source="plan",
+        title=title,
+        description=description,
+        priority=priority,
+        fault_class=fault_class,
+        nature=Nature.HARDWARE,
         leading_point="",
         since=now,
         evidence={},
@@ -142,9 +204,15 @@ def open_by_person(
     )
     if opened is None:
         raise Conflict("there is such a ticket already")
-    record(conn, tenant, opened, "opened", who, now, to_state=State.NEW, note=description)
-    save_clocks(conn, tenant, opened, apply(OPENING, {}, LEVEL_OF[priority], now).values())
+    record(conn, tenant, opened, "opened", who, now, to_state=State.NEW, note=why, detail=detail)
+    promises = terms.promises(LEVEL_OF[priority], machine.tier)
+    save_clocks(conn, tenant, opened, until_due(apply(OPENING, {}, promises, now).values(), due_at))
     return ticket(conn, opened)
+
+
+def service_of(nature: Nature) -> Service:
+    """How a fault is worked on where nobody has said: of software and connections from afar first."""
+    return Service.REMOTE if nature is Nature.SOFTWARE else Service.ON_SITE
 
 
 def _known(conn: Transaction, report: Report, place: Mapping[str, Any]) -> Opening | None:
@@ -164,6 +232,7 @@ def _insert(
     row = conn.execute(
         _SQL["open"],
         {
+            "service": service_of(fields["nature"]),
             **fields,
             "tenant": tenant,
             "code": base64.b32encode(secrets.token_bytes(_CODE_BYTES)).decode(),
@@ -178,6 +247,10 @@ def _insert(
 
 def _join(conn: Transaction, tenant: str, ticket_id: UUID, report: Report, who: str, now: datetime) -> Opening:
     before = ticket(conn, ticket_id)
+    if before.state == State.FOLLOW_UP:
+        reopened = _reopen_by_alarm(conn, tenant, ticket_id, report, who, now)
+        if reopened is not None:
+            return reopened
     conn.execute(_SQL["touch"], {"id": ticket_id, "now": now})
     _record_alarm(conn, tenant, ticket_id, report, Outcome.JOINED, who, now, None, None)
     _raise_priority(conn, tenant, before, report, who, now)
@@ -194,32 +267,18 @@ def _reopen_by_alarm(
             conn.execute(_SQL["reopen"], {"id": ticket_id, "now": now})
     except UniqueViolation:
         return None
-    _record_alarm(conn, tenant, ticket_id, report, Outcome.REOPENED, who, now, State.CLOSED, State.REOPENED)
-    save_moves(conn, tenant, before, OPENING, who, now)
+    _record_alarm(conn, tenant, ticket_id, report, Outcome.REOPENED, who, now, State(before.state), State.REOPENED)
+    promises = term_store.in_force(conn).promises(Level(before.level), machine_of(conn, before.device).tier)
+    save_moves(conn, tenant, before, OPENING, who, now, promises)
     _raise_priority(conn, tenant, before, report, who, now)
     return Opening(ticket(conn, ticket_id), Outcome.REOPENED, again=False)
 
 
 def _raise_priority(conn: Transaction, tenant: str, before: Ticket, report: Report, who: str, now: datetime) -> None:
-    """A worse alarm leads the ticket from now on, and holds its clocks to the stricter promise."""
-    was = Priority(before.priority)
-    priority = worse(was, PRIORITY_OF[report.severity])
-    if priority is was:
-        return
-    level = LEVEL_OF[priority]
-    conn.execute(
-        _SQL["raise"],
-        {
-            "id": before.id,
-            "priority": priority,
-            "level": level,
-            "leading_point": report.finding.point,
-            "evidence": Jsonb(_evidence(report)),
-        },
-    )
-    tightened = [tighten(clock, level, now) for clock in clocks_of(conn, [before.id]).get(before.id, {}).values()]
-    save_clocks(conn, tenant, before.id, tightened)
-    record(conn, tenant, before.id, "raised_priority", who, now, detail={"from": was, "to": priority, "level": level})
+    """A worse alarm leads the ticket from now on; what was found to be wrong by then counts as well."""
+    evidence = (report.finding.point, _evidence(report))
+    raise_priority(conn, tenant, before, CLASS_OF[report.severity], who, now, leads=evidence)
+    raise_by_diagnosis(conn, tenant, ticket(conn, before.id), who, now)
 
 
 def _record_alarm(

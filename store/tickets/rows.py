@@ -12,8 +12,10 @@ from psycopg.rows import class_row, dict_row
 
 from store.errors import NotFound
 from store.queries import queries
+from store.terms import calendars
 from store.transactions import Transaction
 from tickets.clocks import Clock, ClockName
+from tickets.priority import Criticality, Level, Tier
 
 _SQL = queries("tickets")
 
@@ -35,6 +37,10 @@ class Ticket:
     priority: str
     level: str
     assignee: str
+    fault_class: str
+    nature: str
+    service: str
+    turn: int
     leading_point: str
     since: datetime
     opened_at: datetime
@@ -56,6 +62,29 @@ class TicketEvent:
     to_state: str | None
     note: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineOf:
+    """What of a machine's file a ticket's priority and promises rest on."""
+
+    id: int
+    criticality: Criticality
+    tier: Tier
+    is_safety_equipment: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which a ticket waited; `resumed_at` None while it does."""
+
+    reason: str
+    label: str
+    note: str
+    paused_at: datetime
+    paused_by: str
+    resumed_at: datetime | None
+    resumed_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +115,9 @@ class Tracked:
     updated_at: datetime
     closed_at: datetime | None
     steps: Sequence[Mapping[str, str]]
+    quote: Mapping[str, Any] | None
+    answer: Mapping[str, Any] | None
+    appointment: Mapping[str, Any] | None
 
 
 def tickets(
@@ -136,17 +168,25 @@ def events(conn: Transaction, ticket_id: UUID) -> list[TicketEvent]:
 def clocks(conn: Transaction, ticket_id: UUID) -> list[Clock]:
     """Every clock that a ticket has had, the oldest first."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return [_clock(row) for row in cursor.execute(_SQL["clocks"], {"id": ticket_id})]
+        return _clocks(conn, cursor.execute(_SQL["clocks"], {"id": ticket_id}).fetchall())
 
 
 def clocks_of(conn: Transaction, ticket_ids: Iterable[UUID]) -> dict[UUID, dict[ClockName, Clock]]:
     """The present clocks of some tickets."""
     found: dict[UUID, dict[ClockName, Clock]] = {}
     with conn.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(_SQL["clocks_of"], {"ids": list(ticket_ids)}):
-            clock = _clock(row)
-            found.setdefault(row["ticket_id"], {})[clock.name] = clock
-    return found
+        rows = cursor.execute(_SQL["clocks_of"], {"ids": list(ticket_ids)}).fetchall()
+    for row, clock in zip(rows, _clocks(conn, rows), strict=True):
+        found.setdefault(row["ticket_id"], {})[clock.name] = clock
+    return {
+        ticket_id: {name: clocks[name] for name in ClockName if name in clocks} for ticket_id, clocks in found.items()
+    }
+
+
+def pauses(conn: Transaction, ticket_id: UUID) -> list[Pause]:
+    """When and why one ticket waited, in order."""
+    with conn.cursor(row_factory=class_row(Pause)) as cursor:
+        return cursor.execute(_SQL["pauses"], {"id": ticket_id}).fetchall()
 
 
 def alarms_of(conn: Transaction, ticket_id: UUID) -> list[JoinedAlarm]:
@@ -158,10 +198,23 @@ def alarms_of(conn: Transaction, ticket_id: UUID) -> list[JoinedAlarm]:
 def track(conn: Transaction, code: str) -> Tracked:
     """A ticket by its code, without an account. NotFound where there is none."""
     with conn.cursor(row_factory=class_row(Tracked)) as cursor:
-        row = cursor.execute(_SQL["track"], {"code": code.upper().replace("-", "").strip()}).fetchone()
+        row = cursor.execute(_SQL["track"], {"code": plain_code(code)}).fetchone()
     if row is None:
         raise NotFound("there is no ticket with this code")
     return row
+
+
+def plain_code(code: str) -> str:
+    """A ticket's code as it is kept, however it was typed."""
+    return code.upper().replace("-", "").strip()
+
+
+def machine_of(conn: Transaction, device: str) -> MachineOf:
+    """The machine that a ticket is about, or NotFound."""
+    row = conn.execute(_SQL["machine"], {"device": device}).fetchone()
+    if row is None:
+        raise NotFound(f"there is no device {device}")
+    return MachineOf(row[0], Criticality(row[1]), Tier(row[2]), row[3])
 
 
 def _one(conn: Transaction, query: str, ticket_id: UUID) -> Ticket:
@@ -172,6 +225,13 @@ def _one(conn: Transaction, query: str, ticket_id: UUID) -> Ticket:
     return row
 
 
-def _clock(row: Mapping[str, Any]) -> Clock:
-    fields = {name: value for name, value in row.items() if name not in {"ticket_id", "clock"}}
-    return Clock(ClockName(row["clock"]), **fields)
+def _clocks(conn: Transaction, rows: Sequence[Mapping[str, Any]]) -> list[Clock]:
+    """Clocks with the calendars of the versions of the terms that they go by."""
+    of_version = calendars(conn, {row["terms"] for row in rows})
+    found = []
+    for row in rows:
+        fields = {name: value for name, value in row.items() if name not in {"ticket_id", "clock", "level"}}
+        level = Level(row["level"])
+        calendar = of_version[row["terms"]].calendar_of(level)
+        found.append(Clock(ClockName(row["clock"]), **fields, level=level, calendar=calendar))
+    return found

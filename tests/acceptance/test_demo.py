@@ -11,15 +11,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from running import COMMAND, ROOT
 from waiting import until
+from walking import ROAD, Crew, walk
 
-# The issue's own bounds are 180 s with downloads and 30 s for a second start, on a machine with nothing else to do.
+# What the README promises. Beside seven other programs on two cores it took 38 s.
 FIRST_TICKET_S = 180.0
+# The first fault has grown three seconds after its onset; what follows is told by the fleet's own stamps, on any
+# machine. Too low: a reading that a busy fleet sends late has no say.
+SEEN_WITHIN_S = 10.0
 
 
 @pytest.fixture
@@ -52,6 +58,12 @@ def until_a_ticket(process: subprocess.Popen[bytes], log: Path) -> None:
     assert process.poll() is None, log.read_text()
 
 
+def first_fault(folder: Path) -> dict[str, Any]:
+    """What the fleet says that it has broken."""
+    told = map(json.loads, (folder / "fleet/truth.jsonl").read_text().splitlines())
+    return next(event for event in told if event["event"] == "fault")
+
+
 def of_this_stack(folder: Path) -> list[str]:
     """Processes whose command line or environment names the folder."""
     needle, found = str(folder).encode(), []
@@ -65,6 +77,17 @@ def of_this_stack(folder: Path) -> list[str]:
     return found
 
 
+def walked(folder: Path, api_url: str) -> dict[str, Any]:
+    """The newest ticket, taken to its end by the demonstration's people."""
+    secrets = json.loads((folder / "secrets.json").read_text())
+    logins = ("dana", "kim", "eva", "ines")
+    crew = Crew(api_url, {login: secrets[f"password_{login}"] for login in logins})
+    try:
+        return walk(crew, crew.get("dana", "tickets")["items"][0]["id"])
+    finally:
+        crew.close()
+
+
 @pytest.mark.timeout(600)
 def test_a_ticket_an_end_and_a_second_start(folder: Path) -> None:
     with demonstration(folder, "first.log") as (process, log):
@@ -74,8 +97,16 @@ def test_a_ticket_an_end_and_a_second_start(folder: Path) -> None:
         pids = [*says["pids"].values(), process.pid]
         with psycopg.connect(says["database_url"]) as conn:
             machines = conn.execute("SELECT count(*), count(DISTINCT kind) FROM devices").fetchone()
+            seen = conn.execute(
+                "SELECT a.device, a.since FROM tickets t JOIN ticket_alarms l ON l.ticket_id = t.id"
+                " JOIN alarms a ON a.id = l.alarm_id ORDER BY t.opened_at, a.since LIMIT 1"
+            ).fetchone()
             before = conn.execute("SELECT count(*), max(time) FROM readings WHERE time < now()").fetchone()
     assert machines == (12, 3)
+    assert seen is not None
+    fault = first_fault(folder)
+    assert seen[0] == fault["device"]
+    assert 0 <= (seen[1] - datetime.fromisoformat(fault["time"])).total_seconds() <= SEEN_WITHIN_S
     assert not (folder / "stack.json").exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert of_this_stack(folder) == []
@@ -87,10 +118,18 @@ def test_a_ticket_an_end_and_a_second_start(folder: Path) -> None:
         with psycopg.connect(says["database_url"]) as conn:
             after = conn.execute("SELECT count(*), max(time) FROM readings").fetchone()
             tickets = conn.execute("SELECT device, count(*) FROM tickets GROUP BY device, fault").fetchall()
+            company = conn.execute(
+                "SELECT (SELECT count(*) FROM device_files f JOIN customers c ON c.id = f.customer_id),"
+                " (SELECT count(*) FROM part_moves), (SELECT count(*) FROM users WHERE role = 'engineer')"
+            ).fetchone()
+        closed = walked(folder, says["api_url"])
     assert before is not None
     assert after is not None
     assert after[0] >= before[0]
     assert after[1] > before[1]
+    assert [event["to_state"] for event in closed["events"] if event["kind"] == "moved"] == ROAD
+    assert all(clock["stopped_at"] and not clock["breached_at"] for clock in closed["clocks"])
+    assert company == (12, 14, 2)  # whose each machine is; the opening stock, taken in once; who mends
     assert len(tickets) >= 2
     assert all(count == 1 for _, count in tickets)
     assert of_this_stack(folder) == []

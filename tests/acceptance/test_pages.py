@@ -18,15 +18,17 @@ from playwright.sync_api import Browser, Page, Route, expect
 from visiting import DESK, PHONE, SECRET, Site, Visit, Visitor, served, visiting
 from waiting import until
 
+from alarms.roles import Role
 from api.auth import COOKIE
 from api.tokens import issue
 from dashboard import figures
+from store import tickets
 from store.connection import Session
-from tickets.roles import Role
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 AXE = DASHBOARD / "node_modules/axe-core/axe.min.js"
 LARGEST_HTML_BYTES = 60_000
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 FLEET = ["/fleet?view=cards", "/fleet?view=table", "/fleet?q=nobody"]
 PAGES = [
     *FLEET,
@@ -34,7 +36,15 @@ PAGES = [
     "/machines/compressor-303",
     "/alarms",
     "/alarms?state=all",
+    "/maintenance",
+    "/rules",
+    "/rules/shift",
+    "/alarm-kpis",
     "/tickets",
+    "/report",
+    "/terms",
+    "/customers",
+    "/parts",
     "/intake",
 ]
 
@@ -729,7 +739,7 @@ def test_a_dispatcher_sends_somebody(visitor: Visitor, site: Site) -> None:
         visit.sign_in()
         page = visit.go(site.ticket("gearmotor-202"))
         expect(page.get_by_text("with nobody yet")).to_be_visible()
-        page.get_by_label("Send").select_option("ben@demo.example")
+        page.get_by_label("Send", exact=True).select_option("ben@demo.example")
         page.get_by_role("button", name="Assign").click()
         expect(page.locator("#ticket-live")).to_contain_text("with Ben Lindqvist")
         expect(page.locator("#ticket-head")).to_contain_text("Dispatched")
@@ -769,14 +779,11 @@ def test_whoever_has_the_code_follows_the_ticket_and_nothing_else(visitor: Visit
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE, (360, 640)], ids=["desk", "phone", "small"])
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_every_page_fits_and_can_be_used_by_everyone(
-    visitor: Visitor, site: Site, size: tuple[int, int], colours: str
-) -> None:
+def test_every_page_fits_and_can_be_used_by_everyone(visitor: Visitor, site: Site, size: tuple[int, int]) -> None:
     """No complaint of a script or of the content policy, no page wider than the screen, no violation that axe finds."""
     if not AXE.is_file():
         pytest.skip("no axe-core: npm ci in dashboard/")
-    with visitor(size, color_scheme=colours) as visit:
+    with visitor(size, color_scheme="light") as visit:
         page = visit.go("/login")
         found = {"/login": _violations(visit)}
         visit.sign_in()
@@ -791,12 +798,35 @@ def test_every_page_fits_and_can_be_used_by_everyone(
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{address} is {wide} px wider than the screen"
             found[address] = _violations(visit)
+            by_day = page.evaluate(BACKGROUND)
+            page.emulate_media(color_scheme="dark")  # the same page in other colours: they are all that may be wrong
+            assert page.evaluate(BACKGROUND) != by_day
+            found[f"{address} in the dark"] = _axe(visit, "{runOnly: ['color-contrast']}")
+            page.emulate_media(color_scheme="light")
     assert {address: what for address, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_an_administrator_reads_who_did_what_on_a_small_screen(visitor: Visitor, site: Site, colours: str) -> None:
+    if not AXE.is_file():
+        pytest.skip("no axe-core: npm ci in dashboard/")
+    with visitor((360, 640), color_scheme=colours) as visit:
+        page = visit.sign_in("admin@demo.example")
+        page.get_by_role("link", name="Audit").click()
+        page.fill("#f-who", "admin@demo.example")
+        expect(page.locator("#audit tbody tr").first).to_contain_text("Session signed in")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{wide} px wider than the screen"
+        assert _violations(visit) == []
 
 
 def _violations(visit: Visit) -> list[str]:
     visit.page.evaluate(AXE.read_text(encoding="utf-8"))
-    results = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return _axe(visit, "{resultTypes: ['violations']}")
+
+
+def _axe(visit: Visit, what: str) -> list[str]:
+    results = visit.page.evaluate(f"axe.run(document, {what})")
     return [f"{v['id']}: {v['nodes'][0]['html'][:120]} ({len(v['nodes'])})" for v in results["violations"]]
 
 
@@ -901,3 +931,115 @@ def test_a_page_says_that_the_database_is_away(browser: Browser) -> None:
         assert answer.status == 503
         expect(visit.page.get_by_role("heading")).to_have_text("The database cannot be reached")
         expect(visit.page.get_by_role("link", name="Try again")).to_have_attribute("href", "/fleet")
+
+
+# Terms, pauses and escalations: last, since they change what the others look at --------------------------------------
+
+MANAGER = "mia@demo.example"
+
+
+@pytest.fixture(scope="module")
+def manager(site: Site) -> str:
+    with site.database.owner() as conn:
+        seed.user(conn, "demo", MANAGER, "Mia Vance", "manager")
+    return MANAGER
+
+
+def test_a_manager_changes_the_terms_and_sees_what_is_wrong_where_it_was_typed(
+    visitor: Visitor, site: Site, manager: str
+) -> None:
+    with visitor(complains=True) as visit:
+        visit.sign_in(manager)
+        page = visit.go("/terms")
+        page.get_by_label("Monday").fill("08:00-12:00, 13:00-17:00")
+        page.get_by_label("Time zone").fill("Atlantis")
+        page.get_by_label("Holidays and other days").fill("2026-12-25 Christmas Day")
+        page.get_by_label("Why?").fill("We close for lunch")
+        page.get_by_role("button", name="Keep").click()
+        expect(page.get_by_role("alert").filter(has_text="Not kept")).to_be_visible()
+        zone = page.get_by_label("Time zone")
+        expect(zone).to_have_value("Atlantis")
+        expect(zone).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#terms")).to_contain_text("IANA")
+        zone.fill("Europe/Berlin")
+        page.get_by_label("Reason 4").fill("Plant is closed")
+        page.get_by_role("button", name="Keep").click()
+        expect(page.get_by_role("status").filter(has_text="Kept")).to_be_visible()
+        expect(page.locator(".page-head")).to_contain_text("Version 1, by Mia Vance")
+        assert [text for text in visit.complaints if "422" not in text] == []
+    kept = site.rows("SELECT terms FROM terms WHERE tenant = 'demo' AND version = 1")[0][0]
+    assert kept["calendar"]["week"]["monday"] == ["08:00-12:00", "13:00-17:00"]
+    assert kept["calendar"]["exceptions"] == [{"date": "2026-12-25", "hours": [], "name": "Christmas Day"}]
+    assert kept["pause_reasons"][3] == {
+        "id": "plant_is_closed", "label": "Plant is closed",
+        "pauses": ["assignment", "response", "on_site", "resolution"],
+    }  # fmt: skip
+    site.change("DELETE FROM terms")
+
+
+def test_others_read_the_terms_and_may_not_change_them(visitor: Visitor) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/terms")
+        expect(page.get_by_label("Time zone")).to_be_disabled()
+        expect(page.get_by_role("button", name="Keep")).to_have_count(0)
+        assert visit.refused("/terms", "version=0") == 403
+
+
+def test_a_ticket_says_what_it_waits_for_and_who_said_so(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go(site.ticket("pump-102"))
+        page.get_by_text("Put on hold…").click()
+        form = page.locator("details[open]")
+        form.get_by_label("What does it wait for?").select_option(label="Waiting for parts")
+        form.get_by_label("Why?").fill("The bearing comes on Thursday")
+        page.get_by_role("button", name="Put on hold", exact=True).click()
+        pauses = page.get_by_role("list", name="Pauses")
+        expect(pauses).to_contain_text("Waiting for parts")
+        expect(pauses).to_contain_text("The bearing comes on Thursday")
+        expect(pauses).to_contain_text("Ada Okafor")
+        page.get_by_role("button", name="Start diagnosis").click()
+        expect(pauses).not_to_contain_text("so far")
+
+
+def test_a_broken_promise_is_told_to_managers_wherever_they_are(visitor: Visitor, site: Site, manager: str) -> None:
+    with visitor() as visit:
+        visit.sign_in(manager)
+        page = visit.go("/fleet")
+        expect(page.locator("[data-link='live']")).to_be_visible()
+        with site.database.owner() as conn:
+            assert tickets.ring(conn, datetime.now(UTC) + timedelta(days=9)) > 0
+        bar = page.locator("#escalation")
+        expect(bar).to_be_visible()
+        expect(bar).to_contain_text("overdue")
+        bar.get_by_role("link").click()
+        expect(page).to_have_url(re.compile("/tickets/"))
+        expect(page.locator("#ticket-story")).to_contain_text("told dispatchers, managers, administrators")
+
+
+def test_a_customer_is_added_a_machine_given_to_it_and_its_ticket_says_so(visitor: Visitor, site: Site) -> None:
+    with visitor() as visit:
+        visit.sign_in()
+        page = visit.go("/customers")
+        page.get_by_text("Add a customer").click()
+        form = page.locator("#customers details[open] form")
+        for field, text in (("Number", "K-1007"), ("Name", "Riverside Dairy"), ("Contact", "Jo Novak, 030 901820")):
+            form.get_by_label(field, exact=True).fill(text)
+        form.get_by_label("Tier").select_option("vip")
+        form.get_by_role("button", name="Add").click()
+        expect(page.locator("#customers table")).to_contain_text("Riverside Dairy")
+        page = visit.go("/machines/pump-102")
+        file = page.locator("#machine-file")
+        file.get_by_text("Change", exact=True).click()
+        file.get_by_label("Customer").fill("K-nobody")
+        file.get_by_label("Serial number").fill("NK-2231-0077")
+        file.get_by_label("Criticality").select_option("A")
+        file.get_by_role("button", name="Keep").click()
+        expect(file).to_contain_text("there is no customer K-nobody")
+        file.get_by_label("Customer").fill("K-1007")
+        file.get_by_role("button", name="Keep").click()
+        expect(file.locator("dl")).to_contain_text("Riverside Dairy")
+        page = visit.go(site.ticket("pump-102"))
+        expect(page.locator("#ticket-rest")).to_contain_text("Jo Novak, 030 901820")
+        expect(page.locator("#ticket-rest")).to_contain_text("NK-2231-0077")

@@ -14,9 +14,12 @@ from running import RunningStack
 # The first test waits for the stack, ten replays and all that follows.
 pytestmark = pytest.mark.timeout(600)
 
-FLOW, VIBRATION = ("Volume Flow RateRMS",), ("Accelerometer1RMS", "Accelerometer2RMS")
-# What breaks in each: a valve before the pump that is closed (flow falls), a rotor out of balance (vibration rises, on
-# the motor as on the pump: which of the two leads says nothing).
+FLOW, PUMP_END = ("Volume Flow RateRMS",), ("Accelerometer2RMS",)
+# Both carry this one alike: 113 and 107 of their healthy deviations over the span of the label, 27 and 24 in its first
+# half minute. Either may lead.
+BOTH_ENDS = ("Accelerometer1RMS", "Accelerometer2RMS")
+# What breaks in each: a valve before the pump that is closed (flow falls), a rotor out of balance (vibration rises; in
+# the last on the pump alone, 3.9 deviations up, where the motor's is 1.0 down).
 FAULTY = {
     "valve1/3": FLOW,
     "valve1/4": FLOW,
@@ -25,9 +28,12 @@ FAULTY = {
     "valve1/7": FLOW,
     "other/1": FLOW,
     "other/3": FLOW,
-    "other/9": VIBRATION,
-    "other/11": VIBRATION,
+    "other/9": BOTH_ENDS,
+    "other/11": PUMP_END,
 }
+# The rest is of the same kinds, and takes a minute of two cores: `make soak`.
+IN_THE_SUITE = {"valve1/3", "valve1/7", "other/3", "other/9", "other/11"}
+NAMES = [name if name in IN_THE_SUITE else pytest.param(name, marks=pytest.mark.slow) for name in FAULTY]
 LABELS = ("anomaly", "changepoint")
 # A valve is turned by hand, over half a minute; the label begins when the hand is laid on it.
 BEFORE_LABEL, AFTER_LABEL = timedelta(seconds=15), timedelta(seconds=120)
@@ -55,9 +61,14 @@ def a_recording(folder: Path, name: str) -> Recording:
 
 
 @pytest.fixture(scope="module")
-def replayed(stack: RunningStack, recordings: Path) -> dict[str, Recording]:
-    """Every recording, replayed and settled; at full speed, some at a time."""
-    found = {name: a_recording(recordings, name) for name in (*FAULTY, "anomaly-free/anomaly-free")}
+def replayed(request: pytest.FixtureRequest, stack: RunningStack, recordings: Path) -> dict[str, Recording]:
+    """Every recording that is asked for, replayed and settled; at full speed, some at a time."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if hasattr(item, "callspec") and item.path == request.path and "name" in item.callspec.params
+    }
+    found = {name: a_recording(recordings, name) for name in sorted(asked | {"valve1/7", "anomaly-free/anomaly-free"})}
 
     def replay(recording: Recording) -> None:
         stack.replay(recording.file, recording.device, ignore=LABELS if recording.fault else ())
@@ -68,7 +79,7 @@ def replayed(stack: RunningStack, recordings: Path) -> dict[str, Recording]:
     return found
 
 
-@pytest.mark.parametrize("name", FAULTY)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_fault_opens_one_ticket_with_its_machine_time_and_leading_channel(
     stack: RunningStack, replayed: dict[str, Recording], name: str
 ) -> None:
@@ -83,7 +94,7 @@ def test_a_fault_opens_one_ticket_with_its_machine_time_and_leading_channel(
     assert begins - BEFORE_LABEL <= since <= min(begins + AFTER_LABEL, ends)
 
 
-@pytest.mark.parametrize("name", FAULTY)
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_raised_while_the_pump_is_well(
     stack: RunningStack, replayed: dict[str, Recording], name: str
 ) -> None:

@@ -59,6 +59,8 @@ class Site:
     url: str
     database: Database
     now: datetime
+    cookies: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    """Of who has signed in, by login and password."""
 
     def rows(self, query: Any, *values: Any) -> list[Any]:
         """What the database holds, as its owner."""
@@ -113,11 +115,18 @@ class Visit:
         return self.page
 
     def sign_in(self, login: str = seed.LOGIN, password: str = seed.PASSWORD) -> Page:
+        """The fleet's page: by the form at first, and when what it gave holds no more; else by that."""
+        if (login, password) in self.site.cookies:
+            self.context.add_cookies(self.site.cookies[login, password])
+            page = self.go("/fleet")
+            if urlsplit(page.url).path == "/fleet":
+                return page
         page = self.go("/login")
         page.fill("#login", login)
         page.fill("#password", password)
         page.click("button.main")
         page.wait_for_url("**/fleet")
+        self.site.cookies[login, password] = self.context.cookies()
         return page
 
 

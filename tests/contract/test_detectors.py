@@ -286,6 +286,11 @@ def test_a_machine_that_never_changes_is_never_in_alarm(make: Callable[[], Detec
     assert not any(score >= 1.0 for score in run.score)
 
 
+# These remember levels and scores in single precision, and are off by some roundings of a number about 1.
+IN_SINGLES = {"drift", "novelty"}
+ROUNDED = 4 * np.finfo(np.float32).eps
+
+
 @pytest.mark.parametrize("name", sorted(set(MAKERS) - {"silence"}))
 @pytest.mark.parametrize("scale", [1e-3, 1.8, 1e6])
 def test_a_change_of_unit_changes_nothing(name: str, scale: float) -> None:
@@ -297,7 +302,8 @@ def test_a_change_of_unit_changes_nothing(name: str, scale: float) -> None:
     scaled.watch(streams)
     one = feed(plain, history(300, [1], seed=2), [])
     other = feed(scaled, history(300, [1], seed=2, scale=scale), [])
-    np.testing.assert_allclose(one.score, other.score, rtol=1e-6, atol=1e-7)
+    off = ROUNDED if name in IN_SINGLES else 1e-12
+    np.testing.assert_allclose(one.score, other.score, rtol=off, atol=off)
 
 
 @pytest.mark.parametrize("name", sorted(MAKERS))

@@ -18,13 +18,13 @@ import numpy as np
 from firmware_sim.encoding import CONTENT_TYPES
 from firmware_sim.sparkplug import EdgeNode, Point
 from firmware_sim.sparkplug_encoding import Type
-from ingest import waveforms
-from ingest.buffered import Connection, Heard
-from ingest.forms import Decoded, decode
+from ingest.broker.buffered import Connection, Heard
+from ingest.decoding import Decoded, decode
+from ingest.forms import waveforms
 from ingest.mapping import Mappings
 from ingest.messages import Message
 from ingest.reading import Columns, Reader
-from ingest.refusals import BadMessage
+from ingest.reading.refusals import BadMessage
 from ingest.sparkplug import SparkplugHost
 from telemetry import Topic
 

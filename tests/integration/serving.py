@@ -15,11 +15,11 @@ import httpx
 import uvicorn
 from waiting import until
 
+from alarms.roles import Role
 from api import live
 from api.app import ApiSettings, create_app
 from api.tokens import issue
 from store.connection import Session
-from tickets.roles import Role
 
 # A stop waits for this look: a second at the end of each of hundreds of tests.
 live.LOOK_AGAIN_S = 0.1

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from serving import JSON, RunningApi, ok, refused
 
-from store import alarms as store
+from alarms.roles import Role
+from store import alarm_moves
 from store import rules as rule_store
 from store.telemetry import rules_in_force
-from tickets.roles import Role
 
 
 def act(api: RunningApi, alarm: Any, action: str, role: Role = Role.ENGINEER, **body: Any) -> Any:
@@ -95,7 +95,7 @@ def test_what_has_been_on_the_shelf_for_its_time_comes_back_once(api: RunningApi
 
     def bring_back(_: int) -> int:
         with psycopg.connect(api.database.url("notify")) as conn:
-            return store.unshelve_due(conn, datetime.now(UTC) + timedelta(days=2))
+            return alarm_moves.unshelve_due(conn, datetime.now(UTC) + timedelta(days=2))
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(threads.map(bring_back, range(4))) == 1
@@ -160,7 +160,14 @@ def test_what_is_said_of_a_device_stays_until_it_is_said_otherwise(api: RunningA
 
 # Rules ------------------------------------------------------------------------------------------------------------
 
-RULE: JSON = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]], "device": "pump-1"}
+WHY: JSON = {"cause": "wear", "consequence": "a stop", "action": "look", "respond_within_s": 3600.0}
+RULE: JSON = {
+    "detector": "limits",
+    "fault": "condition",
+    "severities": [[1.0, "high"]],
+    "device": "pump-1",
+    "rationalisation": WHY,
+}
 
 
 def test_the_defaults_are_in_force_until_they_are_changed(own_api: RunningApi) -> None:
@@ -205,6 +212,10 @@ def test_of_two_who_change_a_rule_at_once_one_is_told(api: RunningApi) -> None:
         {"colour": "red"},
         {"id": "another"},
         {"fault": "x" * 200},
+        {"rationalisation": None},
+        {"rationalisation": {**WHY, "action": " "}},
+        {"rationalisation": {**WHY, "respond_within_s": 0}},
+        {"rationalisation": {"cause": "wear"}},
     ],
     ids=str,
 )
@@ -212,6 +223,21 @@ def test_a_rule_that_cannot_be_is_refused(api: RunningApi, changes: JSON) -> Non
     answer = api.client().put("/api/v1/rules/bad", json={"rule": {**RULE, **changes}, "version": 0})
     refused(answer, 422)
     refused(api.client().get("/api/v1/rules/bad"), 404)
+
+
+def test_a_rule_nobody_can_answer_for_is_kept_and_not_in_force(own_api: RunningApi) -> None:
+    draft = {**RULE, "rationalisation": None, "enabled": False}
+    ok(own_api.client().put("/api/v1/rules/draft", json={"rule": draft, "version": 0}))
+    answer = own_api.client().put("/api/v1/rules/draft", json={"rule": {**draft, "enabled": True}, "version": 1})
+    assert refused(answer, 422)["errors"][0]["pointer"] == "body.rule.rationalisation"
+    ok(own_api.client().put("/api/v1/rules/draft", json={"rule": {**draft, **RULE, "enabled": True}, "version": 1}))
+
+
+def test_an_alarm_says_what_is_to_be_done(own_api: RunningApi) -> None:
+    alarm = own_api.plant.alarm(own_api.plant.device())
+    assert ok(own_api.client().get(f"/api/v1/alarms/{alarm}"))["rationalisation"] is None
+    ok(own_api.client().put(f"/api/v1/rules/rule-{alarm}", json={"rule": RULE, "version": 0}))
+    assert ok(own_api.client().get(f"/api/v1/alarms/{alarm}"))["rationalisation"] == WHY
 
 
 def test_what_the_api_stores_is_what_ingest_reads(own_api: RunningApi) -> None:

@@ -15,9 +15,9 @@ from psycopg.types.json import Jsonb
 from serving import RunningApi, alarm_event, ok, refused
 from waiting import until
 
+from alarms.roles import Role
 from store import outbox
 from store.connection import Session
-from tickets.roles import Role
 
 
 @dataclass

@@ -14,16 +14,20 @@ from fastapi.routing import APIRoute
 from psycopg import sql
 from serving import JSON, RunningApi, alarm_event, ok, refused
 
+from alarms.roles import DESK, FIELD, INSPECTORS, PEOPLE, STAFF, STORES, Role
 from api.app import ROUTERS
 from store import waveforms
 from store.connection import act_for
 from telemetry.waveform import Waveform
-from tickets.roles import DESK, FIELD, PEOPLE, STAFF, Role
+from tickets.calendar import WEEKDAYS
 
 ANYONE = frozenset(Role)
 ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 MANAGERS = frozenset({Role.MANAGER, Role.ADMINISTRATOR})
 TRAINERS = frozenset({Role.ENGINEER, Role.ADMINISTRATOR})
+REPORTERS = STAFF | {Role.OWNER, Role.SERVICE}
+CONCERNED = REPORTERS | {Role.EXPERT, Role.INSPECTOR}
+LOOKERS = STAFF | STORES | {Role.SERVICE}
 OPEN: frozenset[Role] = frozenset()  # without an account
 
 # Reviewed by a person: a route that is not here fails, one whose roles differ fails.
@@ -40,6 +44,11 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "POST /api/v1/users": ADMINISTRATOR,
     "POST /api/v1/users/me/password": PEOPLE,
     "PATCH /api/v1/users/{user_id}": ADMINISTRATOR,
+    "GET /api/v1/users/{login}/personal-data": PEOPLE,
+    "GET /api/v1/users/{login}/personal-data/export": PEOPLE,
+    "POST /api/v1/users/{login}/erasure": ADMINISTRATOR,
+    "GET /api/v1/audit": MANAGERS,
+    "GET /api/v1/audit/head": MANAGERS,
     "POST /api/v1/keys": ADMINISTRATOR,
     "GET /api/v1/keys": ADMINISTRATOR,
     "DELETE /api/v1/keys/{key_id}": ADMINISTRATOR,
@@ -81,22 +90,92 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/devices/{device}/learning": ANYONE,
     "GET /api/v1/devices/{device}/prognosis": ANYONE,
     "GET /api/v1/devices/{device}/quality": ANYONE,
+    "GET /api/v1/devices/{device}/peers": ANYONE,
     "GET /api/v1/tickets/{ticket_id}/diagnosis": ANYONE,
     "GET /api/v1/alarms": ANYONE,
     "GET /api/v1/alarms/{alarm_id}": ANYONE,
     "POST /api/v1/alarms/{alarm_id}/acknowledge": STAFF,
+    "POST /api/v1/alarms/{alarm_id}/reset": FIELD,
     "POST /api/v1/alarms/{alarm_id}/shelve": STAFF,
     "POST /api/v1/alarms/{alarm_id}/unshelve": STAFF,
+    "GET /api/v1/alarm-policy": ANYONE,
+    "PUT /api/v1/alarm-policy": MANAGERS,
+    "GET /api/v1/kpis/alarms": STAFF,
+    "GET /api/v1/floods": ANYONE,
+    "GET /api/v1/floods/groups": ANYONE,
+    "GET /api/v1/maintenance": ANYONE,
+    "POST /api/v1/maintenance": STAFF,
+    "POST /api/v1/maintenance/{window_id}/end": STAFF,
+    "GET /api/v1/out-of-service": ANYONE,
+    "POST /api/v1/out-of-service": MANAGERS,
+    "POST /api/v1/out-of-service/{outage_id}/return": MANAGERS,
     "POST /api/v1/tickets": ANYONE,
     "GET /api/v1/tickets": ANYONE,
     "GET /api/v1/tickets/{ticket_id}": ANYONE,
     "POST /api/v1/tickets/{ticket_id}/comments": PEOPLE,
     "POST /api/v1/tickets/{ticket_id}/move": PEOPLE,
+    "POST /api/v1/tickets/track/{code}/quote": OPEN,
+    "GET /api/v1/inspections/draws": STAFF | INSPECTORS,
     "POST /api/v1/tickets/{ticket_id}/assign": DESK,
+    "POST /api/v1/reports": REPORTERS,
+    "GET /api/v1/tickets/{ticket_id}/intake": CONCERNED,
+    "POST /api/v1/tickets/{ticket_id}/intake": REPORTERS,
+    "GET /api/v1/tickets/{ticket_id}/files": CONCERNED,
+    "POST /api/v1/tickets/{ticket_id}/files": REPORTERS,
+    "GET /api/v1/tickets/{ticket_id}/files/{file_id}": CONCERNED,
+    "DELETE /api/v1/tickets/{ticket_id}/files/{file_id}": MANAGERS,
+    "GET /api/v1/customers": STAFF | {Role.OWNER},
+    "GET /api/v1/plans": STAFF,
+    "POST /api/v1/plans": DESK,
+    "GET /api/v1/plans/due": STAFF,
+    "POST /api/v1/plans/occurrences": frozenset({Role.SERVICE}),
+    "GET /api/v1/plans/{plan_id}": STAFF,
+    "PUT /api/v1/plans/{plan_id}": DESK,
+    "DELETE /api/v1/plans/{plan_id}": DESK,
+    "GET /api/v1/plans/{plan_id}/occurrences": STAFF,
+    "POST /api/v1/customers": DESK,
+    "POST /api/v1/customers/import": MANAGERS,
+    "GET /api/v1/customers/{customer_id}": STAFF | {Role.OWNER},
+    "PUT /api/v1/customers/{customer_id}": DESK,
+    "GET /api/v1/devices/{device}/file": STAFF | {Role.OWNER},
+    "PUT /api/v1/devices/{device}/file": STAFF,
+    "POST /api/v1/devices/import": MANAGERS,
+    "GET /api/v1/terms": ANYONE,
+    "GET /api/v1/terms/versions": STAFF,
+    "PUT /api/v1/terms": MANAGERS,
     "GET /api/v1/rules": ANYONE,
     "GET /api/v1/rules/{rule_id}": ANYONE,
     "GET /api/v1/rules/{rule_id}/versions": ANYONE,
     "PUT /api/v1/rules/{rule_id}": MANAGERS,
+    "GET /api/v1/trials": STAFF,
+    "GET /api/v1/trials/{trial_id}": STAFF,
+    "POST /api/v1/trials": STAFF,
+    "GET /api/v1/depots": LOOKERS,
+    "GET /api/v1/depots/{depot}": LOOKERS,
+    "POST /api/v1/depots": MANAGERS,
+    "PATCH /api/v1/depots/{depot}": MANAGERS,
+    "GET /api/v1/parts": LOOKERS,
+    "POST /api/v1/parts": STORES,
+    "GET /api/v1/parts/{part}": LOOKERS,
+    "PUT /api/v1/parts/{part}": STORES,
+    "GET /api/v1/parts/stock": LOOKERS,
+    "POST /api/v1/parts/import": STORES,
+    "POST /api/v1/parts/opening-stock": STORES,
+    "GET /api/v1/parts/policy": LOOKERS,
+    "PUT /api/v1/parts/policy": MANAGERS,
+    "GET /api/v1/parts/moves": LOOKERS,
+    "GET /api/v1/parts/plans": LOOKERS,
+    "POST /api/v1/parts/moves": STORES,
+    "POST /api/v1/parts/counts": STORES,
+    "GET /api/v1/parts/transfers": LOOKERS,
+    "GET /api/v1/parts/transfers/{transfer_id}": LOOKERS,
+    "POST /api/v1/parts/transfers": FIELD | STORES,
+    "POST /api/v1/parts/transfers/{transfer_id}/receive": FIELD | STORES,
+    "GET /api/v1/tickets/{ticket_id}/parts": LOOKERS,
+    "POST /api/v1/tickets/{ticket_id}/parts": STAFF | STORES,
+    "POST /api/v1/tickets/{ticket_id}/parts/{reservation_id}/release": STAFF | STORES,
+    "POST /api/v1/tickets/{ticket_id}/parts/issue": FIELD | STORES,
+    "POST /api/v1/tickets/{ticket_id}/parts/return": FIELD | STORES,
     "GET /api/v1/rejects": STAFF,
     "GET /api/v1/rejects/{reject_id}": STAFF,
     "POST /api/v1/rejects/replay": FIELD,
@@ -105,16 +184,51 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/models/{model_id}": ANYONE,
     "POST /api/v1/models": TRAINERS,
     "POST /api/v1/models/{model_id}/rollback": TRAINERS,
+    "GET /api/v1/engineers": STAFF,
+    "POST /api/v1/engineers": DESK,
+    "GET /api/v1/engineers/{login}": STAFF,
+    "PUT /api/v1/engineers/{login}": DESK,
+    "DELETE /api/v1/engineers/{login}": DESK,
+    "GET /api/v1/sites": STAFF,
+    "PUT /api/v1/sites": DESK,
+    "GET /api/v1/dispatch/policy": STAFF,
+    "PUT /api/v1/dispatch/policy": MANAGERS,
+    "GET /api/v1/dispatch/proposals": STAFF,
+    "POST /api/v1/dispatch/proposals/{ticket_id}/accept": DESK,
+    "POST /api/v1/dispatch/proposals/{ticket_id}/override": DESK,
+    "POST /api/v1/dispatch/proposals/{ticket_id}/assign": ADMINISTRATOR | {Role.SERVICE},
+    "GET /api/v1/dispatch/decisions": STAFF,
+    "GET /api/v1/webhooks": ADMINISTRATOR,
+    "POST /api/v1/webhooks": ADMINISTRATOR,
+    "GET /api/v1/webhooks/{webhook_id}": ADMINISTRATOR,
+    "PUT /api/v1/webhooks/{webhook_id}": ADMINISTRATOR,
+    "DELETE /api/v1/webhooks/{webhook_id}": ADMINISTRATOR,
+    "POST /api/v1/webhooks/{webhook_id}/keys": ADMINISTRATOR,
+    "POST /api/v1/webhooks/{webhook_id}/test": ADMINISTRATOR,
+    "GET /api/v1/webhooks/{webhook_id}/deliveries": ADMINISTRATOR,
+    "GET /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}": ADMINISTRATOR,
+    "POST /api/v1/webhooks/{webhook_id}/replay": ADMINISTRATOR,
     "GET /api/v1/retention": STAFF,
     "PUT /api/v1/retention": ADMINISTRATOR,
     "GET /api/v1/events": ANYONE,
 }
-RULE: JSON = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]]}
+WHY = {"cause": "wear", "consequence": "a stop", "action": "look", "respond_within_s": 3600.0}
+RULE: JSON = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]], "rationalisation": WHY}
+SHIFTS = {"zone": "UTC", "week": {day: ["08:00-17:00"] for day in WEEKDAYS}, "exceptions": []}
+PLAN: JSON = {"name": "Oil", "device": "pump-none", "steps": "Change it.", "trigger": {"kind": "risk", "limit": 0.4}}
 BODIES: dict[str, Any] = {
+    "POST /api/v1/engineers": {"login": "nobody", "shifts": SHIFTS},
+    "PUT /api/v1/engineers/{login}": {"shifts": SHIFTS},
+    "PUT /api/v1/sites": {"site": "Riverside", "latitude": 49.4, "longitude": 11.1},
+    "PUT /api/v1/dispatch/policy": {"mode": "propose"},
+    "POST /api/v1/dispatch/proposals/{ticket_id}/accept": {"engineer": "jo"},
+    "POST /api/v1/dispatch/proposals/{ticket_id}/override": {"engineer": "jo", "reason": "why"},
+    "POST /api/v1/dispatch/proposals/{ticket_id}/assign": {"engineer": "jo"},
     "POST /api/v1/rejects/replay": {"reason": "none like it"},
     "POST /api/v1/users": {"login": "", "name": "", "role": "engineer", "password": ""},
     "POST /api/v1/users/me/password": {"password": "", "new_password": ""},
     "PATCH /api/v1/users/{user_id}": {"name": "Jo"},
+    "POST /api/v1/users/{login}/erasure": {"note": "why"},
     "POST /api/v1/keys": {"name": "", "role": "service"},
     "PATCH /api/v1/devices/{device}": {"kind": "pump"},
     "PATCH /api/v1/devices/{device}/presence": {"clock_policy": "keep"},
@@ -125,18 +239,57 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/admission": {"policy": "open"},
     "POST /api/v1/credentials": {"device": ""},
     "POST /api/v1/alarms/{alarm_id}/acknowledge": {},
+    "POST /api/v1/alarms/{alarm_id}/reset": {},
+    "PUT /api/v1/alarm-policy": {"longest_shelf_h": 720},
+    "POST /api/v1/maintenance": {
+        "device": "pump-none",
+        "reason": "why",
+        "ends_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    },
+    "POST /api/v1/out-of-service": {"rule": "shift", "device": "pump-none", "reason": "why"},
     "POST /api/v1/alarms/{alarm_id}/shelve": {
         "reason": "why",
         "until": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
     },
     "POST /api/v1/alarms/{alarm_id}/unshelve": {},
+    "POST /api/v1/depots": {"name": "van-x", "kind": "van"},
+    "PATCH /api/v1/depots/{depot}": {"region": "north"},
+    "POST /api/v1/parts": {"number": "none of them", "name": "x"},
+    "PUT /api/v1/parts/{part}": {"name": "Shaft seal"},
+    "POST /api/v1/parts/import": {"csv": "name\nx\n"},
+    "POST /api/v1/parts/opening-stock": {"csv": "name\nx\n"},
+    "PUT /api/v1/parts/policy": {"arrive_h": 0, "held_days": 14},
+    "POST /api/v1/parts/moves": {"kind": "receipt", "part": "none", "depot": "none"},
+    "POST /api/v1/parts/counts": {"part": "none", "depot": "none", "note": "why"},
+    "POST /api/v1/parts/transfers": {"source": "none", "target": "neither", "parts": [{"part": "none"}]},
+    "POST /api/v1/parts/transfers/{transfer_id}/receive": {},
+    "POST /api/v1/tickets/{ticket_id}/parts": {"part": "none"},
+    "POST /api/v1/tickets/{ticket_id}/parts/issue": {"part": "none", "depot": "none"},
+    "POST /api/v1/tickets/{ticket_id}/parts/return": {"part": "none", "fate": "unused", "depot": "none"},
     "POST /api/v1/tickets/{ticket_id}/comments": {"note": "why"},
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/{ticket_id}/assign": {"assignee": "jo"},
+    "POST /api/v1/reports": {"symptom": "leakage"},
+    "POST /api/v1/tickets/{ticket_id}/intake": {"words": "It drips."},
+    "POST /api/v1/tickets/track/{code}/quote": {"accepted": True, "name": "A. Dairy"},
     "PUT /api/v1/rules/{rule_id}": {"rule": RULE, "version": 7},
+    "POST /api/v1/trials": {"rule": {**RULE, "id": "mine"}},
+    "POST /api/v1/plans": {**PLAN, "name": ""},
+    "POST /api/v1/plans/occurrences": {"plan_id": str(uuid4()), "device": "pump-none", "number": 1},
+    "PUT /api/v1/plans/{plan_id}": PLAN,
+    "POST /api/v1/customers": {"number": "", "name": ""},
+    "POST /api/v1/customers/import": {"csv": "moon\n"},
+    "PUT /api/v1/customers/{customer_id}": {"name": "Dairy"},
+    "PUT /api/v1/devices/{device}/file": {"criticality": "A"},
+    "POST /api/v1/devices/import": {"csv": "moon\n"},
+    "PUT /api/v1/terms": {"terms": {}, "version": 7, "reason": "why"},
     "POST /api/v1/models": {"device": "pump-none"},
     "POST /api/v1/models/{model_id}/rollback": {"reason": "why"},
     "PUT /api/v1/retention": {"keep_days": {"raw": 365}},
+    "POST /api/v1/webhooks": {"url": "", "events": []},
+    "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://cmms.example/", "events": ["*"]},
+    "POST /api/v1/webhooks/{webhook_id}/keys": {},
+    "POST /api/v1/webhooks/{webhook_id}/replay": {},
 }
 ROUTES = sorted(
     f"{method} {route.path}"
@@ -165,10 +318,23 @@ def demo(api: RunningApi) -> dict[str, str]:
     administrator = api.client()
     event = alarm_event(device, occurrence_id=str(alarm))
     ticket = ok(api.client(Role.SERVICE).post("/api/v1/tickets", json=event), 201)
+    file = ok(administrator.post(f"/api/v1/tickets/{ticket['id']}/files", content=b"E17"), 201)
     key = ok(administrator.post("/api/v1/keys", json={"name": "CMMS", "role": "service"}), 201)
     user = {"login": "jo", "name": "Jo", "role": "engineer", "password": "long enough, surely"}
     user = ok(administrator.post("/api/v1/users", json=user), 201)
+    ok(administrator.post("/api/v1/engineers", json={"login": "jo", "shifts": SHIFTS}), 201)
+    ok(administrator.put("/api/v1/sites", json={"site": "Riverside", "latitude": 49.4, "longitude": 11.1}))
     ok(administrator.put("/api/v1/rules/mine", json={"rule": RULE, "version": 0}))
+    trial = ok(administrator.post("/api/v1/trials", json={"rule": {**RULE, "id": "mine"}}), 201)
+    store_of_parts = api.client(Role.MANAGER)
+    for depot in ("north", "south"):
+        ok(store_of_parts.post("/api/v1/depots", json={"name": depot, "kind": "city"}), 201)
+    ok(store_of_parts.post("/api/v1/parts", json={"number": "seal-40", "name": "Shaft seal"}), 201)
+    receipt = {"kind": "receipt", "part": "seal-40", "depot": "north", "quantity": 9}
+    ok(store_of_parts.post("/api/v1/parts/moves", json=receipt), 201)
+    sent = {"source": "north", "target": "south", "parts": [{"part": "seal-40"}]}
+    transfer = ok(store_of_parts.post("/api/v1/parts/transfers", json=sent), 201)
+    asked = ok(store_of_parts.post(f"/api/v1/tickets/{ticket['id']}/parts", json={"part": "seal-40"}), 201)
     with api.database.owner() as conn:
         conn.execute("INSERT INTO ledger (tenant, device, hour, messages) VALUES ('demo', %s, now(), 7)", [device])
         reject = conn.execute(
@@ -187,6 +353,16 @@ def demo(api: RunningApi) -> dict[str, str]:
             " VALUES (%s, 'demo', now(), 'too few readings', 1.0, '[]')",
             [ticket["id"]],
         )
+        window = conn.execute(
+            "INSERT INTO maintenance_windows (tenant, device, begins_at, ends_at, reason, made_by, made_at)"
+            " VALUES ('demo', %s, now(), now() + interval '1 day', 'x', 'jo', now()) RETURNING id",
+            [device],
+        ).fetchall()[0][0]
+        outage = conn.execute(
+            "INSERT INTO out_of_service (tenant, rule, device, reason, taken_at, taken_by)"
+            " VALUES ('demo', 'mine', %s, 'x', now(), 'jo') RETURNING id",
+            [device],
+        ).fetchall()[0][0]
         model = conn.execute(
             "INSERT INTO models (tenant, device_id, device, version, state, asked_by)"
             " SELECT tenant, id, device, 1, 'refused', 'jo' FROM devices WHERE tenant = 'demo' AND device = %s"
@@ -203,19 +379,36 @@ def demo(api: RunningApi) -> dict[str, str]:
             " w.packing, w.samples, 'jo' FROM waveforms w JOIN devices d USING (tenant, device) WHERE device = %s",
             [device],
         )
+    customer = ok(administrator.post("/api/v1/customers", json={"number": "K-1", "name": "Dairy"}), 201)
+    webhook = ok(administrator.post("/api/v1/webhooks", json={"url": "https://cmms.example/", "events": ["*"]}), 201)
+    delivery = ok(administrator.post(f"/api/v1/webhooks/{webhook['id']}/test"), 202)
+    plan = ok(administrator.post("/api/v1/plans", json=PLAN | {"device": device}), 201)
     return {
         "device": device,
+        "customer_id": customer["id"],
+        "webhook_id": webhook["id"],
+        "delivery_id": str(delivery["id"]),
+        "plan_id": plan["id"],
         "axis": "x",
         "waveform_id": str(waveforms.id_of(waveform)),
         "alarm_id": str(alarm),
         "model_id": str(model),
+        "window_id": str(window),
+        "outage_id": str(outage),
         "ticket_id": ticket["id"],
+        "file_id": file["id"],
         "key_id": key["id"],
         "credential_id": str(credential),
         "user_id": user["id"],
+        "login": user["login"],
         "reject_id": str(reject),
         "rule_id": "mine",
         "code": ticket["code"],
+        "depot": "north",
+        "part": "seal-40",
+        "transfer_id": transfer["id"],
+        "trial_id": trial["id"],
+        "reservation_id": asked["reservations"][0]["id"],
     }
 
 
@@ -230,14 +423,26 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "axis",
         "alarm_id",
         "ticket_id",
+        "file_id",
         "key_id",
         "user_id",
+        "login",
         "rule_id",
         "waveform_id",
         "credential_id",
         "model_id",
+        "customer_id",
+        "webhook_id",
+        "plan_id",
+        "window_id",
+        "outage_id",
+        "depot",
+        "part",
+        "transfer_id",
+        "trial_id",
+        "reservation_id",
     )
-    ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62)}
+    ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62), "delivery_id": str(2**62)}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code
@@ -259,7 +464,12 @@ def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, s
 
 @pytest.mark.parametrize(
     "path",
-    ["devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials", "models"],
+    [
+        *("devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials"),
+        *("models", "customers", "maintenance", "out-of-service", "plans"),
+        *("engineers", "sites"),
+        *("depots", "parts", "parts/stock", "parts/moves", "parts/transfers", "trials", "webhooks"),
+    ],
 )
 def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, str], path: str) -> None:
     def items(tenant: str, **params: str) -> list[JSON]:
@@ -270,7 +480,7 @@ def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, s
         conn.execute("INSERT INTO tenants (id, name) VALUES ('third', 'A third plant') ON CONFLICT DO NOTHING")
     assert items("demo")
     assert items("third") == []
-    if path in {"streams", "alarms", "tickets", "ledger", "rejects", "credentials", "models"}:
+    if path in {"streams", "alarms", "tickets", "ledger", "rejects", "credentials", "models", "maintenance"}:
         assert items("other", device=demo["device"]) == []
 
 
@@ -280,6 +490,7 @@ def test_what_is_named_in_a_query_or_a_body_is_not_found_either(api: RunningApi,
         refused(others.get(f"/api/v1/{route}", params={"device": demo["device"], "point": "flow"}), 404)
     report = {"source": "person", "device": demo["device"], "title": "It leaks"}
     refused(others.post("/api/v1/tickets", json=report), 404)
+    refused(others.post("/api/v1/reports", json={"device": demo["device"], "symptom": "leakage"}), 404)
     service = api.client(Role.SERVICE, "other")
     refused(service.post("/api/v1/tickets", json=alarm_event(demo["device"])), 404)
 

@@ -20,9 +20,9 @@ from psycopg import sql
 from serving import JSON, Database, RunningApi, alarm_event, ok, refused, served
 from waiting import until
 
+from alarms.roles import Role
 from api.app import ROUTERS
 from api.bodies import LARGEST_BODY_BYTES
-from tickets.roles import Role
 
 DESCRIPTION = "/api/v1/openapi.json"
 
@@ -323,7 +323,9 @@ def test_every_route_is_described_with_its_answers_its_errors_and_an_example(api
                     assert reference == "#/components/schemas/Problem"
             if path.startswith("/api/"):
                 assert {"422", "500", "503"} <= set(operation["responses"]), (path, method)
-                assert operation.get("security") or path.endswith(("/token", "/session", "/track/{code}")), path
+                assert operation.get("security") or path.endswith(
+                    ("/token", "/session", "/track/{code}", "/track/{code}/quote")
+                ), path
 
 
 def test_every_reference_of_the_description_leads_somewhere(api: RunningApi) -> None:

@@ -11,10 +11,9 @@ import psycopg
 import pytest
 from serving import JSON, RunningApi, alarm_event, ok, refused
 
-from store import outbox
+from alarms.roles import Role
 from store import tickets as store
 from store.connection import act_for
-from tickets.roles import Role
 from tickets.states import State, Verdict
 
 THREADS = 20
@@ -132,11 +131,13 @@ def test_a_worse_alarm_raises_the_priority_and_tightens_the_clocks_a_milder_one_
     before = {clock["clock"]: clock["due_at"] for clock in ticket["clocks"]}
     worse = ok(service.post("/api/v1/tickets", json=alarm_event(device, severity="critical", point="pressure")))
     assert (worse["id"], worse["priority"], worse["level"]) == (ticket["id"], "urgent", "emergency")
-    assert all(clock["due_at"] < before[clock["clock"]] for clock in worse["clocks"])
+    due = {clock["clock"]: clock["due_at"] for clock in worse["clocks"]}
+    assert due.keys() - before.keys() == {"assignment"}, "somebody is to be sent within half an hour from now on"
+    assert all(due[clock] < before[clock] for clock in before)
     assert worse["evidence"]["severity"] == "critical"
     milder = ok(service.post("/api/v1/tickets", json=alarm_event(device, severity="low")))
     assert milder["priority"] == "urgent"
-    assert milder["clocks"] == worse["clocks"]
+    assert {clock["clock"]: clock["due_at"] for clock in milder["clocks"]} == due
     assert [e["kind"] for e in whole(api, ticket)["events"]] == ["opened", "alarm", "raised_priority", "alarm"]
 
 
@@ -159,7 +160,7 @@ def test_a_fault_that_comes_back_within_72_hours_reopens_its_ticket_with_new_clo
         ticket["id"], "reopened", None, None,
     )  # fmt: skip
     assert all(clock["stopped_at"] is None for clock in again["clocks"])
-    assert len(whole(api, ticket)["clocks"]) == 4
+    assert len(whole(api, ticket)["clocks"]) == 6
 
 
 def test_a_fault_that_comes_back_later_opens_a_new_ticket(api: RunningApi) -> None:
@@ -240,19 +241,39 @@ def test_the_whole_road_is_kept_with_who_and_when(api: RunningApi) -> None:
     ok(move(api, ticket, "triaged", Role.DISPATCHER))
     sent = ok(api.client(Role.DISPATCHER).post(f"/api/v1/tickets/{ticket['id']}/assign", json={"assignee": engineer}))
     assert (sent["state"], sent["assignee"]) == ("dispatched", engineer)
-    for to in ("accepted", "on_site", "repairing", "testing"):
+    for to in ("accepted", "on_site"):
         ok(move(api, ticket, to, Role.ENGINEER))
-    refused(move(api, ticket, "closed", Role.ENGINEER), 422)
-    closed = ok(move(api, ticket, "closed", Role.ENGINEER, verdict="other_fault", note="a blocked strainer"))
+    assert "diagnosis" in refused(move(api, ticket, "repairing", Role.ENGINEER), 422)["detail"]
+    diagnosis = {"located": "No flow behind the strainer", "plan": "Clean it", "hours": 1}
+    ok(move(api, ticket, "repairing", Role.ENGINEER, diagnosis=diagnosis))
+    ok(move(api, ticket, "testing", Role.ENGINEER))
+    refused(move(api, ticket, "closed", Role.ENGINEER, verdict="other_fault"), 409)
+    test = {"passed": True, "note": "Full flow", "values": [{"name": "flow", "value": 10.1, "unit": "m3/h"}]}
+    refused(move(api, ticket, "quality_check", Role.ENGINEER, test=test), 422)
+    refused(
+        move(api, ticket, "quality_check", Role.ENGINEER, verdict="other_fault", test={**test, "passed": False}), 422
+    )
+    ok(move(api, ticket, "quality_check", Role.ENGINEER, verdict="other_fault", test=test))
+    with api.database.owner() as conn:  # whatever was drawn: who looks is a test of its own
+        conn.execute("""UPDATE ticket_papers SET body = body || '{"looks": ["own"]}' WHERE paper = 'check'""")
+    ok(move(api, ticket, "handed_over", Role.ENGINEER))
+    assert "signature" in refused(move(api, ticket, "follow_up", Role.ENGINEER), 422)["detail"]
+    signature = {"name": "A. Dairy", "signed_at": "2026-11-22T12:00:00Z"}
+    ok(move(api, ticket, "follow_up", Role.ENGINEER, signature=signature))
+    closed = ok(move(api, ticket, "closed", Role.ENGINEER, note="a blocked strainer"))
     assert (closed["verdict"], closed["closed_at"] is not None) == ("other_fault", True)
     assert all(clock["stopped_at"] and not clock["breached_at"] for clock in closed["clocks"])
     told = whole(api, ticket)
     assert [event["to_state"] for event in told["events"]] == [
-        "new", "triaged", "dispatched", "accepted", "on_site", "repairing", "testing", "closed",
+        "new", "triaged", "dispatched", "accepted", "on_site", "repairing", "testing", "quality_check", "handed_over",
+        "follow_up", "closed",
     ]  # fmt: skip
     assert told["events"][-1]["who"] == engineer
     assert told["events"][-1]["note"] == "a blocked strainer"
-    assert told["events"][-1]["detail"] == {"verdict": "other_fault"}
+    (checked,) = (event for event in told["events"] if event["to_state"] == "quality_check")
+    assert checked["detail"]["verdict"] == "other_fault"
+    assert [paper["paper"] for paper in told["papers"]] == ["diagnosis", "test", "check", "signature"]
+    assert told["papers"][1]["body"] == test
     assert told["moves"] == ["reopened"]
 
 
@@ -299,6 +320,7 @@ def test_whoever_has_the_code_follows_the_ticket_and_sees_no_more(own_api: Runni
     tracked = ok(nobody.get(f"/api/v1/tickets/track/{code[:4].lower()}-{code[4:8]}-{code[8:]}"))
     assert set(tracked) == {
         "code", "device", "title", "state", "priority", "opened_at", "updated_at", "closed_at", "steps",
+        "quote", "answer", "appointment",
     }  # fmt: skip
     assert [step["state"] for step in tracked["steps"]] == ["new", "triaged"]
     refused(nobody.get("/api/v1/tickets/track/AAAAAAAAAAAAAAAA"), 404)
@@ -329,8 +351,8 @@ def test_clocks_over_hours_pauses_and_a_breach(api: RunningApi) -> None:
             clocks = store.clocks_of(conn, [ticket_id])[ticket_id]
             return {name.value: clock.due_at for name, clock in clocks.items()}
 
-        assert go(State.ON_HOLD, 1) == {"response": after(4), "on_site": after(24)}
-        assert go(State.NEW, 11) == {"response": after(14), "on_site": after(34)}
+        assert go(State.ON_HOLD, 1) == {"response": after(4), "on_site": after(24), "resolution": after(48)}
+        assert go(State.NEW, 11) == {"response": after(14), "on_site": after(34), "resolution": after(58)}
         go(State.ACCEPTED, 13.9)
         go(State.ON_SITE, 35)
         kinds = [event.kind for event in store.events(conn, ticket_id)]
@@ -338,6 +360,8 @@ def test_clocks_over_hours_pauses_and_a_breach(api: RunningApi) -> None:
         clocks = {clock.name.value: clock for clock in store.clocks(conn, ticket_id)}
         assert clocks["response"].breached_at is None
         assert clocks["on_site"].breached_at == after(34)
+        (pause,) = store.pauses(conn, ticket_id)
+        assert (pause.reason, pause.note, pause.paused_at, pause.resumed_at) == ("on_hold", "n", after(1), after(11))
 
 
 def rung(api: RunningApi, ticket: JSON) -> list[tuple[str, str]]:
@@ -345,56 +369,55 @@ def rung(api: RunningApi, ticket: JSON) -> list[tuple[str, str]]:
     return sorted((e["kind"], e["detail"]["clock"]) for e in events if e["kind"].startswith("clock_"))
 
 
-def age(api: RunningApi, ticket: JSON, minutes: int) -> None:
-    """Let the clocks of a ticket have run for longer."""
-    with api.database.owner() as conn:
-        conn.execute(
-            "UPDATE ticket_clocks SET started_at = started_at - m, warn_at = warn_at - m, due_at = due_at - m"
-            " FROM (SELECT %s * interval '1 minute' AS m) AS by WHERE ticket_id = %s",
-            [minutes, ticket["id"]],
-        )
-
-
-def ring(api: RunningApi) -> None:
+def ring(api: RunningApi, ticket: JSON, minutes: float) -> None:
+    """Ring as if a ticket had been opened so long ago."""
     with psycopg.connect(api.database.url("notify")) as conn:
-        outbox.ring_clocks(conn)
+        store.ring(conn, datetime.fromisoformat(ticket["opened_at"]) + timedelta(minutes=minutes))
 
 
 def test_what_falls_due_by_time_alone_is_told_once(api: RunningApi) -> None:
     opened = open_ticket(api, severity="critical")
     for minutes, wanted in (
-        (47, []),
-        (2, [("clock_warned", "response")]),
-        (10, [("clock_warned", "response")]),
-        (2, [("clock_breached", "response"), ("clock_warned", "response")]),
+        (23, []),
+        (25, [("clock_warned", "assignment")]),
+        (35, [("clock_breached", "assignment"), ("clock_warned", "assignment")]),
+        (49, [("clock_breached", "assignment"), ("clock_warned", "assignment"), ("clock_warned", "response")]),
     ):
-        age(api, opened, minutes)
         for _ in range(2):
-            ring(api)
+            ring(api, opened, minutes)
         assert rung(api, opened) == wanted
-    response = {clock["clock"]: clock for clock in whole(api, opened)["clocks"]}["response"]
-    assert response["breached_at"] == response["due_at"]
+    sent = {clock["clock"]: clock for clock in whole(api, opened)["clocks"]}["assignment"]
+    assert sent["breached_at"] == sent["due_at"]
+    told = {e["kind"]: e["detail"]["to"] for e in whole(api, opened)["events"] if e["kind"].startswith("clock_")}
+    assert told == {"clock_warned": ["dispatcher"], "clock_breached": ["dispatcher", "manager", "administrator"]}
 
 
 def test_a_clock_that_is_paused_or_has_stopped_does_not_ring(api: RunningApi) -> None:
     held, accepted = open_ticket(api), open_ticket(api)
     ok(move(api, held, "on_hold", note="the plant is closed"))
     ok(move(api, accepted, "accepted", Role.ENGINEER))
-    for ticket in (held, accepted):
-        age(api, ticket, 5 * 60)
-    ring(api)
+    ring(api, accepted, 5 * 60)
     assert rung(api, held) == rung(api, accepted) == []
+
+
+def test_who_dies_while_it_rings_has_told_nobody_and_the_next_tells_once(api: RunningApi) -> None:
+    opened = open_ticket(api)
+    late = datetime.fromisoformat(opened["opened_at"]) + timedelta(hours=5)
+    dying = psycopg.connect(api.database.url("notify"))
+    assert store.ring(dying, late) > 0
+    dying.close()  # as a kill would: nothing was committed
+    assert rung(api, opened) == []
+    for _ in range(2):
+        ring(api, opened, 5 * 60)
+    assert rung(api, opened) == [("clock_breached", "response"), ("clock_warned", "response")]
 
 
 def test_two_that_ring_at_once_ring_once(api: RunningApi) -> None:
     opened = open_ticket(api, severity="critical")
-    age(api, opened, 60 * 60)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: ring(api), range(4)))
-    assert rung(api, opened) == [
-        ("clock_breached", "on_site"), ("clock_breached", "response"),
-        ("clock_warned", "on_site"), ("clock_warned", "response"),
-    ]  # fmt: skip
+        list(threads.map(lambda _: ring(api, opened, 60 * 60), range(4)))
+    clocks = ("assignment", "on_site", "resolution", "response")
+    assert rung(api, opened) == [(kind, clock) for kind in ("clock_breached", "clock_warned") for clock in clocks]
 
 
 def test_unknown_things_are_not_found(api: RunningApi) -> None:

@@ -17,6 +17,7 @@ from serving import JSON, RunningApi, alarm_event, ok, refused
 from waiting import until
 
 import store.telemetry as telemetry_rows
+from alarms.roles import Role
 from bellwether.settings import Settings
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.machine import Machine, MachineSpec
@@ -26,7 +27,6 @@ from store import assessment
 from store.connection import Session, act_for
 from store.errors import Misconfigured
 from telemetry import Batch, StreamKey
-from tickets.roles import Role
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 HOUR = timedelta(hours=1)

@@ -29,17 +29,17 @@ from servers import Database, RunningBroker, running_broker
 from serving import JSON, RunningApi, ok, refused
 from waiting import until
 
+from alarms.roles import Role
 from bellwether.certs import ensure_authority, ensure_server, issue_device
 from bellwether.doctor import credential_findings
 from bellwether.stack import packages
 from bellwether.stack.account import Account
 from bellwether.stack.port import LOOPBACK
-from ingest.gate import Gate
-from ingest.rights import CONTROL
+from ingest.access.gate import Gate
+from ingest.access.rights import CONTROL
 from store import gate
 from store.connection import act_for
 from telemetry import Broker, Trust
-from tickets.roles import Role
 
 TAKEN, NOBODY_LISTENS, NOT_AUTHORISED = 0, 16, 135
 OWN = "bellwether/v1/demo/pump-1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from go_between import GoBetween
 from ingesting import ingesting
 from servers import Database, RunningBroker, served_folder
 from typer.testing import CliRunner
@@ -22,13 +25,13 @@ from bellwether.doctor import Finding, broker_findings, database_findings
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.postgres import OWN_LIBRARIES
-from ingest import probe
-from ingest.lane import SESSION_EXPIRY_S
-from ingest.probe import Probed
+from ingest.broker import probe
+from ingest.broker.probe import Probed
+from ingest.broker.session import SESSION_EXPIRY_S
 from store import health
 from telemetry import Broker
 
-HEALTHY_BROKER = {"broker": "ok", "session": "ok", "queue": "ok", "window": "ok"}
+HEALTHY_BROKER = {"broker": "ok", "session": "ok", "queue": "ok", "window": "ok", "acknowledgement": "ok"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,8 +98,37 @@ def test_our_own_broker_is_well_and_nothing_is_left_with_it(broker: RunningBroke
     assert (found.kept, found.window, found.kept_session) == (probe.MESSAGES, probe.MESSAGES, True)
     assert "mosquitto version 2" in found.version
     assert verdicts(broker_findings("a broker", found)) == HEALTHY_BROKER
-    again = probe.probe(broker.of("bellwether"))
-    assert again.kept == probe.MESSAGES, "what the first had published must be gone"
+
+
+def test_nothing_is_left_with_a_broker_that_was_tried_out(broker: RunningBroker) -> None:
+    """A session that stayed would take in whatever somebody publishes there, until the broker is full."""
+    state = broker.server.data / "mosquitto.db"
+
+    def saved() -> bytes:
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        os.kill(broker.pid, signal.SIGUSR1)
+        until(lambda: state.exists() and state.stat().st_mtime_ns != before)
+        return state.read_bytes()
+
+    with probe._connected(broker.of("bellwether"), "one that stays", lasting=True) as session:
+        session.subscribe("bellwether/probe/left")
+    assert probe.probe(broker.of("bellwether")).kept == probe.MESSAGES
+    held = saved()
+    assert b"bellwether/probe/left" in held, "what stays is seen"
+    assert b"bellwether/probe/doctor" not in held
+
+
+@pytest.mark.parametrize("acknowledges", [False, True], ids=["keeps what was", "forgets what was not"])
+def test_a_broker_that_takes_acknowledgements_for_nothing_is_found(broker: RunningBroker, acknowledges: bool) -> None:
+    """It keeps what was acknowledged, and sends it at each reconnect; or forgets what was not, and ingest loses it."""
+    ours = broker.of("bellwether")
+    with GoBetween(ours, acknowledges) as between:
+        found = probe.probe(replace(ours, port=between.server_address[1]))
+    findings = {finding.check: finding for finding in broker_findings("a broker", found)}
+    assert findings.pop("acknowledgement").verdict == "failed"
+    assert {check: finding.verdict for check, finding in findings.items()} == {
+        check: verdict for check, verdict in HEALTHY_BROKER.items() if check != "acknowledgement"
+    }
 
 
 def test_the_defaults_that_lose_messages_are_found(programs: packages.Programs, account: Account) -> None:
@@ -129,10 +161,13 @@ def test_a_limit_is_found_by_trying(
 
 
 def test_what_other_brokers_may_do_is_told_apart() -> None:
-    well = Probed(expiry_s=SESSION_EXPIRY_S, kept_session=True, window=probe.MESSAGES, kept=probe.MESSAGES)
+    every = probe.MESSAGES
+    well = Probed(expiry_s=SESSION_EXPIRY_S, kept_session=True, window=every, repeated=every, kept=every)
     assert verdicts(broker_findings("a broker", well)) == HEALTHY_BROKER
     for changes, check, verdict in (
-        ({"window": 20}, "window", "warning"),
+        ({"window": 20, "repeated": 20}, "window", "warning"),
+        ({"repeated": every - 1}, "acknowledgement", "failed"),
+        ({"undead": 1}, "acknowledgement", "failed"),
         ({"kept_session": False}, "session", "failed"),
         ({"expiry_s": 3600}, "session", "warning"),
         ({"dropped": 7}, "dropped", "warning"),

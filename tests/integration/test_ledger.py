@@ -15,7 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import Database, RunningBroker
 from waiting import until
 
-import ingest.sequences
+import ingest.accounts.sequences
 from store import ledger
 
 FATES = ("messages", "messages_stored", "messages_duplicate", "messages_rejected", "messages_dropped")
@@ -144,8 +144,8 @@ def test_who_has_said_what_survives_a_restart(database: Database, broker: Runnin
 def test_lost_messages_are_an_alarm_of_their_device_that_returns(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest.sequences, "PATIENCE_US", 1_000_000)
-    monkeypatch.setattr(ingest.sequences, "BEGIN_PATIENCE_US", 1_000_000)
+    monkeypatch.setattr(ingest.accounts.sequences, "PATIENCE_US", 1_000_000)
+    monkeypatch.setattr(ingest.accounts.sequences, "BEGIN_PATIENCE_US", 1_000_000)
     with ingesting(database, broker) as running, Device(broker) as device, hearing(broker) as heard:
         device.send(counted(0), counted(1))
         seq = 5

@@ -9,12 +9,12 @@ import pytest
 from serving import JSON, RunningApi, ok, refused
 from shaking import Shaft, faulty
 
+from alarms.roles import Role
 from detectors.vibration import named
 from store import waveforms
 from store.connection import connect
 from telemetry import microseconds
 from telemetry.waveform import Waveform
-from tickets.roles import Role
 
 BEGAN_US = microseconds(datetime(2026, 3, 1, tzinfo=UTC))
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)

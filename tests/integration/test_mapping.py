@@ -20,9 +20,9 @@ from waiting import until
 
 from bellwether import settings as settings_of
 from bellwether.mapping import MappingFile, hearing, mappings_of
+from ingest.broker.mqtt import MqttSource
 from ingest.loop import Ingest
 from ingest.mapping import Mappings
-from ingest.mqtt import MqttSource
 from store import ledger as ledger_of
 
 ROOT = Path(__file__).parents[2]

@@ -22,18 +22,19 @@ from paho.mqtt.properties import Properties
 from servers import Database, RunningBroker, served_folder
 from waiting import until
 
-import ingest.buffered
-import ingest.lag
-import ingest.lane
-import ingest.mqtt
+import ingest.broker.backlog
+import ingest.broker.buffered
+import ingest.broker.lag
+import ingest.broker.mqtt
+import ingest.broker.session
 from bellwether.certs import ensure_authority, ensure_server
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.mosquitto import USERS, Encrypted, Mosquitto
 from bellwether.stack.supervisor import Supervisor
-from ingest.buffered import Connection
+from ingest.broker.buffered import Connection
+from ingest.broker.mqtt import MqttSource
 from ingest.messages import Message
-from ingest.mqtt import MqttSource
 from store.errors import Misconfigured
 from telemetry import Broker, Trust
 
@@ -136,7 +137,7 @@ def test_paho_reads_through_our_connection_and_a_delivery_is_acknowledged_by_one
 
     monkeypatch.setattr(Connection, "send", note_and_send)
     with taking(to_ingest(broker)) as taker, Device(broker) as device:
-        assert isinstance(taker.source._main._client.socket(), Connection)
+        assert isinstance(taker.source._main.session._client.socket(), Connection)
         taker.held.set()
         device.send(b"first")
         device.send(*numbered(1000))
@@ -152,8 +153,8 @@ def test_unacknowledged_they_come_again_and_say_so(broker: RunningBroker) -> Non
             taker.held.set()
             device.send(*numbered(300))
             until(lambda: taker.source.unacknowledged >= 300)
-            taker.source._main._client.break_off()
-            until(lambda: taker.source._main.connections == 2 and taker.source.unacknowledged >= 300)
+            taker.source._main.session._client.break_off()
+            until(lambda: taker.source._main.session.connections == 2 and taker.source.unacknowledged >= 300)
             taker.held.clear()
             until(lambda: taker.source.unacknowledged == 0 and len(taker.messages) >= 600)
         fresh = [message.payload for message in taker.messages if not message.again]
@@ -212,14 +213,14 @@ def test_what_is_sent_reaches_a_device_and_is_let_go_without_a_connection(broker
         until(lambda: b"kept" in came)
         os.kill(broker.pid, signal.SIGSTOP)
         began = time.monotonic()
-        for _ in range(2 * ingest.lane.UNSENT_MESSAGES):
+        for _ in range(2 * ingest.broker.session.UNSENT_MESSAGES):
             taker.source.send(topic, b"too many")
         assert time.monotonic() - began < 10
         os.kill(broker.pid, signal.SIGCONT)
     taker.source.send(topic, b"too late")
     time.sleep(0.2)
     assert b"too late" not in came
-    assert came.count(b"too many") <= ingest.lane.UNSENT_MESSAGES
+    assert came.count(b"too many") <= ingest.broker.session.UNSENT_MESSAGES
     device.disconnect()
     device.loop_stop()
 
@@ -231,9 +232,8 @@ def test_a_connection_outlives_a_loop_that_takes_nothing(
     broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that is away for minutes, and messages so large that the socket is not read."""
-    monkeypatch.setattr(ingest.mqtt, "HELD_BYTES", 100_000)
-    monkeypatch.setattr(ingest.mqtt, "LIVE_BYTES", 0)
-    monkeypatch.setattr(ingest.lane, "KEEPALIVE_S", 5)
+    monkeypatch.setattr(ingest.broker.mqtt, "HELD_BYTES", 100_000)
+    monkeypatch.setattr(ingest.broker.session, "KEEPALIVE_S", 5)
     with taking(to_ingest(broker)) as taker, Device(broker) as device:
         taker.held.set()
         sent = [number * 10_000 for number in numbered(100)]
@@ -241,10 +241,10 @@ def test_a_connection_outlives_a_loop_that_takes_nothing(
         until(lambda: not taker.source._main.has_room(0))
         time.sleep(9)  # the broker gives up after one and a half times as long as was agreed
         assert taker.source.connected
-        assert taker.source._main.connections == 1
+        assert taker.source._main.session.connections == 1
         taker.held.clear()
         until(lambda: len(taker.messages) >= 101)
-        assert taker.source._main.connections == 1
+        assert taker.source._main.session.connections == 1
     assert payloads(taker.messages) == [b"first", *sent]
 
 
@@ -270,22 +270,22 @@ def test_it_stops_in_the_middle_of_a_backlog_and_goes_on_where_it_stopped(broker
 def test_how_far_behind_is_known_and_markers_are_nobody_s_messages(
     broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest.lag, "EVERY_S", 0.1)
+    monkeypatch.setattr(ingest.broker.lag, "EVERY_S", 0.1)
     with taking(to_ingest(broker)) as taker:
         taker.held.set()
         until(lambda: taker.source.lag_s > 0.5)
         taker.held.clear()
         until(lambda: taker.source.lag_s < 0.3)
-        assert not taker.source.hears_early
+        assert not taker.source._backlog.live
     assert taker.messages == []
 
 
 def test_a_broker_that_forbids_markers_costs_no_more_than_they_would_tell(
     broker: RunningBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ingest.lag, "EVERY_S", 0.1)
-    monkeypatch.setattr(ingest.mqtt, "PATIENCE_S", 0.0)
-    monkeypatch.setattr(ingest.mqtt, "BEHIND_S", 0.1)
+    monkeypatch.setattr(ingest.broker.lag, "EVERY_S", 0.1)
+    monkeypatch.setattr(ingest.broker.backlog, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(ingest.broker.backlog, "BEHIND_S", 0.1)
     topic = "bellwether/v1/demo/pump-1/config"
     with taking(broker.of("devices"), filters=[topic]) as taker:
         until(lambda: "the broker refuses our markers" in caplog.text)
@@ -294,7 +294,7 @@ def test_a_broker_that_forbids_markers_costs_no_more_than_they_would_tell(
         taker.held.clear()
         time.sleep(0.5)
         assert taker.source.connected
-        assert not taker.source.hears_early
+        assert not taker.source._backlog.live
 
 
 def test_a_broker_that_keeps_other_fleets_from_us_lets_us_hear_ours(
@@ -319,11 +319,11 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database takes 50 ms for each transaction of readings, until enough was seen of what a live device waits."""
-    monkeypatch.setattr(ingest.lag, "EVERY_S", 0.2)
-    monkeypatch.setattr(ingest.mqtt, "BEHIND_S", 0.5)
-    monkeypatch.setattr(ingest.mqtt, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(ingest.buffered, "READ_BYTES", 8192)
-    monkeypatch.setattr(ingest.mqtt, "BATCH_MESSAGES", 100)
+    monkeypatch.setattr(ingest.broker.lag, "EVERY_S", 0.2)
+    monkeypatch.setattr(ingest.broker.backlog, "BEHIND_S", 0.5)
+    monkeypatch.setattr(ingest.broker.backlog, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(ingest.broker.buffered, "READ_BYTES", 8192)
+    monkeypatch.setattr(ingest.broker.mqtt, "BATCH_MESSAGES", 100)
     backlog, begun_ms, enough = 50_000, now_ms() - 3_600_000, 8
     with Device(broker) as device, Device(broker, "live") as live:
         with ingesting(database, broker):
@@ -343,18 +343,18 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
                     ).fetchone()
                     return int(row[0]) if row else 0
 
-                until(lambda: running.source.hears_early)
+                until(lambda: running.source._backlog.live)
                 while len(overtaken) < enough:
                     before = stored("pump-1")
                     live.send({"ts": now_ms(), "flow": 1})
                     until(lambda: stored("live") > len(overtaken), every_s=0.01)
                     overtaken.append(stored("pump-1") - before)
-                assert running.source.hears_early
+                assert running.source._backlog.live
                 assert stored("pump-1") < backlog
                 conn.execute("DROP TRIGGER dawdle ON journal")
                 until(lambda: stored("pump-1") == backlog)
                 assert stored("live") == enough
-                until(lambda: not running.source.hears_early)
+                until(lambda: not running.source._backlog.live)
     # So much of the backlog went before it, at 2 000 a second where nothing else runs; but for the one that comes while
     # the lane opens.
     assert sorted(overtaken)[-2] < 4000, overtaken

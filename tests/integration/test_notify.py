@@ -14,12 +14,12 @@ from psycopg.types.json import Jsonb
 from serving import JSON, SECRET, RunningApi, alarm_event, ok
 from waiting import until
 
+from alarms.roles import Role
 from api.tokens import issue
 from bellwether.stack.port import choose
 from notify.destinations import TicketsApi
 from notify.loop import Notify
 from store.connection import Session
-from tickets.roles import Role
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,11 @@ from servers import Database
 
 import store.telemetry as rows
 from alarms.events import AlarmEvent, Kind, Severity, event_id, occurrence_id
+from alarms.states import NotAllowed
 from detectors.scores import Evidence, Scope
-from store import occurrences
-from store.connection import Session
+from store import alarm_moves, occurrences
+from store import alarms as store
+from store.connection import Session, act_for
 from telemetry import Stream, StreamKey
 
 START_US = 1_782_907_200_000_000
@@ -156,10 +159,7 @@ def test_an_occurrence_that_was_forgotten_ends_where_the_next_begins(ingest: Ses
     first, second = an_event(stream), an_event(stream, since_s=500, at_s=520)
     occurrences.apply(ingest, [first])
     assert occurrences.apply(ingest, [second]) == 1
-    assert [(row[1], row[2]) for row in alarms(ingest)] == [
-        ("returned_unacknowledged", False),
-        ("unacknowledged", True),
-    ]
+    assert [(row[1], row[2]) for row in alarms(ingest)] == [("normal", False), ("unacknowledged", True)]
     assert occurrences.apply(ingest, [first, second]) == 0
     assert sum(row[2] for row in alarms(ingest)) == 1
 
@@ -188,6 +188,71 @@ def test_an_acknowledged_alarm_that_returns_is_normal(ingest: Session, stream: S
     move(database, "acknowledged")
     occurrences.apply(ingest, [an_event(stream, Kind.RETURNED, at_s=90)])
     assert alarms(ingest)[0][1:3] == ("normal", False)
+
+
+def test_a_latch_holds_until_somebody_resets_it(ingest: Session, stream: Stream, database: Database) -> None:
+    raised = an_event(stream, latch=True)
+    occurrences.apply(ingest, [raised, an_event(stream, Kind.RETURNED, at_s=90)])
+    assert alarms(ingest)[0][1:3] == ("latched_unacknowledged", False)
+    now = datetime.now(UTC)
+    with psycopg.connect(database.url("notify")) as conn:
+        with pytest.raises(NotAllowed):
+            store.reset(conn, raised.occurrence_id, who="kim", note="", now=now)
+        assert store.acknowledge(conn, raised.occurrence_id, who="kim", note="", now=now).state == "latched"
+        assert store.reset(conn, raised.occurrence_id, who="kim", note="", now=now).state == "normal"
+
+
+def test_a_chattering_alarm_is_held_and_counted(ingest: Session, stream: Stream) -> None:
+    def how() -> list[tuple[Any, ...]]:
+        return ingest.execute("SELECT state, rises, chatters, held_s FROM alarms").fetchall()
+
+    occurrences.apply(ingest, [an_event(stream), an_event(stream, Kind.CHATTERING, hold_s=60.0)])
+    assert how() == [("unacknowledged", 1, 1, 60.0)]
+    occurrences.apply(ingest, [an_event(stream, Kind.CHATTERING, hold_s=60.0)])
+    occurrences.apply(ingest, [an_event(stream, Kind.RETURNED, at_s=90, rises=28)])
+    assert how() == [("returned_unacknowledged", 28, 1, None)]
+    assert len(outbox(ingest)) == 1, "that it chatters opens no other ticket"
+
+
+def test_an_acknowledged_latch_is_latched(ingest: Session, stream: Stream, database: Database) -> None:
+    occurrences.apply(ingest, [an_event(stream, latch=True)])
+    move(database, "acknowledged")
+    occurrences.apply(ingest, [an_event(stream, Kind.RETURNED, at_s=90)])
+    assert alarms(ingest)[0][1] == "latched"
+
+
+@pytest.mark.parametrize("before", ["returned_unacknowledged", "latched_unacknowledged", "latched"])
+def test_an_alarm_that_is_raised_again_is_one_line(
+    ingest: Session, stream: Stream, database: Database, before: str
+) -> None:
+    first, second = an_event(stream, latch=True), an_event(stream, since_s=500, at_s=520, latch=True)
+    occurrences.apply(ingest, [first, an_event(stream, Kind.RETURNED, at_s=90)])
+    move(database, before)
+    occurrences.apply(ingest, [second])
+    assert [row[1:3] for row in alarms(ingest)] == [("normal", False), ("unacknowledged", True)]
+    assert ("followed", "normal", "medium") in history(ingest, first.occurrence_id)
+    assert occurrences.apply(ingest, [first, second]) == 0
+
+
+def test_what_is_on_the_shelf_stays_there_though_it_is_raised_again(
+    ingest: Session, stream: Stream, database: Database
+) -> None:
+    first, second = an_event(stream), an_event(stream, since_s=500, at_s=520)
+    occurrences.apply(ingest, [first])
+    until = datetime.now(UTC) + timedelta(hours=1)
+    with psycopg.connect(database.url("api")) as conn:
+        act_for(conn, "demo")
+        store.shelve(conn, first.occurrence_id, who="kim", reason="cleaning", until=until, now=datetime.now(UTC))
+    occurrences.apply(ingest, [an_event(stream, Kind.RETURNED, at_s=90), second])
+    assert [row[1:3] for row in alarms(ingest)] == [("normal", False), ("shelved", True)]
+    assert [row[0] for row in outbox(ingest)] == [first.event_id], "it bothers nobody"
+    with psycopg.connect(database.url("notify")) as conn:
+        assert alarm_moves.unshelve_due(conn, until - timedelta(seconds=1)) == 0
+        assert alarm_moves.unshelve_due(conn, until) == 1
+    assert alarms(ingest)[1][1] == "unacknowledged"
+    ((_, _, payload),) = outbox(ingest)[1:]
+    assert payload["alarm"]["occurrence_id"] == str(second.occurrence_id)
+    assert payload["alarm"]["evidence"]["observed"] == 3.9
 
 
 def test_a_change_of_an_occurrence_nobody_knows_is_no_news(ingest: Session, stream: Stream) -> None:

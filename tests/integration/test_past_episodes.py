@@ -12,11 +12,11 @@ from psycopg.types.json import Jsonb
 from serving import JSON, RunningApi, alarm_event, ok
 from test_assessment import HOUR, NOW, lived, ticket_of
 
+from alarms.roles import Role
 from firmware_sim.faults import Fault, FaultKind
 from notify.assessment import Assessment
 from prognosis.faults import library
 from store.connection import act_for
-from tickets.roles import Role
 
 FLOW_FALLS = {"flow": -2.0, "discharge_pressure": -1.1, "vibration": 0.1}
 BEGAN = datetime(2026, 5, 12, 6, tzinfo=UTC)

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from serving import JSON, RunningApi, alarm_event, ok, refused
 
 import store.telemetry as telemetry_rows
+from alarms.roles import Role
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.machine import Machine, MachineSpec
 from notify.assessment import Assessment
@@ -22,7 +23,6 @@ from prognosis.wear import index_of
 from store import prognosis
 from store.connection import Session, act_for
 from telemetry import Batch, StreamKey
-from tickets.roles import Role
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 SETTLED = timedelta(minutes=6)

@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from servers import RunningBroker
 from waiting import until
 
-from ingest.forms import decode
+from ingest.decoding import decode
 from ingest.messages import Message
 from telemetry import StreamKey, Topic
 

@@ -18,17 +18,17 @@ from servers import Database, RunningBroker
 from serving import ok, refused, served
 from waiting import until
 
-from ingest.forms import Decoded
+from alarms.roles import Role
+from ingest.broker.mqtt import IN_ORDER, OURS, MqttSource
+from ingest.decoding import Decoded
 from ingest.intake import Intake
 from ingest.loop import Ingest
 from ingest.mapping import Mappings
-from ingest.mqtt import IN_ORDER, OURS, MqttSource
 from ingest.replays import TOGETHER
-from store import ledger, rejects
+from store import ledger, rejects, replays
 from store.connection import Session, act_for, connect
 from store.rejects import BEGINNING_BYTES, HEAD_BYTES, WHOLE_BYTES, Refusal, Reject, Room, Which
 from telemetry import microseconds
-from tickets.roles import Role
 
 WRONG = [{"topic": "plant/{device}", "tenant": "demo", "points": [{"at": "flw"}]}]
 RIGHT = [{"topic": "plant/{device}", "tenant": "demo", "time": "ts", "points": [{"at": "flow", "unit": "l/min"}]}]
@@ -79,7 +79,7 @@ def rows(owner: Session, query: str) -> list[tuple[Any, ...]]:
 
 def played(owner: Session) -> list[tuple[str, str | None]]:
     """Reason and outcome of every reject, once nothing waits to be played."""
-    until(lambda: not rejects.waiting(owner))
+    until(lambda: not replays.waiting(owner))
     return rows(owner, "SELECT reason, outcome FROM rejects ORDER BY id")
 
 
@@ -109,9 +109,9 @@ def test_a_mapping_put_right_brings_back_what_it_had_missed(
         "rejected": 5,
         "played": 0,
     }
-    assert rejects.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
-    assert rejects.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
-    assert rejects.waiting(owner) == 5, "asked twice is asked once"
+    assert replays.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
+    assert replays.ask_of_all(owner, Which(device="pump"), limit=1000, who="test") == 5
+    assert replays.waiting(owner) == 5, "asked twice is asked once"
     with ingesting(database, broker, RIGHT):
         assert {outcome for _, outcome in played(owner)} == {"stored"}
         after = adds_up(database, owner)
@@ -120,7 +120,7 @@ def test_a_mapping_put_right_brings_back_what_it_had_missed(
             (ts + number * 1000, pytest.approx((100 + number) * 0.06)) for number in range(5)
         ]
         # What is stored is not asked for again; were it played all the same, nothing would come of it.
-        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 0
+        assert replays.ask_of_all(owner, Which(), limit=1000, who="test") == 0
         owner.execute("INSERT INTO replays (reject, at, tenant, asked_by) SELECT id, at, tenant, 'test' FROM rejects")
         assert {outcome for _, outcome in played(owner)} == {"duplicate"}
         assert adds_up(database, owner) == after
@@ -134,7 +134,7 @@ def test_a_message_without_a_time_is_played_at_the_time_of_its_arrival_and_once(
         until_stored(database, 1)
         until(lambda: rows(owner, "SELECT FROM rejects"))
     ((stored_at,),) = rows(owner, "SELECT time FROM readings")
-    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    replays.ask_of_all(owner, Which(), limit=1000, who="test")
     with ingesting(database, broker, UNDATED):
         assert [outcome for _, outcome in played(owner)] == ["stored"]
         until_stored(database, 2)
@@ -148,13 +148,13 @@ def test_what_is_refused_again_says_why_part_by_part(database: Database, broker:
     with ingesting(database, broker), Device(broker) as pump:
         pump.send({"ts": ts, "flow": "x", "level": "y", "speed": 1}, b"{", topic=None)
         until(lambda: len(rows(owner, "SELECT FROM rejects")) == 3)
-        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "messages, not parts"
+        assert replays.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "messages, not parts"
         assert played(owner) == [
             ("flow: a text is no number", "rejected again: flow: a text is no number"),
             ("level: a text is no number", "rejected again: level: a text is no number"),
             *[(reason, f"rejected again: {reason}") for (reason,) in rows(owner, "SELECT max(reason) FROM rejects")],
         ]
-        assert rejects.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "another mapping may come"
+        assert replays.ask_of_all(owner, Which(), limit=1000, who="test") == 2, "another mapping may come"
         played(owner)
         figures = adds_up(database, owner)
     assert (figures["stored"], figures["rejected"], figures["played"]) == (1, 3, 0)
@@ -168,7 +168,7 @@ def test_playing_is_stopped_and_goes_on(
         fleet.begin(({"ts": ts + number, "flow": number} for number in range(300)), topic="plant/pump")
         fleet.finish()
         until(lambda: len(rows(owner, "SELECT FROM rejects")) == 300)
-    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    replays.ask_of_all(owner, Which(), limit=1000, who="test")
     real, count = Intake.append_played, 0
 
     def dying(self: Intake, conn: Session, replays: list[rejects.Replay]) -> Any:
@@ -183,7 +183,7 @@ def test_playing_is_stopped_and_goes_on(
     with pytest.raises(Killed, match="before the commit"), ingesting(database, broker, RIGHT) as ingest:  # noqa: PT012
         until(lambda: count >= 3)
         until(lambda: ingest._database._conn is None)
-    assert rejects.waiting(owner) == 300 - 2 * TOGETHER
+    assert replays.waiting(owner) == 300 - 2 * TOGETHER
     with ingesting(database, broker, RIGHT):
         assert {outcome for _, outcome in played(owner)} == {"stored"}
         figures = adds_up(database, owner)
@@ -207,7 +207,7 @@ def test_a_mistake_of_ours_in_playing_costs_one_message_and_stops_nothing(
         return keep(self, conn, decoded, arrived_us)
 
     monkeypatch.setattr(Intake, "_keep", mistaken)
-    rejects.ask_of_all(owner, Which(), limit=1000, who="test")
+    replays.ask_of_all(owner, Which(), limit=1000, who="test")
     with ingesting(database, broker, RIGHT), Device(broker) as pump:
         assert [outcome for _, outcome in played(owner)] == [
             "rejected again: could not be stored: KeyError: 'thirteen'" if number == 13 else "stored"
@@ -227,11 +227,11 @@ def test_nobodys_are_seen_and_played_by_the_owner_alone(
     with connect(database.url("api"), "test") as conn:
         act_for(conn, "demo")
         assert not rejects.page(conn, Which(), limit=10)
-        assert rejects.ask(conn, Which(), limit=10, who="test") == 0
+        assert replays.ask(conn, Which(), limit=10, who="test") == 0
     (kept,) = rejects.page_of_all(owner, Which(tenant=""), 10)
     assert (kept.tenant, kept.reason, kept.whole) == (None, "no such tenant", True)
     owner.execute("INSERT INTO tenants (id, name) VALUES ('newcomer', 'Newcomer')")
-    assert rejects.ask_of_all(owner, Which(ids=[kept.id]), limit=1, who="test") == 1
+    assert replays.ask_of_all(owner, Which(ids=[kept.id]), limit=1, who="test") == 1
     with ingesting(database, broker):
         assert [outcome for _, outcome in played(owner)] == ["stored"]
         figures = adds_up(database, owner)
@@ -377,7 +377,7 @@ def test_the_command_line_lists_shows_plays_and_purges(database: Database, owner
     assert run("play")[0] == 2
     assert run("play", "--since", "yesterday")[0] == 2
     assert run("play", "--device", "pump", "--no-wait")[2].startswith("1 messages will be played")
-    assert rejects.waiting(owner) == 1
+    assert replays.waiting(owner) == 1
     assert run("purge", "--days", "1")[2].startswith("0 rejects forgotten")
 
 
@@ -394,4 +394,4 @@ def test_the_page_has_them_played_by_who_may(database: Database, owner: Session,
             assert seen.status_code == 200
             assert ("Play again" in seen.text) is (status == 200), role
             assert client.post("/intake/play", data={"reason": "bad"}).status_code == status, role
-    assert rejects.waiting(owner) == 1
+    assert replays.waiting(owner) == 1

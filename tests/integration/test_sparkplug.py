@@ -22,8 +22,8 @@ from firmware_sim.plan import fleet_of
 from firmware_sim.sparkplug import EdgeLink, EdgeNode, Point
 from firmware_sim.sparkplug_encoding import Metric, Type, payload
 from firmware_sim.sparkplug_fleet import simulate
+from ingest.broker.mqtt import OURS, MqttSource
 from ingest.loop import Ingest
-from ingest.mqtt import OURS, MqttSource
 from ingest.sparkplug import FILTER, HostState, SparkplugHost
 from store import ledger
 
@@ -170,7 +170,7 @@ def test_a_host_that_comes_late_asks_for_births_and_refuses_what_it_cannot_know(
     with database.owner() as conn:
         conn.execute("UPDATE edge_nodes SET online = true")
         conn.execute("UPDATE devices SET online = true")
-    monkeypatch.setattr("ingest.sparkplug.node.REBORN_WITHIN_US", 100_000)
+    monkeypatch.setattr("ingest.sparkplug.rebirths.REBORN_WITHIN_US", 100_000)
     with hosting(database, broker):
         until(lambda: online(database) == {silent.name: False, f"{silent.name}.pump": False})
 
@@ -204,7 +204,7 @@ def test_killed_it_is_missed_and_asks_again_when_it_is_back(
 def test_what_never_comes_is_missing_in_the_ledger(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.sequences.PATIENCE_US", 0)
+    monkeypatch.setattr("ingest.accounts.sequences.PATIENCE_US", 0)
     with hosting(database, broker), linked(broker, edge()) as link:
         until(lambda: online(database) == {"edge-1": True, "edge-1.pump": True})
         link.data({"flow": 1.0}, device="pump", stamp_ms=now_ms() + 1)
@@ -254,7 +254,7 @@ def test_our_last_will_is_that_of_the_birth_before_and_we_come_back_with_another
     with states(broker) as heard, hosting(database, broker) as running:
         until(lambda: heard)
         birth = heard[-1][0]
-        running.source._main._client.break_off()  # as a pulled cable
+        running.source._main.session._client.break_off()  # as a pulled cable
         until(lambda: len(heard) >= 3)
         will, reborn = heard[1][0], heard[2][0]
         assert will == {"online": False, "timestamp": birth["timestamp"]}

@@ -16,6 +16,7 @@ from serving import RunningApi, ok, refused
 from waiting import until
 
 import store.telemetry as rows
+from alarms.roles import Role
 from notify.storage import StorageCare
 from store import retention
 from store.connection import Session, act_for
@@ -23,7 +24,6 @@ from store.migrate import edition
 from store.queries import queries
 from store.retention import CHUNK_HOURS, Measured, chunk_hours
 from telemetry import Batch, Stream, StreamKey
-from tickets.roles import Role
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 GIB = 1 << 30

@@ -17,16 +17,16 @@ from serving import RunningApi, ok, refused
 from waiting import until
 
 import store.telemetry as telemetry_rows
+from alarms.roles import Role
 from alarms.rules import DEFAULT_RULES
 from alarms.watch import Watch
 from detectors.learnt import fresh
-from ingest.detectors import detectors_for
-from ingest.models import Models
+from ingest.watch.detectors import detectors_for
+from ingest.watch.models import Models
 from notify.training import Training, take_back, train_next
 from store import models, occurrences
 from store.connection import Session
 from telemetry import Batch, Stream, StreamKey
-from tickets.roles import Role
 
 # When the machines were heard last: what they say next has happened by now.
 NOW = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=6)

@@ -14,6 +14,7 @@ from serving import JSON, RunningApi, ok, refused
 from shaking import Shaft, faulty
 
 import store.telemetry as telemetry_rows
+from alarms.roles import Role
 from detectors.vibration import named
 from notify.assessment import Assessment
 from notify.vibration import Vibration
@@ -22,7 +23,6 @@ from store import vibration, waveforms
 from store.connection import Session, connect
 from telemetry import Batch, StreamKey, microseconds
 from telemetry.waveform import Waveform
-from tickets.roles import Role
 
 SHAFT = Shaft(1480.0, 12_800.0, 1.5)
 FACTS = {"bearing": "SKF 6205", "group": 2, "support": "rigid"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from ingest.buffered import READ_BYTES, Connection, Heard
+from ingest.broker.buffered import READ_BYTES, Connection, Heard
 from ingest.messages import Message
 
 PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"

@@ -10,7 +10,7 @@ import cbor2
 import pytest
 from decoding import ARRIVED_MS, Case, decoded, golden, said
 
-from ingest.cbor_forms import MAX_DEPTH
+from ingest.forms.cbor_forms import MAX_DEPTH
 from ingest.reading import MAX_PAYLOAD_BYTES
 
 GOLDEN = golden("cbor")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.clocks import Clocks
-from ingest.corrections import AHEAD_US, BEFORE, BEHIND_US, Piece
-from ingest.server_clock import DOUBT_US, ServerClock
+from ingest.presence.clocks import Clocks
+from ingest.presence.corrections import AHEAD_US, BEFORE, BEHIND_US, Piece
+from ingest.presence.server_clock import DOUBT_US, ServerClock
 from store.presence import ClockFinding
 
 START_US = 1_782_907_200_000_000

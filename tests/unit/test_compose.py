@@ -24,7 +24,7 @@ from bellwether.certs import ENV_NAMES
 from bellwether.cli import app
 from bellwether.settings import SECRET_CHARACTERS, Settings
 from bellwether.stack import mosquitto
-from ingest.rights import first_state
+from ingest.access.rights import first_state
 from store.migrate import LOGIN_ROLES
 from telemetry import Broker
 

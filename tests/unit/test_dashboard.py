@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import dashboard
 from dashboard import Pages, clocks, figures, words, zone_of
+from tickets.calendar import Calendar
+from tickets.clocks import Clock, ClockName
 
 NOW = datetime(2026, 11, 21, 22, 0, tzinfo=UTC)
 
@@ -69,30 +71,38 @@ def test_a_small_line_stays_in_its_box_and_breaks_where_nothing_was_read(values:
     assert str(drawn["path"]).count("M") == pieces
 
 
-@dataclass(frozen=True)
-class Promise:
-    started_at: datetime = NOW - timedelta(hours=3)
-    due_at: datetime = NOW + timedelta(hours=1)
-    warn_at: datetime = NOW + timedelta(minutes=12)
-    paused_at: datetime | None = None
-    stopped_at: datetime | None = None
+def promise(**times: datetime) -> Clock:
+    due_at, warn_at = NOW + timedelta(hours=1), NOW + timedelta(minutes=12)
+    return Clock(ClockName.RESPONSE, NOW - timedelta(hours=3), due_at=due_at, warn_at=warn_at, **times)
 
 
 @pytest.mark.parametrize(
-    ("promise", "now", "tone", "text"),
+    ("clock", "now", "tone", "text"),
     [
-        (Promise(), NOW, "running", "1 h left"),
-        (Promise(), NOW + timedelta(minutes=30), "due", "30 min left"),
-        (Promise(), NOW + timedelta(minutes=65), "breached", "overdue by 5 min"),
-        (Promise(paused_at=NOW), NOW + timedelta(days=3), "paused", "paused, 1 h left"),
-        (Promise(stopped_at=NOW), NOW + timedelta(days=3), "met", "met"),
-        (Promise(stopped_at=NOW + timedelta(hours=3)), NOW + timedelta(days=3), "breached", "missed by 2 h"),
+        (promise(), NOW, "running", "1 h left"),
+        (promise(), NOW + timedelta(minutes=30), "due", "30 min left"),
+        (promise(), NOW + timedelta(minutes=65), "breached", "overdue by 5 min"),
+        (promise(paused_at=NOW), NOW + timedelta(days=3), "paused", "paused, 1 h left"),
+        (promise(stopped_at=NOW), NOW + timedelta(days=3), "met", "met"),
+        (promise(stopped_at=NOW + timedelta(hours=3)), NOW + timedelta(days=3), "breached", "missed by 2 h"),
     ],
 )
-def test_a_clock_says_how_much_is_left(promise: Promise, now: datetime, tone: str, text: str) -> None:
-    face = clocks.face("response", promise, now)
+def test_a_clock_says_how_much_is_left(clock: Clock, now: datetime, tone: str, text: str) -> None:
+    face = clocks.face("response", clock, now)
     assert (face.tone, face.words) == (tone, text)
     assert 0 <= face.part <= 1
+
+
+def test_a_clock_that_rests_says_until_when_and_counts_no_further() -> None:
+    """NOW is a Sunday: the hour that is left is Monday's first."""
+    office = Calendar(ZoneInfo("UTC"), (*(((480, 1020),),) * 5, (), ()))
+    monday = (NOW + timedelta(days=-NOW.weekday() % 7)).replace(hour=8, minute=0, second=0, microsecond=0)
+    sunday = monday - timedelta(hours=12)
+    clock = Clock(ClockName.RESPONSE, sunday, monday + timedelta(hours=1), monday, calendar=office)
+    face = clocks.face("response", clock, sunday)
+    assert (face.words, face.left_s, face.until, face.rests_until) == ("1 h left", 3600.0, sunday, monday)
+    face = clocks.face("response", clock, monday + timedelta(minutes=30))
+    assert (face.words, face.until.hour, face.rests_until) == ("30 min left", 17, None)
 
 
 @pytest.mark.parametrize(

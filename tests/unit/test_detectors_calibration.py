@@ -9,8 +9,7 @@ import pytest
 from naive import tail_level
 from scipy.signal import lfilter
 
-from detectors.calibration import Peaks, exceeded, excursions, limit
-from detectors.memory import Memory
+from detectors.calibration import exceeded, excursions, limit
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -89,34 +88,3 @@ def test_the_tail_is_that_of_the_slow_version(share: float) -> None:
         assert got == pytest.approx(tail_level(excess, share, 0.5), rel=1e-6)
         padded = np.concatenate((excess, np.full(4, np.nan)))[None, :]
         assert exceeded(padded, np.array([share]), 0.5)[0] == pytest.approx(got, rel=1e-9)
-
-
-def peaks_of(scores: np.ndarray, per_spell: int) -> tuple[Peaks, np.ndarray]:
-    """The peaks of each row of `scores`, taken in turn."""
-    memory = Memory("test", Peaks.COLUMNS)
-    memory.add(range(len(scores)))
-    peaks, rows = Peaks(memory), np.arange(len(scores))
-    for turn in range(scores.shape[1]):
-        peaks.note(rows, scores[:, turn], np.full(len(scores), turn // per_spell))
-    return peaks, rows
-
-
-@pytest.mark.parametrize("process", PROCESSES)
-@pytest.mark.parametrize(("spells", "budget", "at_most"), [(300, 3000, 4.0), (2000, 500, 1.6)])
-def test_alarms_in_time_stay_within_their_budget(process: str, spells: int, budget: int, at_most: float) -> None:
-    rng, draw, per_spell = np.random.default_rng(8), PROCESSES[process], 10
-    peaks, rows = peaks_of(np.stack([draw(rng, spells * per_spell) for _ in range(20)]), per_spell)
-    level = peaks.level(rows, 1 / budget)
-    alarms = []
-    for one in level:
-        hot = (draw(rng, 20_000 * per_spell) > one).reshape(-1, per_spell).any(axis=1)
-        alarms.append(np.count_nonzero(hot & ~np.concatenate(([False], hot[:-1]))))
-    assert np.mean(alarms) * budget / 20_000 <= at_most
-
-
-def test_an_excursion_over_several_spells_is_one_peak() -> None:
-    scores = np.zeros((1, 200))
-    scores[0, 50:90] = 5.0
-    peaks, rows = peaks_of(scores, 10)
-    assert np.isnan(peaks.level(rows, 0.001)).all()
-    assert np.count_nonzero(peaks._memory["peaks"][0] == 5.0) == 1

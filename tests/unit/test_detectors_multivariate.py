@@ -277,3 +277,20 @@ def test_memory_is_bounded_while_rows_are_gathered() -> None:
 def test_students_t_at_99_percent(freedom: float, quantile: float) -> None:
     """The table's values."""
     assert t_quantile(2.3263, np.array([freedom]))[0] == pytest.approx(quantile, rel=0.04)
+
+
+@pytest.mark.parametrize(("bursts", "wander", "wider"), [(3.0, 0.03, 1.44), (40.0, 0.03, 1.0), (2.0, 0.0, 1.0)])
+def test_weak_departures_that_came_back_widen_the_limit_of_a_machine_that_drifts(
+    bursts: float, wander: float, wider: float
+) -> None:
+    """Not those that no health explains, nor those of a machine that keeps to one normal."""
+    reaches = []
+    for size in (0.0, bursts):
+        values = machine(2000) + np.cumsum(np.random.default_rng(9).normal(size=(2000, POINTS)), axis=0) * wander
+        for at in (700, 1150, 1600):
+            values[at : at + 40, 2] += size
+        detector = Multivariate(learn_until_us=START_US + 399_000_000, false_alarm_rate=0.0005)
+        assert (scored(detector, values).score >= 1.0).any() == (size > 0)
+        reaches.append(detector.snapshot()[f"{POINTS}/reach"][0])
+    quiet, known = reaches
+    assert known / quiet == pytest.approx(wider)

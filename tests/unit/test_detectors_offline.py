@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from bellwether.cli import app
-from detectors.offline import Detection, detect, having_a_say, run
+from detectors.composed import having_a_say
+from detectors.offline import Detection, detect, run
 from detectors.recordings import Recording, parse_times, read
 
 ROWS, FAULT = 900, 600
@@ -26,7 +27,7 @@ def recording(seed: int = 0) -> Recording:
     values = rng.normal(size=(ROWS, 1)) + rng.normal(size=(ROWS, 3)) * 0.5
     values[FAULT:, 1] += 6.0
     time_us = START_US + np.arange(ROWS) * 1_000_000
-    return Recording(time_us, tuple(map(str, time_us)), ("load", "flow", "heat"), values)
+    return Recording(time_us, tuple(map(str, time_us)), ("load", "pressure", "heat"), values)
 
 
 def write(path: Path, separator: str = ",", decimal: str = ".") -> Path:
@@ -50,7 +51,7 @@ def test_a_fault_is_found_and_its_channel_named() -> None:
     assert (detection.score >= 0).all()
     assert not detection.alarm[:FAULT].any()
     assert detection.alarm[FAULT + 40 :].all()
-    assert set(detection.top_channel[FAULT + 40 :]) == {"flow"}
+    assert set(detection.top_channel[FAULT + 40 :]) == {"pressure"}
 
 
 @pytest.mark.parametrize("cut", [430, 640, 700])
@@ -95,7 +96,7 @@ def test_without_training_rows_it_learns_as_it_does_live() -> None:
 @pytest.mark.parametrize(("separator", "decimal"), [(",", "."), (";", "."), (";", ","), ("\t", ".")])
 def test_separators_are_told_apart(tmp_path: Path, separator: str, decimal: str) -> None:
     given = read(write(tmp_path / "pump.csv", separator, decimal), time_column="time", ignore=["anomaly"])
-    assert given.channels == ("load", "flow", "heat")
+    assert given.channels == ("load", "pressure", "heat")
     np.testing.assert_allclose(given.values, recording().values)
     np.testing.assert_array_equal(given.time_us, recording().time_us)
 
@@ -107,7 +108,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="note holds no times"):
         read(path, time_column="note")
     with pytest.raises(ValueError, match="no column of numbers"):
-        read(path, time_column="time", ignore=["load", "flow", "heat", "anomaly"])
+        read(path, time_column="time", ignore=["load", "pressure", "heat", "anomaly"])
 
 
 @pytest.mark.parametrize(
@@ -149,8 +150,10 @@ def test_files_are_written_with_a_summary(tmp_path: Path) -> None:
     assert list(table.columns) == ["time", "score", "alarm", "top_channel"]
     assert len(table) == ROWS
     assert table["time"][0] == "2020-03-09 10:14:33"
+    assert summary["files"][1]["detectors"] == ["multivariate"]
+    assert summary["files"][1]["stood"] is summary["files"][1]["changed"] is None
     (alarm,) = summary["files"][1]["alarms"]
-    assert alarm["top_channel"] == "flow"
+    assert alarm["top_channel"] == "pressure"
     assert "anomaly" not in summary["files"][0]["channels"]
 
 

@@ -44,6 +44,15 @@ def test_one_machine_alone_is_found_with_its_channel_and_nobody_else() -> None:
     assert np.nanmean(others[:, TRAINED:] >= 1) < 0.003
 
 
+def test_one_that_strays_does_not_take_the_others_along() -> None:
+    """Machines far apart: the one in the midst goes to the top, and their median without it is another's place."""
+    levels = fleet(6) + 20.0 * np.arange(6)[:, None, None]
+    levels[2, 600:, 0] += 60
+    found = compare(levels, TRAINED, 0.001)
+    assert (found.score[2, 603:] >= 1).all()
+    assert np.nanmean(np.delete(found.score, 2, axis=0)[:, TRAINED:] >= 1) < 0.003
+
+
 def test_the_share_allowed_is_kept_on_fresh_data() -> None:
     hot = [np.nanmean(compare(fleet(seed=seed), TRAINED, 0.01).score[:, TRAINED:] >= 1) for seed in range(10)]
     assert np.mean(hot) < 0.02

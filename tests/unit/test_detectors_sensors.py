@@ -14,7 +14,7 @@ from alarms.watch import Watch
 from detectors.conversions import CONVERSIONS, serving
 from detectors.recordings import read
 from detectors.sensors import Sensors
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from telemetry import Batch, Stream
 from telemetry.quantities import quantity_of
 

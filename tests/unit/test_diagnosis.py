@@ -11,7 +11,7 @@ from bench.detection.simulated import MODES
 from firmware_sim.faults import Fault, FaultKind
 from firmware_sim.machine import MODELS, Machine, MachineSpec
 from prognosis.diagnosis import Diagnosis, diagnose
-from prognosis.faults import BUILT_IN, BadLibrary, FailureMode, library, read_modes
+from prognosis.faults import BadLibrary, FailureMode, library
 from prognosis.roles import roles_of
 from prognosis.signature import Course, Departure, departures
 from telemetry.quantities import quantity_of
@@ -105,13 +105,74 @@ def test_two_modes_of_one_id_are_a_mistake(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text(OWN_MODE + OWN_MODE)
     with pytest.raises(BadLibrary, match="same id"):
-        read_modes(path)
+        library(path)
 
 
 def test_no_mode_is_without_a_test_that_confirms_it() -> None:
-    modes = read_modes(BUILT_IN)
+    modes = library()
     assert [mode.id for mode in modes if len(mode.confirm) < 20 or len(mode.told_apart) < 20] == []
     assert {mode.instrument for mode in modes} == {"", "moves", "still", "rough"}
+
+
+@pytest.mark.parametrize("kind", ["pump", "motor", "gearbox", "fan", "compressor"])
+def test_each_kind_has_modes_of_its_own_and_each_says_how_soon_and_how_it_is_mended(kind: str) -> None:
+    own = [mode for mode in library() if mode.machines and mode.concerns(kind)]
+    assert len(own) >= 5
+    for mode in own:
+        assert mode.urgency, mode.id
+        assert mode.procedure is not None, mode.id
+        assert mode.procedure.skills, mode.id
+        assert len(mode.procedure.steps) >= 4, mode.id
+
+
+def test_whoever_takes_a_machine_apart_is_told_to_lock_it_first() -> None:
+    """A step that measures before and after, and one that warns of what is stored."""
+    procedures = {mode.procedure.id: mode.procedure for mode in library() if mode.procedure}
+    apart = ("bearing.replace", "rotor.balance", "shaft.align", "gear.replace", "belt.tension", "pump.overhaul")
+    for name in apart:
+        locks = [step for step in procedures[name].steps if "lock" in step.do]
+        assert locks[0].warn, name
+    assert [name for name, one in procedures.items() if not any(step.measure for step in one.steps)] == []
+
+
+def test_a_plant_says_its_own_procedures_and_ours_of_that_name_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        OWN_MODE.replace('confirm = "', 'urgency = "now"\nprocedure = "mixer.pin"\nconfirm = "')
+        + '[[procedures]]\nid = "mixer.pin"\nname = "Replace the pin"\nsteps = ["Lock it.", "Replace the pin."]\n'
+        + '[[procedures]]\nid = "rotor.balance"\nname = "As we balance"\nsteps = [{ do = "Call Jo." }]\n'
+    )
+    modes = {mode.id: mode for mode in library(path)}
+    own, ours = modes["mixer.shear_pin"].procedure, modes["imbalance"].procedure
+    assert own is not None
+    assert ours is not None
+    assert (own.name, [step.do for step in own.steps]) == ("Replace the pin", ["Lock it.", "Replace the pin."])
+    assert ours.name == "As we balance"
+
+
+@pytest.mark.parametrize(
+    ("steps", "complaint"),
+    [
+        ("[]", "steps is a list"),
+        ("[3]", "a step is a text"),
+        ('[{ warn = "hot" }]', "a step is a text"),
+        ('[{ do = "look", unit = "mm" }]', "unit is that of"),
+        ('[{ do = "look", why = "x" }]', "a step is a text"),
+    ],
+)
+def test_a_procedure_is_checked_step_by_step(tmp_path: Path, steps: str, complaint: str) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'[[procedures]]\nid = "a"\nname = "A"\nsteps = {steps}\n')
+    with pytest.raises(BadLibrary, match=complaint):
+        library(path)
+
+
+def test_a_mode_names_a_procedure_that_there_is_and_an_urgency_that_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    for wrong, complaint in (('procedure = "none.such"', "no procedure"), ('urgency = "soon"', "urgency is one of")):
+        path.write_text(OWN_MODE.replace('confirm = "', f'{wrong}\nconfirm = "'))
+        with pytest.raises(BadLibrary, match=complaint):
+            library(path)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.forms import NO_MAPPINGS, fit_early
+from ingest.decoding import NO_MAPPINGS, fit_early
 from ingest.messages import Message
 from telemetry import Topic
 

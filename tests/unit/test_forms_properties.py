@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from firmware_sim import cbor
 from firmware_sim.encoding import CONTENT_TYPES, JSON_FORMS, Block, Form, encode
-from ingest.senml import LABELS
-from ingest.stamps import MAX_AHEAD_MS
+from ingest.forms.senml import LABELS
+from ingest.reading.stamps import MAX_AHEAD_MS
 
 NUMBERS = {label: number for number, label in LABELS.items()}
 # Not more than the reader takes for a number.

@@ -97,11 +97,6 @@ def test_events_of_the_last_day_count() -> None:
     assert risk[872:893].min() > 5 * risk[:860].max()
 
 
-def test_a_hazard_comes_back_from_plain_values(learnt: Hazard) -> None:
-    again = Hazard.from_json(learnt.to_json())
-    np.testing.assert_array_equal(again.risk(FLEET[0]), learnt.risk(FLEET[0]))
-
-
 def test_nothing_can_be_learnt_from_a_fleet_that_never_failed() -> None:
     with pytest.raises(ValueError, match="no component ever failed"):
         fit(FLEET[6:])

@@ -119,8 +119,17 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", each(SOURCES))
-def test_nothing_is_unpickled_and_nothing_evaluated(path: Path) -> None:
+def test_a_source_does_what_it_may(path: Path) -> None:
+    """All that is asked of each file, at once: they are many, and reading them is what takes time."""
     tree = ast.parse(path.read_text())
+    nothing_is_unpickled_and_nothing_evaluated(tree)
+    if path.relative_to(ROOT).parts[0] != "store":
+        sql_is_written_in_the_store_alone(tree)
+    if not relative(path).startswith("bellwether/stack/") and relative(path) != "bellwether/settings.py":
+        only_settings_and_the_stack_read_the_environment(tree)
+
+
+def nothing_is_unpickled_and_nothing_evaluated(tree: ast.AST) -> None:
     unsafe = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
     assert not unsafe & {name.split(".")[0] for name in imports(tree)}
     for node in ast.walk(tree):
@@ -133,22 +142,18 @@ def test_nothing_is_unpickled_and_nothing_evaluated(path: Path) -> None:
                 assert allowed, "allow_pickle"
 
 
-@pytest.mark.parametrize("path", each([path for path in SOURCES if path.relative_to(ROOT).parts[0] != "store"]))
-def test_sql_is_written_in_the_store_alone(path: Path) -> None:
+def sql_is_written_in_the_store_alone(tree: ast.AST) -> None:
     statement = re.compile(
         r"\s*(SELECT\s.+\sFROM\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s|CREATE\s+(TABLE|VIEW|INDEX|ROLE)\s"
         r"|ALTER\s+(TABLE|ROLE)\s|DROP\s+(TABLE|ROLE)\s|COPY\s+\w+\s*\(|WITH\s+\w+\s+AS\s*\()",
         re.DOTALL,
     )
-    texts = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     assert not [text for text in texts if isinstance(text, str) and statement.match(text)]
 
 
-@pytest.mark.parametrize("path", each(SOURCES))
-def test_only_settings_and_the_stack_read_the_environment(path: Path) -> None:
-    if relative(path).startswith("bellwether/stack/") or relative(path) == "bellwether/settings.py":
-        return
-    names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+def only_settings_and_the_stack_read_the_environment(tree: ast.AST) -> None:
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not names & {"environ", "getenv"}
 
 
@@ -203,9 +208,17 @@ def test_defaults_in_the_settings_document_are_the_programs() -> None:
 
 
 @pytest.mark.parametrize("path", each(DOCUMENTS))
-def test_a_document_names_only_settings_that_exist(path: Path) -> None:
+def test_a_document_names_only_what_exists(path: Path) -> None:
+    text = path.read_text()
+    settings_exist(text)
+    commands_exist(text)
+    targets_of_make_exist(text)
+    links_within_the_project_lead_somewhere(path, text)
+
+
+def settings_exist(text: str) -> None:
     settings = {f"BELLWETHER_{name.upper()}" for name in Settings.model_fields}
-    named = set(re.findall(r"BELLWETHER_[A-Z]+(?:_[A-Z]+)*", path.read_text()))
+    named = set(re.findall(r"BELLWETHER_[A-Z]+(?:_[A-Z]+)*", text))
     assert named <= settings | {"BELLWETHER_CACHE", "BELLWETHER_DATA"}
 
 
@@ -218,21 +231,18 @@ def test_every_command_is_in_the_readme_and_explains_itself_by_an_example(name: 
     assert re.search(rf"Example:.* bellwether {name}\b", text), shown.output
 
 
-@pytest.mark.parametrize("path", each(DOCUMENTS))
-def test_a_document_names_only_commands_that_exist(path: Path) -> None:
-    named = set(re.findall(r"(?:`|^|bin/)bellwether ([a-z][a-z-]+)", path.read_text(), re.MULTILINE))
+def commands_exist(text: str) -> None:
+    named = set(re.findall(r"(?:`|^|bin/)bellwether ([a-z][a-z-]+)", text, re.MULTILINE))
     assert named <= set(VISIBLE)
 
 
-@pytest.mark.parametrize("path", each(DOCUMENTS))
-def test_a_document_names_only_targets_of_make_that_exist(path: Path) -> None:
+def targets_of_make_exist(text: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:`|^|&& )make ([a-z-]+)", path.read_text(), re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:`|^|&& )make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
-@pytest.mark.parametrize("path", each(DOCUMENTS))
-def test_links_within_the_project_lead_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text())
+def links_within_the_project_lead_somewhere(path: Path, text: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
     assert not missing
 

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_sim import encoding
-from ingest.forms import Decoded, decode
+from ingest.decoding import Decoded, decode
 from ingest.messages import Message
 from ingest.reading import MAX_PAYLOAD_BYTES, MAX_POINT_LENGTH, MAX_POINTS, Numbers
-from ingest.stamps import MAX_AHEAD_MS
+from ingest.reading.stamps import MAX_AHEAD_MS
 from telemetry import Quality, StreamKey, Topic
 
 TOPIC = Topic("demo", "pump-1", "telemetry")

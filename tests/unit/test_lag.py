@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.lag import EVERY_S, Lag
+from ingest.broker.lag import EVERY_S, Lag
 
 
 def test_a_marker_that_is_back_says_how_long_it_took() -> None:

@@ -14,7 +14,7 @@ from alarms.rehearsal import Stage, play, tried
 from alarms.rules import DEFAULT_RULES
 from alarms.watch import Watch
 from detectors.learnt import ABOUT, Unfit, checked, fresh, learn, of_machine
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from notify.past import planted
 from store.models import MOST_BYTES, hash_of, pack, unpack
 from telemetry import Batch, Stream

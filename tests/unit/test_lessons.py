@@ -11,7 +11,7 @@ from alarms.lessons import NO_PATIENCE, Lesson, Patience, taught
 from alarms.rules import Rule
 from alarms.watch import Watch
 from detectors.limits import Limit
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from telemetry import Batch, Stream
 
 PUMP = Stream(3, 1, "demo", "pump-1", "flow", "flow", "m3/h")

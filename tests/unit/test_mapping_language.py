@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.forms import Decoded, decode
+from ingest.decoding import Decoded, decode
 from ingest.mapping import Mappings
 from ingest.mapping.levels import BadPattern
 from ingest.mapping.mappings import MAX_ENTRIES

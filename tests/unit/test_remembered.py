@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.scores import Snapshot
-from ingest.remembered import Remembered
+from ingest.watch.remembered import Remembered
 
 
 def test_a_memory_is_read_when_it_is_asked_for() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bellwether.settings import Settings
-from ingest.rights import SERVICES, first_state, of_device, of_gateway
+from ingest.access.rights import SERVICES, first_state, of_device, of_gateway
 from store.errors import Misconfigured
 from telemetry.topics import why_not_foreign
 

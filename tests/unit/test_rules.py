@@ -16,6 +16,7 @@ from alarms.rules import DEFAULT_RULES, BadRule, Rule, governing, rule_from_json
 from alarms.sites import DETECTOR as SITE
 from detectors import DETECTORS
 from detectors.limits import Limit
+from detectors.peers import DETECTOR as PEERS
 from detectors.vibration.standing import DETECTOR as VIBRATION
 from telemetry import Stream
 
@@ -24,8 +25,9 @@ RULE = Rule("a", "limits", "condition", ((1.0, Severity.HIGH), (2.5, Severity.CR
 
 
 def test_defaults_watch_with_every_detector_and_can_be_written() -> None:
-    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE, SEQUENCE, VIBRATION}
+    assert {rule.detector for rule in DEFAULT_RULES} == {*DETECTORS, SITE, SEQUENCE, VIBRATION, PEERS}
     for rule in DEFAULT_RULES:
+        assert rule.rationalisation is not None
         assert rule_from_json(json.loads(json.dumps(rule_to_json(rule)))) == rule
 
 

@@ -14,9 +14,9 @@ from alarms.events import AlarmEvent, Severity
 from alarms.rules import Rule
 from alarms.watch import Watch
 from detectors.limits import Limit
-from ingest.detectors import detectors_for
 from ingest.metrics import Metrics
-from ingest.scoring import Scoring
+from ingest.watch.detectors import detectors_for
+from ingest.watch.scoring import Scoring
 from telemetry import Batch, Quality, Stream
 
 START_S = 1_782_907_200

@@ -11,7 +11,7 @@ import cbor2
 import pytest
 from decoding import ARRIVED_MS, Case, decoded, golden, said
 
-from ingest.senml import FIELDS, LABELS, MAX_RECORDS, point_of
+from ingest.forms.senml import FIELDS, LABELS, MAX_RECORDS, point_of
 from telemetry.units import canonical
 
 NUMBERS = {label: number for number, label in LABELS.items()}

@@ -7,16 +7,16 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.sequences import (
+from ingest.accounts.sequences import (
     BEGIN_PATIENCE_US,
     BEGINS_WITHIN,
     MAX_BOOTS,
     MAX_HOLES,
     MAX_JUMP,
-    NO_BOOT,
     PATIENCE_US,
     Sequences,
 )
+from ingest.reading import NO_BOOT
 
 PUMP, FAN = 4, 5
 START_US = 1_782_907_200_000_000

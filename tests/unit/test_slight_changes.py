@@ -15,7 +15,7 @@ from detectors import Multivariate, Shift
 from firmware_sim.demo import HISTORY, MACHINES, SEED
 from firmware_sim.machine import Machine, MachineSpec
 from firmware_sim.plan import fleet_of
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from telemetry import Batch, Stream, quantity_of
 from telemetry.quantities import slight_change
 

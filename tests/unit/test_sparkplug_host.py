@@ -19,6 +19,7 @@ from ingest.sparkplug import holding as holding_module
 from ingest.sparkplug import host as host_module
 from ingest.sparkplug import node as node_module
 from ingest.sparkplug.payloads import MAX_METRICS_IN_MESSAGE
+from ingest.sparkplug.rebirths import REBORN_WITHIN_US
 from ingest.sparkplug.schema import DataType, Payload
 from ingest.sparkplug.topics import MAX_NAME, address_of, name_of
 from store.edge_nodes import Member
@@ -541,7 +542,7 @@ def test_the_death_of_a_connection_whose_birth_was_never_heard_is_believed_if_no
     assert online(plant.hear(plant.node.death())) == []
     due = plant.due(200)
     assert (len(due.commands), due.statuses) == (1, [])
-    gone = plant.due(node_module.REBORN_WITHIN_US // 1000)
+    gone = plant.due(REBORN_WITHIN_US // 1000)
     assert [(s.device, s.online) for s in gone.statuses] == [("edge", False), ("edge.pump", False), ("edge.fan", False)]
 
 
@@ -760,7 +761,7 @@ def test_alias_0_is_an_alias_and_no_alias_is_none(plant: Plant) -> None:
 def test_a_birth_of_too_many_metrics_is_refused_and_what_follows_it_too(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "MAX_METRICS", 2)
+    monkeypatch.setattr(holding_module, "MAX_METRICS", 2)
     assert plant.hear(plant.node.births(plant.later())[0])[0].reasons == ["a birth of more than 2 metrics"]
     plant.hear(plant.data("", voltage=1.0))
     assert len(reasons(plant.due(REORDER_MS).heard)) == 1
@@ -769,7 +770,7 @@ def test_a_birth_of_too_many_metrics_is_refused_and_what_follows_it_too(
 def test_all_nodes_together_declare_no_more_than_there_is_room_for(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_module, "MAX_METRICS_IN_ALL", 5)
+    monkeypatch.setattr(holding_module, "MAX_METRICS_IN_ALL", 5)
     heard = plant.birth()
     assert reasons(heard) == ["all edge nodes together have 5 metrics already"]
     assert online(heard) == [("edge", True), ("edge.pump", True)]

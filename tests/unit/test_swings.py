@@ -117,3 +117,80 @@ def test_what_departs_waits_for_its_load_to_be_known_where_loads_step() -> None:
         hot = np.concatenate([s.time_us[(s.subject == 1) & (s.score >= 1.0)] for s in scores])
         first[day] = int(hot[hot >= time_ms[-200] * 1000].min())
     assert 7 * 60e6 < first[True] - first[False] < 12 * 60e6
+
+
+def test_a_machine_first_heard_of_while_it_stands_has_one_level_until_it_starts() -> None:
+    """All that its current does at first is noise: neither a swing nor levels."""
+    rng = np.random.default_rng(7)
+    time_ms = START_MS + np.arange(0, 12 * 3_600_000, 20_000, dtype=np.int64)
+    standing = np.arange(len(time_ms)) < 1440
+    value = np.where(standing, rng.normal(size=len(time_ms)) * 0.25, 40.0 + rng.normal(size=len(time_ms)) * 0.4)
+    modes = Modes()
+    modes.watch([CURRENT])
+    modes.follow(batch_of(time_ms, value))
+    assert not modes.memory["swings"][0]
+    assert (~np.isnan(modes.memory["centre"][0, :, 1])).sum() == 2
+    assert modes.now()[1][0] is Mode.RUNNING
+
+
+def test_where_a_machine_was_at_rest_for_long_is_a_level_when_it_loads_and_unloads_elsewhere() -> None:
+    for first in (DutyKind.IDLE, DutyKind.OFF):
+        # By night first, whatever the hour at which it is first heard of.
+        duties = [Duty("compressor-1", 16, first), Duty("compressor-1", 20, DutyKind.FULL)]
+        machine = Machine(
+            MachineSpec("compressor-1", "compressor", "", "works"), 1, (), START_MS / 1000.0 + 1200.0, duties=duties
+        )
+        time_ms = START_MS + 1_200_000 + np.arange(0, 8 * 3_600_000, 20_000, dtype=np.int64)
+        modes = Modes()
+        modes.watch([CURRENT])
+        turns = modes.follow(batch_of(time_ms, machine.run(time_ms)["motor_current"]))[0]
+        assert modes.memory["swings"][0]
+        asked = np.array(machine.asked(time_ms))
+        begun_us = int(time_ms[np.argmax(asked == DutyKind.FULL)]) * 1000
+        before = {turn.level for turn in turns if turn.at_us < begun_us and turn.level >= 0}
+        after = {turn.level for turn in turns if turn.at_us > begun_us and turn.level >= 0}
+        assert before == {0}
+        assert len(after) == 1
+        assert not before & after
+
+
+def test_a_level_is_where_its_detectors_have_learnt_it_though_a_step_crept_past() -> None:
+    """A rise that the band has followed, then a stop, then the load before the rise: that is another level."""
+    time_ms, value = currents(compressor(day=False), 8, 20)
+    hours = (time_ms - START_MS) / 3_600_000
+    rng = np.random.default_rng(3)
+    share = np.interp(hours, [1.0, 3.0], [0.3, 0.75])
+    share[hours > 5.0] = 0.3
+    cycle = (time_ms / 90_000 + np.cumsum(rng.normal(size=len(time_ms))) * 0.02) % 1.0
+    value = np.where(cycle < share, 88.0, 36.0) + rng.normal(size=len(time_ms)) * 0.3
+    value[(hours > 4.0) & (hours < 5.0)] = 0.0
+    modes = Modes()
+    modes.watch([CURRENT])
+    turns = modes.follow(batch_of(time_ms, value))[0]
+    levels = [turn.level for turn in turns if turn.level >= 0 and not turn.off]
+    assert levels[0] == 0
+    assert levels[-1] != 0
+
+
+def test_a_load_unlike_any_known_is_the_nearest_one_and_not_the_idling_before_it() -> None:
+    """By the minute a mean of cycles ends now here, now there: of a machine long known the next best is meant."""
+    name, day = "fresh-compressor-idle-2", ((0, "idle"), (5, "full"), (12, "part"), (14, "full"), (19, "idle"))
+    duties = [Duty(name, hour, DutyKind(kind)) for hour, kind in day]
+    machine = Machine(MachineSpec(name, "compressor", "", f"site-{name}"), 2, [], START_MS / 1000.0, duties=duties)
+    time_ms = START_MS + np.arange(0, 14 * 86_400_000, 60_000, dtype=np.int64)
+    read = machine.run(time_ms)
+    points = (("motor_current", "current", "A"), ("duty_cycle", "share", "%"))
+    streams = [Stream(number, 1, "works", name, *point) for number, point in enumerate(points)]
+    numbers = np.repeat(np.arange(2, dtype=np.int32), 10)
+    modes, said = Modes(), []
+    modes.watch(streams)
+    for at in range(0, len(time_ms), 10):
+        part = slice(at, at + 10)
+        values = np.concatenate([read[stream.point][part] for stream in streams])
+        modes.follow(Batch.of(np.tile(time_ms[part] * 1000, 2), numbers, values))
+        said.append(modes.now()[1][0])
+    at_full = np.array([kind == "full" for kind in machine.asked(time_ms)][::10])
+    idling = np.array([mode == Mode.IDLE for mode in said]) & at_full
+    # Half an hour passes until a load is known; the first week is for learning.
+    lasting = idling[3:] & idling[2:-1] & idling[1:-2] & idling[:-3]
+    assert not lasting[7 * 144 :].any()

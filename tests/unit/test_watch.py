@@ -16,7 +16,7 @@ from alarms.rules import DEFAULT_RULES, Rule
 from alarms.watch import SLICE_READINGS, Watch
 from detectors.limits import Limit
 from detectors.scores import Evidence, Scope, Scores, Snapshot
-from ingest.detectors import detectors_for
+from ingest.watch.detectors import detectors_for
 from telemetry import Batch, Quality, Stream
 
 START_S = 1_782_907_200

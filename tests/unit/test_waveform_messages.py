@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from firmware_sim.waveforms import SCALE_G, VibrationBlock, encode
+from ingest.forms.waveforms import features_of, read
 from ingest.reading import Columns, Reader
-from ingest.refusals import BadMessage
-from ingest.waveforms import features_of, read
+from ingest.reading.refusals import BadMessage
 from store.packing import PLAIN, pack, unpack
 from store.waveforms import PackedBlock, id_of
 from telemetry import QUANTITIES, Quality, Topic, quantity_of

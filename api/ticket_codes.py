@@ -1,0 +1,25 @@
+"""What whoever has a ticket's code may do: they act for its customer, of that ticket, and in this alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import Request
+
+from api.auth import network_of, place_of, route_of
+from api.service import service
+from api.ticket_papers import AnswerIn
+from store import tickets
+from store.connection import Actor
+
+
+def answer_by_code(request: Request, code: str, asked: AnswerIn) -> None:
+    """Accept or decline the quote of a ticket, once. NotFound; Conflict where none waits for an answer."""
+    parts = service(request)
+    parts.trackers.take(place_of(request))
+    with parts.transactions.of_nobody() as conn:
+        tenant, ticket_id = tickets.holder_of(conn, code)
+    by = Actor(tickets.CUSTOMER, "", network_of(place_of(request)), route_of(request))
+    with parts.transactions.of(tenant, by) as conn:
+        body = asked.model_dump(mode="json")
+        tickets.answer_quote(conn, tenant, ticket_id, body, who=tickets.CUSTOMER, now=datetime.now(UTC))
