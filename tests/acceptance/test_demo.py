@@ -59,9 +59,33 @@ def until_a_ticket(process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def first_fault(folder: Path) -> dict[str, Any]:
-    """What the fleet says that it has broken."""
-    told = map(json.loads, (folder / "fleet/truth.jsonl").read_text().splitlines())
-    return next(event for event in told if event["event"] == "fault")
+    """What the fleet says that it has broken, once it has."""
+    path = folder / "fleet/truth.jsonl"
+
+    def faults() -> list[dict[str, Any]]:
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        told = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [event for event in told if event["event"] == "fault"]
+
+    until(faults, FIRST_TICKET_S)
+    return faults()[0]
+
+
+def found_after_s(conn: psycopg.Connection[Any], fault: dict[str, Any]) -> float:
+    """How long a fault went unseen. Its ticket need not be the first: a machine's first hours have false alarms."""
+    began = datetime.fromisoformat(fault["time"])
+
+    def since() -> datetime | None:
+        seen = conn.execute(
+            "SELECT min(a.since) FROM ticket_alarms l JOIN alarms a ON a.id = l.alarm_id"
+            " WHERE a.device = %s AND a.since >= %s",
+            (fault["device"], began),
+        ).fetchone()
+        return seen[0] if seen else None
+
+    found = until(since, FIRST_TICKET_S)
+    assert found is not None
+    return (found - began).total_seconds()
 
 
 def of_this_stack(folder: Path) -> list[str]:
@@ -97,16 +121,10 @@ def test_a_ticket_an_end_and_a_second_start(folder: Path) -> None:
         pids = [*says["pids"].values(), process.pid]
         with psycopg.connect(says["database_url"]) as conn:
             machines = conn.execute("SELECT count(*), count(DISTINCT kind) FROM devices").fetchone()
-            seen = conn.execute(
-                "SELECT a.device, a.since FROM tickets t JOIN ticket_alarms l ON l.ticket_id = t.id"
-                " JOIN alarms a ON a.id = l.alarm_id ORDER BY t.opened_at, a.since LIMIT 1"
-            ).fetchone()
+            seen_after_s = found_after_s(conn, first_fault(folder))
             before = conn.execute("SELECT count(*), max(time) FROM readings WHERE time < now()").fetchone()
     assert machines == (12, 3)
-    assert seen is not None
-    fault = first_fault(folder)
-    assert seen[0] == fault["device"]
-    assert 0 <= (seen[1] - datetime.fromisoformat(fault["time"])).total_seconds() <= SEEN_WITHIN_S
+    assert seen_after_s <= SEEN_WITHIN_S
     assert not (folder / "stack.json").exists()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert of_this_stack(folder) == []
