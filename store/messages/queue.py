@@ -1,0 +1,59 @@
+"""Putting a message on its way. It is sent when the transaction that queues it has committed, and not otherwise."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+from store.connection import Session
+from store.queries import queries
+
+# Too low: what is said is cut. Too high: a customer's mailbox is filled by a program's mistake.
+LONGEST_SUBJECT, LONGEST_BODY = 200, 10_000
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")
+
+_SQL = queries("messages")
+
+
+def queue_customer_message(
+    conn: Session,
+    tenant: str,
+    *,
+    kind: str,
+    contact: str,
+    subject: str,
+    body: str,
+    once: str,
+    ticket_id: UUID | None = None,
+) -> bool:
+    """Write to a customer by e-mail, from the tenant's own account; whether it was queued now and not before.
+
+    To be called in the transaction of what it tells of, by the API within its tenant or by `notify`. What cannot be
+    sent (no address in the contact, no mail account of the tenant's, refused, given up) is undeliverable on the page of
+    messages: nothing is raised for it here.
+
+    Parameters
+    ----------
+    kind
+        What it is: `appointment.reminder`, `survey.invitation`.
+    contact
+        As it stands on the ticket's report or at the customer: the first e-mail address in it is written to.
+    subject, body
+        Plain text, in whole; cut to 200 and 10 000 characters.
+    once
+        A key of the caller's: another message of this tenant with the same is not queued, so that a round that is
+        repeated tells nobody twice. For example `survey:{ticket_id}:{turn}`.
+    ticket_id
+        Whose customer it is.
+    """
+    found = _ADDRESS.search(contact)
+    asked = {
+        "tenant": tenant,
+        "kind": kind,
+        "recipient": found[0] if found else "",
+        "subject": " ".join(subject.split())[:LONGEST_SUBJECT],
+        "body": body[:LONGEST_BODY],
+        "once": once[:LONGEST_SUBJECT],
+        "ticket": ticket_id,
+    }
+    return conn.execute(_SQL["queue_for_customer"], asked).rowcount == 1
