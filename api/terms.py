@@ -11,6 +11,8 @@ from pydantic import Field, StringConstraints
 from api import ROOT
 from api.auth import Anyone, Manager, Staff
 from api.errors import BadValue
+from api.follow_up_terms import HOUSE as HOUSE_FOLLOW_UP
+from api.follow_up_terms import FollowUpIn
 from api.models import Answered, Asked, Instant, Line, Reason, example
 from api.paging import Cursor, Limit, Page, after_text, page
 from store import terms as term_store
@@ -100,6 +102,7 @@ class TermsIn(Asked):
     expert_h: int = Field(24, ge=1, le=720, description="Working time in which an expert answers")
     inspected: set[Criticality] = Field({Criticality.A}, description="Machines whose repairs an inspector looks at")
     sample_share: float = Field(0.15, ge=0.1, le=1, description="Of repairs that are drawn for the head office")
+    follow_up: FollowUpIn = Field(HOUSE_FOLLOW_UP, description="After a repair")
 
     def plain(self) -> dict[str, Any]:
         """As it is kept. BadValue where a row of the matrix is missing."""

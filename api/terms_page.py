@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
 from alarms.roles import Role
+from api import follow_up_terms
 from api.auth import Caller, Manager, Person
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of
@@ -83,6 +84,7 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     later = {**HOUSE, **terms}  # a version that is older than these has those of the house
     found |= {"expert_h": str(later["expert_h"]), "inspected": ", ".join(later["inspected"])}
     found |= {"sample_share": f"{100 * later['sample_share']:g}"}
+    found |= follow_up_terms.write(later["follow_up"])
     for number, one in enumerate(terms["pause_reasons"]):
         found |= {f"pause_reasons.{number}.{name}": str(one[name]) for name in ("id", "label")}
         found[f"pause_reasons.{number}.pauses"] = " ".join(one["pauses"])
@@ -116,6 +118,7 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         "matrix": matrix,
         **{name: get(name, "") for name in ("reopens_within_h", "guarantee_days", "expert_h")},
         "inspected": _parts(get("inspected", "").upper()),
+        "follow_up": follow_up_terms.read(typed),
     }
 
 

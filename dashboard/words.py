@@ -54,6 +54,8 @@ CLOCKS: dict[str, str] = {
     "on_site": "On site",
     "resolution": "Resolution",
     "expert": "Expert's answer",
+    "second_handling": "Second handling",
+    "call_back": "Call back",
 }
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
@@ -69,6 +71,12 @@ TICKET_EVENTS: dict[str, str] = {
     "file_removed": "File taken out",
     "clock_warned": "Clock runs short",
     "clock_breached": "Clock breached",
+    "survey_answered": "Survey answered",
+    "customer_called": "Customer called",
+    "second_handling_opened": "Customer not satisfied",
+    "second_handling_started": "Second handling begun",
+    "customer_called_back": "Customer called back",
+    "second_handling_closed": "Second handling closed",
     "quote_accepted": "Quote accepted",
     "quote_declined": "Quote declined",
     "parts_there": "Its parts are there",

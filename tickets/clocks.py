@@ -23,10 +23,15 @@ class ClockName(StrEnum):
     ON_SITE = "on_site"  # until somebody is there, or repairs it from afar
     RESOLUTION = "resolution"  # until it is handed over, or the ticket ends
     EXPERT = "expert"  # from each escalation until an expert has answered
+    SECOND_HANDLING = "second_handling"  # from an answer that nobody may leave so until somebody is at it
+    CALL_BACK = "call_back"  # and until the customer was called back
 
 
 PROMISED = (ClockName.ASSIGNMENT, ClockName.RESPONSE, ClockName.ON_SITE, ClockName.RESOLUTION)
 """What each level promises, in the order in which it falls due; all of it begins as a ticket opens."""
+
+AFTERWARDS = frozenset({ClockName.SECOND_HANDLING, ClockName.CALL_BACK})
+"""These are of the customer and not of the road: no move of the ticket touches them."""
 
 
 class Effect(StrEnum):

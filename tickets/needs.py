@@ -44,6 +44,7 @@ class Need(StrEnum):
     FAILED = "failed"
     INSPECTIONS = "inspections"
     SIGNATURE = "signature"
+    SATISFIED = "satisfied"
     VERDICT = "verdict"
 
 
@@ -77,6 +78,8 @@ class Facts:
         Whether the test, or inspection, that comes with the move was passed; None: none comes.
     inspections, passed_by
         How many are asked for, and who has passed it since it came to be checked.
+    complained
+        Its second handling is open.
     """
 
     who: str = ""
@@ -98,6 +101,7 @@ class Facts:
     inspections: int = 0
     passed_by: frozenset[str] = frozenset()
     signed: bool = False
+    complained: bool = False
 
 
 def lacks(need: Need, facts: Facts) -> str:
@@ -124,6 +128,7 @@ def lacks(need: Need, facts: Facts) -> str:
         Need.PASSED: facts.inspected is True,
         Need.FAILED: facts.inspected is False,
         Need.SIGNATURE: facts.signed,
+        Need.SATISFIED: not facts.complained,
         Need.VERDICT: facts.has_verdict,
     }
     return "" if there[need] else _WORDS[need]
@@ -143,6 +148,7 @@ _WORDS = {
     Need.PASSED: "an inspection that was passed",
     Need.FAILED: "an inspection that failed, with the root cause",
     Need.SIGNATURE: "the customer's signature: who signed, and when",
+    Need.SATISFIED: "its second handling closed: the customer was not satisfied, and waits for a call",
     Need.VERDICT: "its verdict: what the fault turned out to be",
 }
 

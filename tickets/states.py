@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from alarms.roles import DESK, EXPERTS, FIELD, INSPECTORS, PEOPLE, STAFF, Role
-from tickets.clocks import PROMISED, ClockName, Effect
+from tickets.clocks import AFTERWARDS, PROMISED, ClockName, Effect
 from tickets.needs import Facts, Need, Paper, lacks
 
 
@@ -133,7 +133,7 @@ class Unasked(Exception):
 
 
 def _every(effect: Effect) -> Mapping[ClockName, Effect]:
-    return dict.fromkeys(ClockName, effect)
+    return {name: effect for name in ClockName if name not in AFTERWARDS}
 
 
 OPENING: Mapping[ClockName, Effect] = dict.fromkeys(PROMISED, Effect.START)
@@ -176,6 +176,7 @@ _HAND_OVER = Move(
 _SIGN = Move(STAFF, frozenset({Need.SIGNATURE}), papers=frozenset({Paper.SIGNATURE}))
 _CLOSE = Move(STAFF, frozenset({Need.VERDICT}), _every(Effect.STOP), papers=_AT_REPAIR)
 _CLOSE_UNREPAIRED = replace(_CLOSE, needs=frozenset({Need.NO_REPAIR, Need.VERDICT}))
+_CLOSE_SATISFIED = replace(_CLOSE, needs=_CLOSE.needs | {Need.SATISFIED}, papers=frozenset())
 _HOLD = Move(STAFF, frozenset({Need.NOTE}), _every(Effect.PAUSE), own=frozenset({Role.ENGINEER}))
 _RESUME = Move(STAFF, clocks=_every(Effect.RESUME), own=frozenset({Role.ENGINEER}))
 _CANCEL = Move(DESK, frozenset({Need.NOTE}), _every(Effect.STOP))
@@ -219,7 +220,7 @@ _ROAD: dict[State, dict[State, Move]] = {
     State.TESTING: {State.REPAIRING: _REPAIR_AGAIN, State.QUALITY_CHECK: _CHECK},
     State.QUALITY_CHECK: {State.QUALITY_CHECK: _PASS, State.HANDED_OVER: _HAND_OVER, State.REOPENED: _FAIL},
     State.HANDED_OVER: {State.FOLLOW_UP: _SIGN},
-    State.FOLLOW_UP: {State.CLOSED: replace(_CLOSE, papers=frozenset()), State.REOPENED: _REOPEN},
+    State.FOLLOW_UP: {State.CLOSED: _CLOSE_SATISFIED, State.REOPENED: _REOPEN},
     State.REOPENED: {State.DISPATCHED: _DISPATCH, State.ACCEPTED: _ACCEPT, State.DIAGNOSING: _ACCEPT},
     State.CLOSED: {State.REOPENED: _REOPEN},
     State.CANCELLED: {},

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from tickets.calendar import ALWAYS, WEEKDAYS, BadCalendar, Calendar, spans_from_text
 from tickets.clocks import PROMISED, ClockName, Effect, Promise
 from tickets.priority import Criticality, FaultClass, Level, Matrix, Priority, Tier
+from tickets.surveys import HOUSE_FOLLOW_UP, BadQuestions, FollowUp, follow_up_of
 
 ON_HOLD = "on_hold"
 """Why a ticket is held where nothing else is said."""
@@ -85,6 +86,7 @@ HOUSE: Mapping[str, Any] = {
     "inspected": [Criticality.A.value],
     # Of repairs that are drawn for the head office. At a tenth, half of all months would have less than a tenth.
     "sample_share": 0.15,
+    "follow_up": HOUSE_FOLLOW_UP,
 }
 
 
@@ -125,6 +127,7 @@ class Terms:
     expert: timedelta
     inspected: frozenset[Criticality]
     sample_share: float
+    follow_up: FollowUp
 
     def calendar_of(self, level: Level) -> Calendar:
         """Whose working time a level counts."""
@@ -144,6 +147,17 @@ class Terms:
         """By when an expert answers who is asked of a ticket of this level: after hours on the clock, day and night or
         by the calendar, as the level counts."""
         return Promise(self.expert, self.calendar_of(level), self.warn_at_share, level, self.version)
+
+    def second_promises(self) -> dict[ClockName, Promise]:
+        """By when somebody is at it again, and has called back: in the tenant's own time, whatever the level."""
+        level, calendar = Level.GENERAL, self.calendar_of(Level.GENERAL)
+        limits = {
+            ClockName.SECOND_HANDLING: self.follow_up.second_start,
+            ClockName.CALL_BACK: self.follow_up.call_back,
+        }
+        return {
+            name: Promise(limit, calendar, self.warn_at_share, level, self.version) for name, limit in limits.items()
+        }
 
     def why_waiting(self, state: str) -> str:
         """The reason to wait of a state."""
@@ -181,6 +195,7 @@ def terms_of(fields: Mapping[str, Any], version: int) -> Terms:
         timedelta(hours=fields.get("expert_h", HOUSE["expert_h"])),
         frozenset(Criticality(one) for one in fields.get("inspected", HOUSE["inspected"])),
         fields.get("sample_share", HOUSE["sample_share"]),
+        _follow_up(fields.get("follow_up", HOUSE_FOLLOW_UP)),
     )
     _check(terms, reasons=len(fields["pause_reasons"]))
     return terms
@@ -206,6 +221,13 @@ def calendar_of(fields: Mapping[str, Any]) -> Calendar:
         return Calendar(ZoneInfo(fields["zone"]), week, exceptions)
     except BadCalendar as error:
         raise BadTerms(f"calendar.{error.field}", str(error)) from error
+
+
+def _follow_up(fields: Mapping[str, Any]) -> FollowUp:
+    try:
+        return follow_up_of(fields)
+    except BadQuestions as error:
+        raise BadTerms("follow_up.questions", str(error)) from error
 
 
 def _limits(fields: Mapping[str, Any]) -> dict[ClockName, timedelta]:

@@ -109,6 +109,17 @@ CREATE VIEW ticket_faults WITH (security_invoker = true) AS
     FROM tickets t JOIN devices d ON d.id = t.device_id LEFT JOIN diagnoses g ON g.ticket_id = t.id
     WHERE t.verdict IS DISTINCT FROM 'no_fault' AND t.state <> 'cancelled' AND t.source <> 'plan';
 
+-- What may come again: a fault on a model, a repair of it that failed its inspection, a customer who was not satisfied.
+CREATE VIEW problem_cases WITH (security_invoker = true) AS
+    SELECT 'fault' AS kind, tenant, model, fault, opened_at AS at FROM ticket_faults
+    UNION ALL
+    SELECT seen.kind, seen.tenant, coalesce(nullif(d.model, ''), d.kind), '', seen.at
+    FROM (SELECT 'inspection' AS kind, tenant, ticket_id, at FROM ticket_papers
+          WHERE paper = 'inspection' AND body ->> 'passed' = 'false'
+          UNION ALL
+          SELECT 'satisfaction', tenant, ticket_id, opened_at FROM second_handlings) seen
+    JOIN tickets t ON t.id = seen.ticket_id JOIN devices d ON d.id = t.device_id;
+
 -- Who holds a survey's link answers for its customer: this says whose survey it is, and nothing else.
 CREATE FUNCTION survey_of_link(wanted bytea) RETURNS TABLE (tenant text, id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -144,10 +155,10 @@ CREATE POLICY every_tenant_of_papers ON ticket_papers TO bellwether_notify USING
 
 GRANT SELECT, INSERT, UPDATE ON surveys, second_handlings, corrective_actions TO bellwether_api;
 GRANT SELECT, INSERT ON monthly_reviews TO bellwether_api;
-GRANT SELECT ON ticket_faults TO bellwether_api, bellwether_notify, bellwether_reader;
+GRANT SELECT ON ticket_faults, problem_cases TO bellwether_api, bellwether_notify, bellwether_reader;
 GRANT SELECT ON surveys, second_handlings, corrective_actions, monthly_reviews TO bellwether_reader;
 -- Problems that come again are found there.
-GRANT SELECT ON surveys, ticket_papers TO bellwether_notify;
+GRANT SELECT ON second_handlings, ticket_papers TO bellwether_notify;
 GRANT SELECT, INSERT ON corrective_actions TO bellwether_notify;
 
 -- Acts, and where people's data stand: see 026.

@@ -9,7 +9,7 @@ VALUES (%(id)s, %(tenant)s, %(turn)s, %(paper)s, %(now)s, %(who)s, %(body)s)
 
 -- name: around
 -- What a move is judged by that stands elsewhere: the end of the warranty, parts that wait, who has worked on it,
--- and whether a repair was begun since it was last reopened.
+-- and whether a repair was begun since it was last reopened, and whether its customer was not satisfied and waits.
 SELECT f.warranty_until,
        (SELECT count(*) FROM part_reservations WHERE ticket_id = t.id AND state = 'waiting') AS parts_waiting,
        (SELECT coalesce(array_agg(DISTINCT e.who), '{}') FROM ticket_events e
@@ -18,7 +18,8 @@ SELECT f.warranty_until,
                OR e.kind = 'part_issued')) AS workers,
        EXISTS (SELECT FROM ticket_events e WHERE e.ticket_id = t.id AND e.to_state = 'repairing'
                AND e.id > coalesce((SELECT max(id) FROM ticket_events r
-                                    WHERE r.ticket_id = t.id AND r.to_state = 'reopened'), 0)) AS repaired
+                                    WHERE r.ticket_id = t.id AND r.to_state = 'reopened'), 0)) AS repaired,
+       EXISTS (SELECT FROM second_handlings h WHERE h.ticket_id = t.id AND h.closed_at IS NULL) AS complained
 FROM tickets t LEFT JOIN device_files f ON f.device_id = t.device_id
 WHERE t.id = %(id)s
 

@@ -92,7 +92,7 @@ def facts_of(
 ) -> Facts:
     """What a move is judged by: what is kept of a ticket, and what comes with the move."""
     row = conn.execute(_SQL["around"], {"id": before.id, "worked": sorted(WORKED)}).fetchone()
-    warranty_until, parts_waiting, workers, repaired = row or (None, 0, [], False)
+    warranty_until, parts_waiting, workers, repaired, complained = row or (None, 0, [], False, False)
     of_turn = [one for one in papers(conn, before.id) if one.turn == before.turn]
     checked = max((one.id for one in of_turn if one.paper == Paper.CHECK), default=0)
     looks = next((one.body["looks"] for one in of_turn if one.id == checked), ["own"])
@@ -118,4 +118,5 @@ def facts_of(
         inspections=len(looks) - 1,
         passed_by=frozenset(one.who for one in since if one.body["passed"]),
         signed=Paper.SIGNATURE in coming,
+        complained=complained,
     )
