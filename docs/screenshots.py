@@ -19,7 +19,8 @@ from urllib.parse import urljoin
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+from bellwether.stack import packages
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -62,7 +63,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     complaints: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=packages.ensure_browser(print), args=FLAGS)
         for look in LOOKS if options.every else LOOKS[:1]:
             taken = None if options.every else SHOWN
             for complaint in _look(browser, look, options.url, options.login, password, options.out, taken):

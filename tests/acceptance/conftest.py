@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import seed
 from playwright.sync_api import Browser, sync_playwright
-from visiting import CHROMIUM, FLAGS, served, visiting
+from visiting import FLAGS, served, visiting
+
+from bellwether.stack import packages
 
 if TYPE_CHECKING:
     from visiting import Database, Site, Visitor
@@ -29,10 +31,9 @@ def site(module_database: Database) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("no Chromium at /usr/bin/chromium: apt-get install chromium")
+    chromium = packages.ensure_browser(print)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
 
