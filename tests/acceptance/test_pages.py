@@ -810,9 +810,7 @@ def test_every_page_fits_and_can_be_used_by_everyone(
             found[address] = _violations(visit)
             if sizes == (DESK,):
                 by_day = page.evaluate(BACKGROUND)
-                page.emulate_media(
-                    color_scheme="dark"
-                )  # only the colours change
+                page.emulate_media(color_scheme="dark")  # only the colours change
                 assert page.evaluate(BACKGROUND) != by_day
                 found[f"{address} in the dark"] = _axe(visit, "{runOnly: ['color-contrast']}")
                 page.emulate_media(color_scheme="light")
