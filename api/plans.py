@@ -19,7 +19,7 @@ from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, Line,
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from prognosis.faults import built_in_procedures
-from prognosis.procedures import Procedure
+from prognosis.procedures import REMOTE, Procedure
 from store.plans import catalogue
 from store.plans.catalogue import Plan
 from store.plans.openings import open_planned
@@ -365,7 +365,7 @@ def steps_of(plan: Plan) -> list[str]:
 @cache
 def library() -> dict[str, Procedure]:
     """The procedures that a plan may name."""
-    return built_in_procedures()
+    return {name: one for name, one in built_in_procedures().items() if not name.startswith(REMOTE)}
 
 
 def plan_out(plan: Plan) -> PreventivePlanOut:

@@ -103,6 +103,7 @@ class TermsIn(Asked):
     inspected: set[Criticality] = Field({Criticality.A}, description="Machines whose repairs an inspector looks at")
     sample_share: float = Field(0.15, ge=0.1, le=1, description="Of repairs that are drawn for the head office")
     follow_up: FollowUpIn = Field(HOUSE_FOLLOW_UP, description="After a repair")
+    steps_needed: bool = Field(True, description="Each step of a work order is done, or left out with a reason")
 
     def plain(self) -> dict[str, Any]:
         """As it is kept. BadValue where a row of the matrix is missing."""

@@ -19,6 +19,7 @@ EVENTS: dict[str, str] = {
     "alarm.returned_to_service": "Alarm back in service",
     **{f"ticket.{kind}": f"Ticket: {words[:1].lower()}{words[1:]}" for kind, words in TICKET_EVENTS.items()},
     "ticket.diagnosed": "Ticket: diagnosed",
+    "ticket.step": "Ticket: step ticked off",
     "flood.began": "Flood of alarms began",
     "flood.ended": "Flood of alarms ended",
     "model.challenger": "Model tried",

@@ -80,6 +80,8 @@ TICKET_EVENTS: dict[str, str] = {
     "quote_accepted": "Quote accepted",
     "quote_declined": "Quote declined",
     "parts_there": "Its parts are there",
+    "procedure_chosen": "Another procedure",
+    "step_taken_back": "Step taken back",
     "part_reserved": "Part held",
     "part_waiting": "Part not to be had yet",
     "part_taken": "Part taken away",

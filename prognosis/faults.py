@@ -92,7 +92,7 @@ def library(path: Path | None = None) -> tuple[FailureMode, ...]:
     BadLibrary
         The file cannot be read as a fault library.
     """
-    how = built_in_procedures()
+    how = dict(built_in_procedures())
     modes = {mode.id: mode for mode in _modes(BUILT_IN, how)}
     if path is not None:
         how |= {one.id: one for one in _entries(path, "procedures", procedure_of)}
@@ -101,7 +101,8 @@ def library(path: Path | None = None) -> tuple[FailureMode, ...]:
     return tuple(replace(mode, procedure=mode.procedure and how[mode.procedure.id]) for mode in modes.values())
 
 
-def built_in_procedures() -> dict[str, Procedure]:
+@cache
+def built_in_procedures() -> Mapping[str, Procedure]:
     """The procedures of this house by their ids; a plant's own are known to who reads its file."""
     return {one.id: one for one in _entries(procedures.BUILT_IN, "procedures", procedure_of)}
 

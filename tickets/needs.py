@@ -39,6 +39,7 @@ class Need(StrEnum):
     APPOINTMENT = "appointment"
     NO_VISIT = "no_visit"
     NO_REPAIR = "no_repair"
+    STEPS = "steps"
     TEST = "test"
     PASSED = "passed"
     FAILED = "failed"
@@ -74,6 +75,8 @@ class Facts:
         earlier repair, and where nobody knows.
     parts_waiting
         Reservations that nothing is held for.
+    steps, steps_left
+        Of its work order, and of those the ones neither done nor left out; 0 where the terms do not ask.
     tested, inspected
         Whether the test, or inspection, that comes with the move was passed; None: none comes.
     inspections, passed_by
@@ -96,6 +99,8 @@ class Facts:
     warranty_ended: date | None = None
     has_appointment: bool = False
     parts_waiting: int = 0
+    steps: int = 0
+    steps_left: int = 0
     tested: bool | None = None
     inspected: bool | None = None
     inspections: int = 0
@@ -114,6 +119,10 @@ def lacks(need: Need, facts: Facts) -> str:
         case Need.PARTS:
             n = facts.parts_waiting
             return f"its parts: {n} of what it asked for {'is' if n == 1 else 'are'} not to be had yet" if n else ""
+        case Need.STEPS:
+            n = facts.steps_left
+            are = "is" if n == 1 else "are"
+            return f"its steps: {n} of {facts.steps} {are} neither done nor left out with a reason" if n else ""
         case Need.NO_VISIT:
             return "a visit first: its service is on site" if facts.service is Service.ON_SITE else ""
     there = {

@@ -87,6 +87,8 @@ HOUSE: Mapping[str, Any] = {
     # Of repairs that are drawn for the head office. At a tenth, half of all months would have less than a tenth.
     "sample_share": 0.15,
     "follow_up": HOUSE_FOLLOW_UP,
+    # Whether a repair is checked only when each step of its work order was done, or left out with a reason.
+    "steps_needed": True,
 }
 
 
@@ -128,6 +130,7 @@ class Terms:
     inspected: frozenset[Criticality]
     sample_share: float
     follow_up: FollowUp
+    steps_needed: bool
 
     def calendar_of(self, level: Level) -> Calendar:
         """Whose working time a level counts."""
@@ -196,6 +199,7 @@ def terms_of(fields: Mapping[str, Any], version: int) -> Terms:
         frozenset(Criticality(one) for one in fields.get("inspected", HOUSE["inspected"])),
         fields.get("sample_share", HOUSE["sample_share"]),
         _follow_up(fields.get("follow_up", HOUSE_FOLLOW_UP)),
+        fields.get("steps_needed", HOUSE["steps_needed"]),
     )
     _check(terms, reasons=len(fields["pause_reasons"]))
     return terms

@@ -12,10 +12,13 @@ VALUES (%(id)s, %(tenant)s, %(turn)s, %(paper)s, %(now)s, %(who)s, %(body)s)
 -- and whether a repair was begun since it was last reopened, and whether its customer was not satisfied and waits.
 SELECT f.warranty_until,
        (SELECT count(*) FROM part_reservations WHERE ticket_id = t.id AND state = 'waiting') AS parts_waiting,
-       (SELECT coalesce(array_agg(DISTINCT e.who), '{}') FROM ticket_events e
-        WHERE e.ticket_id = t.id AND e.from_state IS DISTINCT FROM 'on_hold'
-          AND (e.to_state = ANY(%(worked)s) AND e.from_state NOT IN ('escalated', 'quality_check')
-               OR e.kind = 'part_issued')) AS workers,
+       (SELECT coalesce(array_agg(w.who), '{}')
+        FROM (SELECT e.who FROM ticket_events e
+              WHERE e.ticket_id = t.id AND e.from_state IS DISTINCT FROM 'on_hold'
+                AND (e.to_state = ANY(%(worked)s) AND e.from_state NOT IN ('escalated', 'quality_check')
+                     OR e.kind = 'part_issued')
+              UNION
+              SELECT k.who FROM ticket_step_marks k WHERE k.ticket_id = t.id) w) AS workers,
        EXISTS (SELECT FROM ticket_events e WHERE e.ticket_id = t.id AND e.to_state = 'repairing'
                AND e.id > coalesce((SELECT max(id) FROM ticket_events r
                                     WHERE r.ticket_id = t.id AND r.to_state = 'reopened'), 0)) AS repaired,

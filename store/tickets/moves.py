@@ -23,12 +23,14 @@ from store.tickets.papers import Papers, facts_of, write
 from store.tickets.quality import draw
 from store.tickets.raising import raise_by_diagnosis
 from store.tickets.rows import Ticket, locked, machine_of, ticket
+from store.tickets.steps import begin
 from store.tickets.waiting import begin_pause, end_pause, still_waits
 from store.transactions import Transaction
 from tickets.clocks import ClockName, Effect, Promise
 from tickets.intake import Service
 from tickets.priority import Level
 from tickets.states import ENDED, WAITING, WITH_VERDICT, Move, State, Verdict, check
+from tickets.steps import BEGINS
 from tickets.terms import ON_HOLD, Terms
 
 _SQL = queries("tickets")
@@ -93,6 +95,8 @@ def move(
     for paper, body in papers.items():
         write(conn, tenant, before, paper, body, who=who, now=now)
     _save(conn, after, now)
+    if to in BEGINS and state is not State.ON_HOLD:
+        begin(conn, tenant, before, BEGINS[to], who=who, now=now)
     looks = draw(conn, tenant, before, terms, now) if (state, to) == (State.TESTING, State.QUALITY_CHECK) else []
     reason = _reason(terms, to, pause_reason) if to in WAITING and still_waits(to, facts) else ""
     effects = _waiting(conn, tenant, before, step, terms, reason, note=note, who=who, now=now)

@@ -11,8 +11,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from store import terms as term_store
 from store.queries import queries
 from store.tickets.rows import Ticket
+from store.tickets.steps import steps_left
 from store.transactions import Transaction
 from tickets.intake import Service
 from tickets.needs import Facts, Paper, Quote
@@ -91,6 +93,7 @@ def facts_of(
     now: datetime,
 ) -> Facts:
     """What a move is judged by: what is kept of a ticket, and what comes with the move."""
+    left, steps = _steps_asked_for(conn, before)
     row = conn.execute(_SQL["around"], {"id": before.id, "worked": sorted(WORKED)}).fetchone()
     warranty_until, parts_waiting, workers, repaired, complained = row or (None, 0, [], False, False)
     of_turn = [one for one in papers(conn, before.id) if one.turn == before.turn]
@@ -113,6 +116,8 @@ def facts_of(
         warranty_ended=warranty_until if is_over else None,
         has_appointment=Paper.APPOINTMENT in coming,
         parts_waiting=parts_waiting,
+        steps=steps,
+        steps_left=left,
         tested=coming[Paper.TEST]["passed"] if Paper.TEST in coming else None,
         inspected=coming[Paper.INSPECTION]["passed"] if Paper.INSPECTION in coming else None,
         inspections=len(looks) - 1,
@@ -120,3 +125,9 @@ def facts_of(
         signed=Paper.SIGNATURE in coming,
         complained=complained,
     )
+
+
+def _steps_asked_for(conn: Transaction, of: Ticket) -> tuple[int, int]:
+    """Of its work order: steps that are left, and all of them; none where the terms do not ask for them."""
+    left, steps = steps_left(conn, of)
+    return (left, steps) if left and term_store.in_force(conn).steps_needed else (0, steps)

@@ -228,6 +228,8 @@ def test_two_looks_take_two_people() -> None:
         (Need.APPROVAL, Facts(quote=Quote.DECLINED), "can only be closed or cancelled"),
         (Need.PARTS, Facts(parts_waiting=2), "2 of what it asked for are not to be had yet"),
         (Need.NO_VISIT, Facts(), "a visit first"),
+        (Need.STEPS, Facts(steps=7, steps_left=2), "2 of 7 are neither done nor left out with a reason"),
+        (Need.STEPS, Facts(steps=7, steps_left=1), "1 of 7 is neither"),
         (Need.TEST, Facts(tested=False), "a function test that was passed"),
         (Need.INSPECTIONS, Facts(inspections=2), "2 inspections more, by somebody who did not work on it"),
     ],
