@@ -82,7 +82,8 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     found |= {"warn_at_share": f"{100 * terms['warn_at_share']:g}"}
     found |= {name: str(terms[name]) for name in ("reopens_within_h", "guarantee_days")}
     later = {**HOUSE, **terms}  # a version that is older than these has those of the house
-    found |= {"expert_h": str(later["expert_h"]), "inspected": ", ".join(later["inspected"])}
+    found |= {name: str(later[name]) for name in ("expert_h", "report_h")}
+    found |= {"inspected": ", ".join(later["inspected"])}
     found |= {"sample_share": f"{100 * later['sample_share']:g}"}
     found |= follow_up_terms.write(later["follow_up"])
     for number, one in enumerate(terms["pause_reasons"]):
@@ -116,7 +117,7 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         **{name: _share(get(name, "")) for name in ("warn_at_share", "sample_share")},
         "pause_reasons": _reasons(get),
         "matrix": matrix,
-        **{name: get(name, "") for name in ("reopens_within_h", "guarantee_days", "expert_h")},
+        **{name: get(name, "") for name in ("reopens_within_h", "guarantee_days", "expert_h", "report_h")},
         "inspected": _parts(get("inspected", "").upper()),
         "follow_up": follow_up_terms.read(typed),
     }

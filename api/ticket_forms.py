@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -84,6 +85,7 @@ def papers_of(typed: Mapping[str, str], zone: ZoneInfo, now: datetime) -> dict[P
         groups["appointment"] = {name: _local(text, zone) for name, text in groups["appointment"].items()}
     if "signature" in groups:
         groups["signature"]["signed_at"] = now.isoformat()
+        groups["signature"]["strokes"] = _strokes(groups["signature"].get("strokes", "[]"))
     try:
         return PapersIn.model_validate(groups).papers()
     except ValidationError as error:
@@ -98,6 +100,14 @@ def _value(line: str) -> dict[str, str]:
     if match is None:
         raise BadValue("test.values", f"“{line.strip()[:40]}” is no measured value: write it as flow 10.1 m3/h")
     return {"name": match[1], "value": match[2].replace(",", "."), "unit": match[3]}
+
+
+def _strokes(text: str) -> Any:
+    """What the pad of the page has drawn."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadValue("signature.strokes", "this signature cannot be read: draw it again") from None
 
 
 def _local(text: str, zone: ZoneInfo) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PlainSerializer, StringConstraints, model_validator
 
 from api.models import Answered, Asked, Instant, Line, Name, Prose, Reason
+from tickets.documents import signature
 from tickets.needs import Paper
 
 # More than any repair takes: a slip of the key is noticed.
@@ -73,6 +74,8 @@ class TestIn(Asked):
     passed: bool
     note: Reason = Field(description="What was tested, and how it went")
     values: Annotated[list[ValueIn], Field(max_length=MOST_VALUES)] = Field(default_factory=list)
+    work: Prose = Field("", description="What was done; what the diagnosis planned, without")
+    advice: Prose = Field("", description="What the customer should watch, or do")
 
 
 class InspectionIn(Asked):
@@ -89,11 +92,25 @@ class InspectionIn(Asked):
         return self
 
 
+Stroke = Annotated[list[Annotated[int, Field(ge=0, le=signature.WIDTH)]], Field(max_length=2 * signature.MOST_POINTS)]
+
+
 class SignatureIn(Asked):
-    """Who took the machine back, and when."""
+    """Who took the machine back, and when; with what they drew on the screen, or without."""
 
     name: Line
     signed_at: Instant
+    strokes: Annotated[list[Stroke], Field(max_length=signature.MOST_STROKES)] = Field(
+        default_factory=list, description="Each `[x, y, x, y, …]` in a box of 1000 by 300, from its upper left corner"
+    )
+
+    @model_validator(mode="after")
+    def _drawn(self) -> Self:
+        try:
+            signature.check(self.strokes)
+        except signature.BadSignature as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class PapersIn(Asked):

@@ -7,6 +7,7 @@ page in its own name before anybody has thought of a better one.
 from __future__ import annotations
 
 from dashboard import figures
+from telemetry.units import SPELLED
 
 ALARM_STATES: dict[str, str] = {
     "normal": "Normal",
@@ -56,6 +57,8 @@ CLOCKS: dict[str, str] = {
     "expert": "Expert's answer",
     "second_handling": "Second handling",
     "call_back": "Call back",
+    "diagnosis_report": "Diagnosis report",
+    "service_report": "Service report",
 }
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
@@ -82,6 +85,7 @@ TICKET_EVENTS: dict[str, str] = {
     "parts_there": "Its parts are there",
     "procedure_chosen": "Another procedure",
     "step_taken_back": "Step taken back",
+    "document_issued": "Document issued",
     "part_reserved": "Part held",
     "part_waiting": "Part not to be had yet",
     "part_taken": "Part taken away",
@@ -155,7 +159,6 @@ VERDICTS: dict[str, str] = {
     "sensor_fault": "Faulty sensor",
     "no_fault": "No fault found",
 }
-_UNITS: dict[str, str] = {"degC": "°C", "m3/h": "m³/h", "m3": "m³", "degF": "°F", "m/s2": "m/s²"}
 _SHORT = frozenset({"rms", "rpm", "dc", "ac", "co2", "ph", "id", "de", "nde"})
 
 
@@ -180,7 +183,7 @@ def point(name: str) -> str:
 
 
 def unit(name: str) -> str:
-    return _UNITS.get(name, name)
+    return SPELLED.get(name, name)
 
 
 def quantity(value: float | None, of_unit: str) -> str:

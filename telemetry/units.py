@@ -25,6 +25,9 @@ from telemetry.quantities import QUANTITIES, Quantity, quantity_of
 # Longer than any unit; a text of this length comes from outside and is looked at before anything is done with it.
 MAX_UNIT_LENGTH = 32
 
+SPELLED = {"degC": "°C", "m3/h": "m³/h", "m3": "m³", "degF": "°F", "m/s2": "m/s²"}
+"""How a person reads what devices write in plain letters."""
+
 _Number = TypeVar("_Number", float, npt.NDArray[np.float64])
 
 

@@ -25,6 +25,8 @@ class ClockName(StrEnum):
     EXPERT = "expert"  # from each escalation until an expert has answered
     SECOND_HANDLING = "second_handling"  # from an answer that nobody may leave so until somebody is at it
     CALL_BACK = "call_back"  # and until the customer was called back
+    DIAGNOSIS_REPORT = "diagnosis_report"  # for these two see tickets/report_clocks.py
+    SERVICE_REPORT = "service_report"
 
 
 PROMISED = (ClockName.ASSIGNMENT, ClockName.RESPONSE, ClockName.ON_SITE, ClockName.RESOLUTION)

@@ -82,6 +82,8 @@ HOUSE: Mapping[str, Any] = {
     "guarantee_days": 30,
     # By then an expert has answered who was asked.
     "expert_h": 24,
+    # So long a diagnosis, and the report of a repair that has been tested, may take.
+    "report_h": 2,
     # Machines so critical are looked at by an inspector after each repair.
     "inspected": [Criticality.A.value],
     # Of repairs that are drawn for the head office. At a tenth, half of all months would have less than a tenth.
@@ -127,6 +129,7 @@ class Terms:
     reopens_within: timedelta
     guarantee: timedelta
     expert: timedelta
+    report: timedelta
     inspected: frozenset[Criticality]
     sample_share: float
     follow_up: FollowUp
@@ -162,6 +165,10 @@ class Terms:
             name: Promise(limit, calendar, self.warn_at_share, level, self.version) for name, limit in limits.items()
         }
 
+    def report_promise(self, level: Level) -> Promise:
+        """By when the customer has a diagnosis, or the report of a repair: counted as the expert's answer is."""
+        return Promise(self.report, self.calendar_of(level), self.warn_at_share, level, self.version)
+
     def why_waiting(self, state: str) -> str:
         """The reason to wait of a state."""
         reason = WAITS_FOR.get(state, ON_HOLD)
@@ -196,6 +203,7 @@ def terms_of(fields: Mapping[str, Any], version: int) -> Terms:
         timedelta(days=fields["guarantee_days"]),
         # Versions that were written before these were asked for go by the house's.
         timedelta(hours=fields.get("expert_h", HOUSE["expert_h"])),
+        timedelta(hours=fields.get("report_h", HOUSE["report_h"])),
         frozenset(Criticality(one) for one in fields.get("inspected", HOUSE["inspected"])),
         fields.get("sample_share", HOUSE["sample_share"]),
         _follow_up(fields.get("follow_up", HOUSE_FOLLOW_UP)),

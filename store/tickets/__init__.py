@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.tickets.documents import Issued, document, documents
 from store.tickets.history import ring
 from store.tickets.moves import assign, comment, move
 from store.tickets.openings import Opening, Outcome, open_by_person, open_or_join
@@ -27,6 +28,7 @@ from store.tickets.waiting import CUSTOMER, answer_quote, holder_of, take_up
 __all__ = [
     "CUSTOMER",
     "Draw",
+    "Issued",
     "JoinedAlarm",
     "Month",
     "Opening",
@@ -43,6 +45,8 @@ __all__ = [
     "clocks",
     "clocks_of",
     "comment",
+    "document",
+    "documents",
     "draws",
     "events",
     "facts_now",

@@ -18,17 +18,19 @@ from alarms.roles import Role
 from store import terms as term_store
 from store.errors import Conflict
 from store.queries import queries
+from store.tickets.documents import issue_with_move
 from store.tickets.history import record, save_moves
 from store.tickets.papers import Papers, facts_of, write
 from store.tickets.quality import draw
 from store.tickets.raising import raise_by_diagnosis
-from store.tickets.rows import Ticket, locked, machine_of, ticket
+from store.tickets.rows import Ticket, clocks_of, locked, machine_of, ticket
 from store.tickets.steps import begin
 from store.tickets.waiting import begin_pause, end_pause, still_waits
 from store.transactions import Transaction
 from tickets.clocks import ClockName, Effect, Promise
 from tickets.intake import Service
 from tickets.priority import Level
+from tickets.report_clocks import effects as report_effects
 from tickets.states import ENDED, WAITING, WITH_VERDICT, Move, State, Verdict, check
 from tickets.steps import BEGINS
 from tickets.terms import ON_HOLD, Terms
@@ -100,6 +102,8 @@ def move(
     looks = draw(conn, tenant, before, terms, now) if (state, to) == (State.TESTING, State.QUALITY_CHECK) else []
     reason = _reason(terms, to, pause_reason) if to in WAITING and still_waits(to, facts) else ""
     effects = _waiting(conn, tenant, before, step, terms, reason, note=note, who=who, now=now)
+    effects |= report_effects(state, to, facts, papers, clocks_of(conn, [ticket_id]).get(ticket_id, {}))
+    issue_with_move(conn, tenant, state, after, papers, terms, who=who, now=now)
     save_moves(conn, tenant, before, effects, who, now, _promises(conn, before, effects, terms))
     detail: dict[str, Any] = {"assignee": who if step.takes else assignee} if step.takes or assignee else {}
     detail |= {"verdict": verdict} if verdict is not None and to in WITH_VERDICT else {}
@@ -187,7 +191,7 @@ def _waiting(
     note: str,
     who: str,
     now: datetime,
-) -> Mapping[ClockName, Effect]:
+) -> dict[ClockName, Effect]:
     """What the move does to the clocks: they pause as the terms say of the `reason`, and not without one."""
     if before.state in WAITING:
         end_pause(conn, before.id, who, now)
@@ -205,5 +209,9 @@ def _promises(
     if Effect.START not in effects.values():
         return None
     level = Level(before.level)
-    own = {ClockName.EXPERT: terms.expert_promise(level)}
+    own = {
+        ClockName.EXPERT: terms.expert_promise(level),
+        ClockName.DIAGNOSIS_REPORT: terms.report_promise(level),
+        ClockName.SERVICE_REPORT: terms.report_promise(level),
+    }
     return terms.promises(level, machine_of(conn, before.device).tier) | own

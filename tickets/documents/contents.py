@@ -1,0 +1,325 @@
+"""What stands in each document, from what is kept of a ticket. The same facts give the same document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from telemetry.units import SPELLED
+from tickets.documents.form import TITLES, Document, Kind, Section, Table
+from tickets.needs import Paper
+from tickets.states import Verdict
+from tickets.steps import StepState
+
+_CAUSES: Mapping[str, str] = {
+    Verdict.CONFIRMED: "The fault that was reported was found.",
+    Verdict.OTHER_FAULT: "Another fault than the one that was reported was found.",
+    Verdict.SENSOR_FAULT: "A sensor was at fault, not the machine.",
+    Verdict.NO_FAULT: "No fault was found.",
+}
+
+_STATES: Mapping[StepState, str] = {
+    StepState.OPEN: "Open",
+    StepState.DONE: "Done",
+    StepState.LEFT_OUT: "Left out",
+}
+
+_NONE = "\N{EN DASH}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The ticket and the machine that a document is about; empty texts are not known.
+
+    Attributes
+    ----------
+    zone
+        The tenant's: every time is written in it.
+    guarantee
+        How long after its ticket is closed a repair that did not hold is taken up again.
+    """
+
+    code: str
+    title: str
+    reported: str
+    opened_at: datetime
+    device: str
+    model: str
+    serial: str
+    site: str
+    customer: str
+    warranty_until: date | None
+    zone: ZoneInfo
+    guarantee: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Of a version of a document: which, when, and by whom by name."""
+
+    number: str
+    version: int
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A paper, see `tickets.needs.Paper`: what was written, when, and by whom by name."""
+
+    at: datetime
+    by: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PartLine:
+    """A part that is wanted, or was put in. Serial numbers of what went in and of what came out for it."""
+
+    number: str
+    name: str
+    quantity: int
+    serial: str = ""
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A point before the repair. `low`, `high`: where it is on a healthy day, where that is known."""
+
+    point: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A step of the work order as it was ticked off; `value`: what was measured there."""
+
+    text: str
+    state: StepState
+    value: float | None = None
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a repair was."""
+
+    verdict: str
+    parts: Sequence[PartLine]
+    before: Sequence[Measured]
+    stages: Sequence[tuple[str, datetime]]
+    steps: Sequence[StepLine]
+    handed_over_at: datetime
+
+
+Entries = Mapping[Paper, Entry]
+"""The latest of each paper since the ticket was last reopened."""
+
+
+def diagnosis(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]) -> Document:
+    """Where the fault is, what is to be done, with which parts, in how much time."""
+    body = said[Paper.DIAGNOSIS].body
+    return _document(
+        Kind.DIAGNOSIS,
+        case,
+        issue,
+        _reported(case),
+        Section("Where the fault is", _paragraphs(body["located"])),
+        Section("What is to be done", _paragraphs(body["plan"])),
+        Section("What could be done instead", _paragraphs(body.get("alternative", ""))),
+        Section("Time and parts", facts=[("Estimated work", f"{_number(body['hours'])} h")], table=_wanted(parts)),
+    )
+
+
+def quote(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]) -> Document:
+    """What a repair costs, for what, and why the customer is asked."""
+    body = said[Paper.QUOTE].body
+    found = said[Paper.DIAGNOSIS].body if Paper.DIAGNOSIS in said else {"located": "", "plan": ""}
+    warranty = [("Warranty of the machine", f"until {_day(case.warranty_until)}")] if case.warranty_until else []
+    return _document(
+        Kind.QUOTE,
+        case,
+        issue,
+        Section("Amount", facts=[("All in", _amount(body)), *warranty]),
+        Section("What it is for", _paragraphs(body["covers"]), table=_wanted(parts)),
+        Section("Where the fault is", _paragraphs(found["located"])),
+        Section("What is to be done", _paragraphs(found["plan"])),
+        Section(
+            "How to answer",
+            [f"The repair begins once you have accepted: on the page of the ticket, with its code {case.code}."],
+        ),
+    )
+
+
+def service(case: Case, issue: Issue, said: Entries, work: Work) -> Document:
+    """What was found and done, with which parts, what it came to, and what holds from now on."""
+    located = said[Paper.DIAGNOSIS].body["located"] if Paper.DIAGNOSIS in said else ""
+    test = said.get(Paper.TEST)
+    return _document(
+        Kind.SERVICE,
+        case,
+        issue,
+        _reported(case),
+        Section("Cause", [_CAUSES[work.verdict], *_paragraphs(located)] if work.verdict else _paragraphs(located)),
+        Section("Work", _done(said), [(name, _moment(at, case.zone)) for name, at in work.stages]),
+        Section("Steps", table=_steps(work.steps)),
+        _fitted(work.parts),
+        _values(work.before, test.body.get("values", []) if test else []),
+        _tested(case, said),
+        _agreed(case, said),
+        Section("Advice", _paragraphs(test.body.get("advice", "") if test else "")),
+        _guarantee(case, work.handed_over_at),
+        _signed(case, said),
+    )
+
+
+def _document(kind: Kind, case: Case, issue: Issue, *sections: Section) -> Document:
+    facts = [
+        ("Number", f"{issue.number}, version {issue.version}" if issue.version > 1 else issue.number),
+        ("Issued", f"{_moment(issue.at, case.zone)}, by {issue.by}"),
+        ("Ticket", case.code),
+        ("Customer", case.customer),
+        ("Machine", f"{case.device}, {case.model}" if case.model else case.device),
+        ("Serial number", case.serial),
+        ("Site", case.site),
+    ]
+    return Document(
+        TITLES[kind],
+        issue.number,
+        [(name, text) for name, text in facts if text],
+        [section for section in sections if not section.is_empty],
+    )
+
+
+def _reported(case: Case) -> Section:
+    said = [case.title, *_paragraphs(case.reported)]
+    return Section("What was reported", said, [("Reported", _moment(case.opened_at, case.zone))])
+
+
+def _done(said: Entries) -> list[str]:
+    """What the engineer says was done; where nothing is said of it, what was to be done."""
+    done = said[Paper.TEST].body.get("work", "") if Paper.TEST in said else ""
+    planned = said[Paper.DIAGNOSIS].body["plan"] if Paper.DIAGNOSIS in said else ""
+    return _paragraphs(done or planned)
+
+
+def _steps(steps: Sequence[StepLine]) -> Table:
+    rows = []
+    for number, step in enumerate(steps, 1):
+        measured = f"{_number(step.value)} {_unit(step.unit)}".rstrip() if step.value is not None else _NONE
+        rows.append((str(number), step.text, _STATES[step.state], measured, step.note or _NONE))
+    return Table(("No.", "Step", "State", "Measured", "Note"), rows)
+
+
+def _wanted(parts: Sequence[PartLine]) -> Table | None:
+    rows = [(one.number, one.name, str(one.quantity)) for one in parts]
+    return Table(("Part", "Name", "Quantity"), rows) if rows else None
+
+
+def _fitted(parts: Sequence[PartLine]) -> Section:
+    if not parts:
+        return Section("Parts", ["No part was replaced."])
+    rows = [(one.number, one.name, str(one.quantity), one.serial or _NONE, one.replaces or _NONE) for one in parts]
+    return Section("Parts", table=Table(("Part", "Name", "Quantity", "Put in", "Taken out"), rows))
+
+
+def _values(before: Sequence[Measured], after: Sequence[Mapping[str, Any]]) -> Section:
+    """Side by side where a point has the same name in both, however it is written."""
+    lines: dict[str, list[str]] = {}
+    for one in before:
+        low, high = one.low, one.high
+        normal = f"{_rounded(low)} to {_rounded(high)}" if low is not None and high is not None else _NONE
+        lines[_folded(one.point)] = [_plain(one.point), _rounded(one.value), _NONE, normal, _unit(one.unit)]
+    for value in after:
+        line = lines.setdefault(_folded(value["name"]), [value["name"], _NONE, _NONE, _NONE, _unit(value["unit"])])
+        line[2] = _number(value["value"])
+    head = ("Value", "Before", "After", "Normal", "Unit")
+    return Section("Values before and after", table=Table(head, list(lines.values())))
+
+
+def _tested(case: Case, said: Entries) -> Section:
+    test, look = said.get(Paper.TEST), said.get(Paper.INSPECTION)
+    facts: list[tuple[str, str]] = []
+    if test:
+        result = "Passed" if test.body["passed"] else "Not passed"
+        facts.append(("Function test", f"{result}, {_moment(test.at, case.zone)}, by {test.by}"))
+    if look and look.body["passed"]:
+        facts.append(("Inspection", f"Passed, {_moment(look.at, case.zone)}, by {look.by}"))
+    return Section("Test", _paragraphs(test.body["note"]) if test else [], facts)
+
+
+def _agreed(case: Case, said: Entries) -> Section:
+    offer, answer = said.get(Paper.QUOTE), said.get(Paper.ANSWER)
+    if offer is None or answer is None or answer.at < offer.at:
+        return Section("Quote")
+    word = "Accepted" if answer.body["accepted"] else "Declined"
+    by = f"{_moment(answer.at, case.zone)}, by {answer.body['name']}"
+    return Section("Quote", facts=[("All in", _amount(offer.body)), (word, by)])
+
+
+def _guarantee(case: Case, handed_over_at: datetime) -> Section:
+    days = case.guarantee.days
+    until = (handed_over_at + case.guarantee).astimezone(case.zone).date()
+    text = (
+        f"Should the fault come back, the repair is taken up again under its own warranty: for {days} days from the day"
+        f" on which the ticket is closed, at least until {_day(until)}. Say the ticket's code, {case.code}."
+    )
+    return Section("Warranty on this repair", [text])
+
+
+def _signed(case: Case, said: Entries) -> Section:
+    signature = said.get(Paper.SIGNATURE)
+    if signature is None:
+        return Section("Signature", ["Not signed yet."])
+    signed_at = _moment(datetime.fromisoformat(signature.body["signed_at"]), case.zone)
+    facts = [("Taken back by", signature.body["name"]), ("Signed", signed_at)]
+    return Section("Signature", facts=facts, strokes=signature.body.get("strokes", ()))
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _amount(body: Mapping[str, Any]) -> str:
+    return f"{Decimal(body['amount']):,.2f} {body['currency']}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    local = at.astimezone(zone)
+    return f"{local.day} {local:%B %Y, %H:%M} {local:%Z}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _number(value: float) -> str:
+    """As it was typed."""
+    return f"{value:.12g}"
+
+
+def _rounded(value: float) -> str:
+    """As a sensor can know it."""
+    return f"{value:.4g}"
+
+
+def _unit(name: str) -> str:
+    return SPELLED.get(name, name)
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", " ").strip().casefold()
+
+
+def _plain(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
