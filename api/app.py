@@ -29,6 +29,8 @@ from api import (
     floods,
     health,
     keys,
+    kpi_goals,
+    kpis,
     learning,
     ledger,
     lessons,
@@ -79,7 +81,7 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 
 _RESOURCES = (
     *(sessions, users, personal, keys, audit, devices, credentials, readings, changepoints, waveforms, baselines),
-    alarm_kpis,
+    *(alarm_kpis, kpis, kpi_goals),
     *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
     *(dispatch, engineers),
     *(reports, attachments, ticket_quality),
