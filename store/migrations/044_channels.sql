@@ -163,6 +163,7 @@ CREATE TRIGGER tell_of_undeliverable AFTER INSERT OR UPDATE OF state ON messages
 
 -- In the transaction of what happened: an alarm or a ticket sets out along the chain, and whoever wished to hear is told.
 CREATE FUNCTION tell_people() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_variable
 DECLARE
     alarm  uuid := NEW.body ->> 'alarm_id';
     ticket uuid := NEW.body ->> 'ticket_id';
