@@ -12,6 +12,8 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null && echo $$each && break; done)
 BIN := .venv/bin
+# What is compiled is kept: each process of the stack then starts in a third of the time.
+unexport PYTHONDONTWRITEBYTECODE
 # uv trusts what the machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
 # Should make itself be killed, the kernel interrupts what it ran: no demonstration goes on unattended.
@@ -85,7 +87,7 @@ browser: .venv/.browser ; @:
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --upgrade
 # uv takes 7 s for what takes pip 30, but does not read pip's configuration: pip tries again where uv does not get through.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
+INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) \
 	|| { echo "python: uv did not succeed; trying pip, which is slower"; $(BIN)/pip install --require-hashes -r $(1); }
 
 .venv/.tools: requirements-setup.txt
