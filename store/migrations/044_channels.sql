@@ -171,7 +171,7 @@ DECLARE
     level  text := coalesce(NEW.body ->> 'severity', NEW.body ->> 'priority');
     weight integer := weight_of(level);
     said   text := coalesce(NEW.body ->> 'message', NEW.body ->> 'title');
-    title  text := left(upper(level) || ': ' || (NEW.body ->> 'device') || ', ' || said, 200);
+    head   text := left(upper(level) || ': ' || (NEW.body ->> 'device') || ', ' || said, 200);
     whole  text := said || E'\n\nMachine: ' || (NEW.body ->> 'device') || E'\nFault: ' || (NEW.body ->> 'fault')
                    || E'\nHappened: ' || to_char(NEW.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"');
 BEGIN
@@ -190,7 +190,7 @@ BEGIN
         RETURN NULL;
     END IF;
     INSERT INTO messages (tenant, kind, login, channel_id, channel, urgent, subject, body, alarm_id, ticket_id)
-    SELECT NEW.tenant, NEW.kind, u.login, c.id, c.name, weight >= 4, title, whole, alarm, ticket
+    SELECT NEW.tenant, NEW.kind, u.login, c.id, c.name, weight >= 4, head, whole, alarm, ticket
     FROM person_channels c
     JOIN users u ON u.tenant = c.tenant AND u.login = c.login AND u.disabled_at IS NULL
     LEFT JOIN person_wishes w ON w.tenant = c.tenant AND w.login = c.login
