@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from api.models import Asked, Line
 from tickets.surveys import FEWEST_QUESTIONS, HOUSE_FOLLOW_UP, MOST_QUESTIONS, Kind
 
-NUMBERS = tuple(name for name in HOUSE_FOLLOW_UP if name != "questions")
+NUMBERS = tuple(name for name in HOUSE_FOLLOW_UP if name not in {"questions", "page_address"})
 """The fields that are one number each."""
 
 _LINE = re.compile(r"\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|\s*(.*?)\s*")
@@ -29,6 +29,11 @@ class FollowUpIn(Asked):
     """The survey, and what follows from it."""
 
     questions: Annotated[list[QuestionIn], Field(min_length=FEWEST_QUESTIONS, max_length=MOST_QUESTIONS)]
+    page_address: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, pattern=r"^(https?://[A-Za-z0-9.:-]{1,200})?$"),
+        Field(description="Where customers reach the pages, as https://service.example; empty: nobody is written to"),
+    ]
     survey_h: int = Field(ge=1, le=720, description="Working time by which the customer is asked, or called")
     answer_days: int = Field(ge=1, le=90, description="For so long a survey can be answered")
     csat_from: float = Field(ge=0, le=100, description="Satisfaction below this is handled a second time")
@@ -46,6 +51,7 @@ def write(fields: Mapping[str, Any]) -> dict[str, str]:
     """As the page of the terms shows it: text by the name of its field."""
     found = {f"follow_up.{name}": f"{fields[name]:g}" for name in NUMBERS}
     lines = (f"{one['id']} | {one['kind']} | {one['text']}" for one in fields["questions"])
+    found["follow_up.page_address"] = fields["page_address"]
     return {**found, "follow_up.questions": "\n".join(lines)}
 
 
@@ -55,6 +61,7 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         return dict(HOUSE_FOLLOW_UP)
     found: dict[str, Any] = {name: typed.get(f"follow_up.{name}", "").strip() for name in NUMBERS}
     lines = [line for line in typed["follow_up.questions"].splitlines() if line.strip()]
+    found["page_address"] = typed.get("follow_up.page_address", "")
     return {**found, "questions": [_question(line) for line in lines]}
 
 

@@ -25,6 +25,7 @@ from store.access import KeyReused
 from store.attachments import TooMuch
 from store.errors import Conflict, NotFound, Unavailable
 from tickets.attachments import NotTaken
+from tickets.improvement import NoSuchStep, NotShown
 from tickets.parts.moves import BadMove
 from tickets.parts.tables import BadTable
 from tickets.states import Missing, NotForRole, Unasked
@@ -97,6 +98,8 @@ def answer_with_problems(app: FastAPI) -> None:
         (Conflict, 409, "conflict"),
         (AlarmNotAllowed, 409, "not-allowed-now"),
         (TicketNotAllowed, 409, "not-allowed-now"),
+        (NoSuchStep, 409, "not-allowed-now"),
+        (NotShown, 409, "not-shown"),
         (NotForRole, 403, "not-for-you"),
         (NotForYou, 403, "not-for-you"),
         (Missing, 422, "something-missing"),

@@ -18,6 +18,7 @@ from notify.destinations import Destination, Fate, Outcome
 from store import alarm_moves, floods, maintenance, outbox, rejects, tickets
 from store.connection import Session, connect, heard, listen, unavailable
 from store.errors import Unavailable
+from store.follow_up import actions
 from store.outbox import Parcel
 from store.parts import reservations
 from store.telemetry import beat
@@ -131,3 +132,4 @@ class Notify:
                 outbox.forget(conn)
             with conn.transaction():
                 rejects.forget(conn)
+            actions.propose(conn, now_utc)

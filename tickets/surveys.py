@@ -42,6 +42,8 @@ HOUSE_FOLLOW_UP: Mapping[str, Any] = {
         {"id": "recommend", "kind": "recommend", "text": "How likely are you to recommend us to somebody you know?"},
         {"id": "comment", "kind": "text", "text": "What should we have done better?"},
     ],
+    # Where customers reach these pages; without it nobody is written to, and all are called.
+    "page_address": "",
     # By then the customer is asked, or called.
     "survey_h": 24,
     # After that a link opens nothing: who answers later speaks of something else.
@@ -84,6 +86,7 @@ class FollowUp:
     """What a tenant's terms say of the time after a repair. `frequent` problems come so often within `frequent_in`."""
 
     questions: tuple[Question, ...]
+    page_address: str
     survey: timedelta
     answer: timedelta
     csat_from: float
@@ -113,6 +116,7 @@ def follow_up_of(fields: Mapping[str, Any]) -> FollowUp:
     _check(questions)
     return FollowUp(
         questions,
+        fields["page_address"],
         timedelta(hours=fields["survey_h"]),
         timedelta(days=fields["answer_days"]),
         fields["csat_from"],

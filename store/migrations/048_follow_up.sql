@@ -99,15 +99,18 @@ ALTER TABLE ticket_clocks DROP CONSTRAINT ticket_clocks_clock_check;
 ALTER TABLE ticket_clocks ADD CONSTRAINT ticket_clocks_clock_check CHECK (clock ~ '^[a-z_]{1,40}$');
 
 -- What a ticket turned out to be, on which kind of machine: by its diagnosis where that is likely enough, else by its
--- alarm. What was no fault is none.
+-- alarm, or the symptom that was reported. What was no fault is none; what has no name is not counted among its like.
 CREATE VIEW ticket_faults WITH (security_invoker = true) AS
     SELECT t.id AS ticket_id, t.tenant, t.opened_at, coalesce(nullif(d.model, ''), d.kind) AS model,
            CASE WHEN t.verdict = 'sensor_fault' THEN 'sensor'
                 WHEN t.verdict IS DISTINCT FROM 'other_fault' AND (g.suspects -> 0 ->> 'probability')::float8 >= 0.5
                 THEN g.suspects -> 0 ->> 'name'
-                ELSE t.fault END AS fault
+                ELSE coalesce(r.symptom, t.fault) END AS fault
     FROM tickets t JOIN devices d ON d.id = t.device_id LEFT JOIN diagnoses g ON g.ticket_id = t.id
-    WHERE t.verdict IS DISTINCT FROM 'no_fault' AND t.state <> 'cancelled' AND t.source <> 'plan';
+    LEFT JOIN LATERAL (SELECT symptom FROM ticket_reports
+                       WHERE ticket_id = t.id AND symptom <> '' AND t.source = 'person' ORDER BY at LIMIT 1) r ON true
+    WHERE t.verdict IS DISTINCT FROM 'no_fault' AND t.state <> 'cancelled' AND t.source <> 'plan'
+      AND (t.source = 'alarm' OR r.symptom IS NOT NULL);
 
 -- What may come again: a fault on a model, a repair of it that failed its inspection, a customer who was not satisfied.
 CREATE VIEW problem_cases WITH (security_invoker = true) AS
@@ -152,6 +155,7 @@ BEGIN
     END LOOP;
 END $$;
 CREATE POLICY every_tenant_of_papers ON ticket_papers TO bellwether_notify USING (true);
+CREATE POLICY every_tenant_of_reports ON ticket_reports TO bellwether_notify USING (true);
 
 GRANT SELECT, INSERT, UPDATE ON surveys, second_handlings, corrective_actions TO bellwether_api;
 GRANT SELECT, INSERT ON monthly_reviews TO bellwether_api;
@@ -159,6 +163,7 @@ GRANT SELECT ON ticket_faults, problem_cases TO bellwether_api, bellwether_notif
 GRANT SELECT ON surveys, second_handlings, corrective_actions, monthly_reviews TO bellwether_reader;
 -- Problems that come again are found there.
 GRANT SELECT ON second_handlings, ticket_papers TO bellwether_notify;
+GRANT SELECT (ticket_id, at, symptom) ON ticket_reports TO bellwether_notify;
 GRANT SELECT, INSERT ON corrective_actions TO bellwether_notify;
 
 -- Acts, and where people's data stand: see 026.

@@ -18,6 +18,7 @@ from alarms.roles import Role
 from store import terms as term_store
 from store.errors import Conflict
 from store.queries import queries
+from store.tickets.asking import ask
 from store.tickets.documents import issue_with_move
 from store.tickets.history import record, save_moves
 from store.tickets.papers import Papers, facts_of, write
@@ -104,6 +105,8 @@ def move(
     effects = _waiting(conn, tenant, before, step, terms, reason, note=note, who=who, now=now)
     effects |= report_effects(state, to, facts, papers, clocks_of(conn, [ticket_id]).get(ticket_id, {}))
     issue_with_move(conn, tenant, state, after, papers, terms, who=who, now=now)
+    if (state, to) == (State.HANDED_OVER, State.FOLLOW_UP):
+        ask(conn, tenant, before, terms, now)
     save_moves(conn, tenant, before, effects, who, now, _promises(conn, before, effects, terms))
     detail: dict[str, Any] = {"assignee": who if step.takes else assignee} if step.takes or assignee else {}
     detail |= {"verdict": verdict} if verdict is not None and to in WITH_VERDICT else {}

@@ -120,6 +120,23 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "POST /api/v1/tickets/{ticket_id}/move": PEOPLE,
     "POST /api/v1/tickets/track/{code}/quote": OPEN,
     "GET /api/v1/inspections/draws": STAFF | INSPECTORS,
+    "GET /api/v1/surveys": STAFF,
+    "GET /api/v1/surveys/{survey_id}": STAFF,
+    "POST /api/v1/surveys/{survey_id}/link": DESK,
+    "POST /api/v1/surveys/{survey_id}/calls": DESK,
+    "POST /api/v1/surveys/{survey_id}/answers": DESK,
+    "GET /api/v1/surveys/by-link/{link}": OPEN,
+    "POST /api/v1/surveys/by-link/{link}": OPEN,
+    "GET /api/v1/second-handlings": STAFF,
+    "POST /api/v1/second-handlings/{handling_id}/start": DESK,
+    "POST /api/v1/second-handlings/{handling_id}/call": DESK,
+    "POST /api/v1/second-handlings/{handling_id}/close": DESK,
+    "GET /api/v1/corrective-actions": STAFF,
+    "POST /api/v1/corrective-actions": STAFF,
+    "GET /api/v1/corrective-actions/{action_id}": STAFF,
+    "POST /api/v1/corrective-actions/{action_id}/move": MANAGERS,
+    "GET /api/v1/reviews": STAFF,
+    "POST /api/v1/reviews": MANAGERS,
     "POST /api/v1/tickets/{ticket_id}/assign": DESK,
     "POST /api/v1/reports": REPORTERS,
     "GET /api/v1/tickets/{ticket_id}/intake": CONCERNED,
@@ -276,6 +293,13 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/reports": {"symptom": "leakage"},
     "POST /api/v1/tickets/{ticket_id}/intake": {"words": "It drips."},
     "POST /api/v1/tickets/track/{code}/quote": {"accepted": True, "name": "A. Dairy"},
+    "POST /api/v1/surveys/{survey_id}/calls": {"reached": True},
+    "POST /api/v1/surveys/{survey_id}/answers": {"answers": {}},
+    "POST /api/v1/second-handlings/{handling_id}/call": {"reached": True},
+    "POST /api/v1/second-handlings/{handling_id}/close": {"cause": "x", "outcome": "y"},
+    "POST /api/v1/corrective-actions": {"problem": ""},
+    "POST /api/v1/corrective-actions/{action_id}/move": {"to": "dismissed", "note": "x"},
+    "POST /api/v1/reviews": {"month": "2099-01", "notes": "x"},
     "PUT /api/v1/rules/{rule_id}": {"rule": RULE, "version": 7},
     "POST /api/v1/trials": {"rule": {**RULE, "id": "mine"}},
     "POST /api/v1/plans": {**PLAN, "name": ""},
@@ -367,6 +391,16 @@ def demo(api: RunningApi) -> dict[str, str]:
             " VALUES ('demo', 'mine', %s, 'x', now(), 'jo') RETURNING id",
             [device],
         ).fetchall()[0][0]
+        survey = conn.execute(
+            "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash)"
+            " VALUES ('demo', %s, 0, 0, now(), now(), now() + interval '1 day', sha256('x')) RETURNING id",
+            [ticket["id"]],
+        ).fetchall()[0][0]
+        handling = conn.execute(
+            "INSERT INTO second_handlings (tenant, ticket_id, survey_id, opened_at, start_due_at, call_due_at)"
+            " VALUES ('demo', %s, %s, now(), now(), now()) RETURNING id",
+            [ticket["id"], survey],
+        ).fetchall()[0][0]
         model = conn.execute(
             "INSERT INTO models (tenant, device_id, device, version, state, asked_by)"
             " SELECT tenant, id, device, 1, 'refused', 'jo' FROM devices WHERE tenant = 'demo' AND device = %s"
@@ -387,12 +421,16 @@ def demo(api: RunningApi) -> dict[str, str]:
     webhook = ok(administrator.post("/api/v1/webhooks", json={"url": "https://cmms.example/", "events": ["*"]}), 201)
     delivery = ok(administrator.post(f"/api/v1/webhooks/{webhook['id']}/test"), 202)
     plan = ok(administrator.post("/api/v1/plans", json=PLAN | {"device": device}), 201)
+    action = ok(administrator.post("/api/v1/corrective-actions", json={"problem": "It leaks"}), 201)
     return {
         "device": device,
         "customer_id": customer["id"],
         "webhook_id": webhook["id"],
         "delivery_id": str(delivery["id"]),
         "plan_id": plan["id"],
+        "survey_id": str(survey),
+        "handling_id": str(handling),
+        "action_id": action["id"],
         "axis": "x",
         "waveform_id": str(waveforms.id_of(waveform)),
         "alarm_id": str(alarm),
@@ -438,6 +476,9 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "customer_id",
         "webhook_id",
         "plan_id",
+        "survey_id",
+        "handling_id",
+        "action_id",
         "window_id",
         "outage_id",
         "depot",

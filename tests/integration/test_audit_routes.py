@@ -171,6 +171,32 @@ def webhook(w: World) -> str:
     return str(made)
 
 
+SAID = {"reached": 4, "time": 4, "told": 4, "people": 4, "result": 4, "recommend": 2}
+
+
+def survey(w: World) -> str:
+    """One of the ticket's."""
+    return str(
+        w.sql(
+            "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash)"
+            " VALUES ('demo', %s, 0, 0, now(), now(), now() + interval '1 day', sha256(gen_random_uuid()::text::bytea))"
+            " RETURNING id",
+            w["ticket_id"],
+        )
+    )
+
+
+def handling(w: World) -> str:
+    """Of a customer who was not satisfied."""
+    ok(w.client.post(f"/api/v1/surveys/{w['survey_id']}/answers", json={"answers": SAID}))
+    return str(w.sql("SELECT id FROM second_handlings WHERE survey_id = %s", w["survey_id"]))
+
+
+def called_back(w: World) -> dict[str, Any]:
+    ok(w.client.post(f"/api/v1/second-handlings/{w['handling_id']}/call", json={"reached": True}))
+    return {"cause": "Late", "outcome": "Apologised"}
+
+
 def raised(state: str, *, active: bool = True) -> Callable[[World], str]:
     return lambda w: str(w.api.plant.alarm(w["device"], state=state, active=active))
 
@@ -204,6 +230,10 @@ MADE: dict[str, Callable[[World], str]] = {
     "rule_id": lambda w: f"mine-{uuid4().hex[:6]}",
     "window_id": lambda w: str(w.post("maintenance", device=w["device"], reason="why", ends_at=LATER)["id"]),
     "outage_id": lambda w: str(w.post("out-of-service", rule="shift", device=w["device"], reason="why")["id"]),
+    "survey_id": survey,
+    "link": lambda w: str(w.post(f"surveys/{w['survey_id']}/link")["link"]),
+    "handling_id": handling,
+    "action_id": lambda w: str(w.post("corrective-actions", problem="It leaks")["id"]),
     "plan_id": lambda w: str(w.post("plans", **planned(w))["id"]),
     "customer_id": lambda w: str(w.post("customers", number=uuid4().hex, name="Dairy")["id"]),
     "model_id": model,
@@ -356,6 +386,16 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /api/v1/plans/occurrences": fell_due,
     "PUT /api/v1/plans/{plan_id}": lambda w: planned(w) | {"lead_days": 3},
     "DELETE /api/v1/plans/{plan_id}": {},
+    "POST /api/v1/surveys/{survey_id}/link": {},
+    "POST /api/v1/surveys/{survey_id}/calls": {"reached": False},
+    "POST /api/v1/surveys/{survey_id}/answers": {"answers": SAID},
+    "POST /api/v1/surveys/by-link/{link}": {"answers": SAID},
+    "POST /api/v1/second-handlings/{handling_id}/start": {},
+    "POST /api/v1/second-handlings/{handling_id}/call": {"reached": True},
+    "POST /api/v1/second-handlings/{handling_id}/close": called_back,
+    "POST /api/v1/corrective-actions": {"problem": "It leaks"},
+    "POST /api/v1/corrective-actions/{action_id}/move": {"to": "dismissed", "note": "why"},
+    "POST /api/v1/reviews": {"month": "2024-02", "notes": "why"},
     "POST /api/v1/customers": {"number": number("K"), "name": "Dairy"},
     "POST /api/v1/customers/import": {"csv": f"number,name\n{number('K')},Dairy\n"},
     "PUT /api/v1/customers/{customer_id}": {"name": "Dairy", "tier": "vip"},
