@@ -25,6 +25,7 @@ from api import (
     depots,
     devices,
     dispatch,
+    documents,
     engineers,
     events,
     floods,
@@ -88,7 +89,7 @@ _RESOURCES = (
     *(alarm_kpis, kpis, kpi_goals),
     *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
     *(dispatch, engineers),
-    *(reports, attachments, ticket_quality),
+    *(reports, attachments, documents, ticket_quality),
     *(surveys, second_handlings, corrective_actions, reviews),
     webhooks,
     # Paths that are words come before those that are a part's number.

@@ -15,6 +15,7 @@ from alarms.events import Severity
 from alarms.roles import STAFF
 from api.auth import Caller, Person
 from api.customers_page import file_of
+from api.documents_page import section_of_machine as documents_of
 from api.learning import when
 from api.machine_form import built_of
 from api.model_section import model_values
@@ -83,6 +84,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         **model_values(conn, caller, device),
         "built": built_of(conn, caller, device),
         "file": file_of(conn, caller, device),
+        "documents": documents_of(conn, caller, device),
         "path": f"/machines/{quote(device)}",
     }
 

@@ -19,6 +19,7 @@ from api import (
     audit_page,
     customers_page,
     dispatch_page,
+    documents_page,
     engineers_page,
     fleet_page,
     intake_page,
@@ -39,7 +40,6 @@ from api.auth import (
     begin_session,
     check_same_origin,
     end_session,
-    place_of,
     require,
     sign_in,
 )
@@ -52,8 +52,7 @@ from api.page_frame import (
     answer_mistake,
     own_address,
 )
-from api.service import service
-from api.ticket_codes import answer_by_code
+from api.ticket_codes import answer_by_code, by_code
 from api.ticket_papers import AnswerIn
 from dashboard import words
 from dashboard.pages import STATIC
@@ -101,6 +100,7 @@ def serve_pages(app: FastAPI) -> None:
         dispatch_page,
         engineers_page,
         tickets_page,
+        documents_page,
         plans_page,
         parts_page,
         reports_page,
@@ -165,8 +165,6 @@ def log_out(request: Request) -> Response:
 
 @router.get("/track/{code}")
 def track(request: Request, code: str) -> Response:
-    parts = service(request)
-    parts.trackers.take(place_of(request))
     return _tracked(request, code)
 
 
@@ -190,8 +188,9 @@ def answer_quote(
 
 
 def _tracked(request: Request, code: str, trouble: str = "") -> Response:
-    with service(request).transactions.of_nobody() as conn:
+    with by_code(request, code) as (conn, _, ticket_id):
         ticket = ticket_store.track(conn, code)
+        documents = ticket_store.documents(conn, ticket_id)
     reached: dict[int, datetime] = {}
     for one in ticket.steps:
         step = words.customer_step(one["state"])
@@ -200,6 +199,7 @@ def _tracked(request: Request, code: str, trouble: str = "") -> Response:
     may_answer = ticket.state == State.AWAITING_APPROVAL and ticket.quote and not ticket.answer
     values = {
         "ticket": ticket,
+        "documents": documents,
         "step": words.customer_step(ticket.state),
         "reached": reached,
         "may_answer": may_answer,

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 
 from alarms.roles import DESK, PEOPLE, STAFF, Role
 from api.auth import Caller, Person, require
+from api.documents_page import section_of as documents_of
 from api.evidence import evidence_of
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
@@ -161,6 +162,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "moves": moves_of(t, ticket_store.facts_now(conn, t, caller.principal.name, now), role, may_assign=may_assign),
         "papers": [paper for paper in ticket_store.papers(conn, t.id) if paper.turn == t.turn],
         "wall_clock": terms.calendar.zone.key,
+        "documents": documents_of(conn, caller, t.id),
         "verdicts": [verdict.value for verdict in Verdict],
         "assignee": names.get(t.assignee, t.assignee),
         "may_assign": may_assign,
@@ -202,6 +204,8 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
         summary = words.clock(str(detail.get("clock", ""))) + (f": told {told}" if told else "")
     elif event.kind.startswith("file_"):
         summary = str(detail.get("name", ""))
+    elif event.kind == "document_issued":
+        summary = f"{detail.get('number')}, version {detail.get('version')}"
     elif detail.get("assignee"):
         summary = f"to {names.get(detail['assignee'], detail['assignee'])}"
     if detail.get("reason"):

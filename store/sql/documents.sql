@@ -71,17 +71,24 @@ VALUES (%(tenant)s, %(id)s, %(turn)s, %(kind)s, %(number)s, %(version)s, %(now)s
 
 -- name: documents
 -- What was issued for a ticket, the newest first.
-SELECT id, ticket_id, turn, kind, number, version, issued_at, issued_by, salt, sha256,
-       version = max(version) OVER (PARTITION BY number) AS is_latest, content
+SELECT id, ticket_id, kind, number, version, issued_at, issued_by, version = max(version) OVER (PARTITION BY number) AS is_latest
 FROM documents
 WHERE ticket_id = %(id)s
 ORDER BY issued_at DESC, kind DESC, version DESC
 LIMIT %(limit)s
 
+-- name: documents_of_device
+-- What was issued for a machine's tickets last, the latest version of each.
+SELECT id, ticket_id, kind, number, version, issued_at, issued_by, true AS is_latest
+FROM (SELECT DISTINCT ON (o.number) o.* FROM documents o JOIN tickets t ON t.id = o.ticket_id
+      WHERE t.device = %(device)s ORDER BY o.number, o.version DESC) d
+ORDER BY issued_at DESC, kind DESC
+LIMIT %(limit)s
+
 -- name: document
 -- One version of a document of a ticket.
-SELECT d.id, d.ticket_id, d.turn, d.kind, d.number, d.version, d.issued_at, d.issued_by, d.salt, d.sha256,
+SELECT d.id, d.ticket_id, d.kind, d.number, d.version, d.issued_at, d.issued_by,
        NOT EXISTS (SELECT FROM documents l WHERE l.number = d.number AND l.version > d.version AND l.tenant = d.tenant) AS is_latest,
-       d.content
+       d.sha256, d.salt, d.content
 FROM documents d
 WHERE d.ticket_id = %(ticket)s AND d.id = %(id)s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.tickets.documents import Issued, document, documents
+from store.tickets.documents import Heading, Issued, document, documents, documents_of_device
 from store.tickets.history import ring
 from store.tickets.moves import assign, comment, move
 from store.tickets.openings import Opening, Outcome, open_by_person, open_or_join
@@ -19,6 +19,7 @@ from store.tickets.rows import (
     clocks_of,
     events,
     pauses,
+    plain_code,
     ticket,
     tickets,
     track,
@@ -28,6 +29,7 @@ from store.tickets.waiting import CUSTOMER, answer_quote, holder_of, take_up
 __all__ = [
     "CUSTOMER",
     "Draw",
+    "Heading",
     "Issued",
     "JoinedAlarm",
     "Month",
@@ -47,6 +49,7 @@ __all__ = [
     "comment",
     "document",
     "documents",
+    "documents_of_device",
     "draws",
     "events",
     "facts_now",
@@ -57,6 +60,7 @@ __all__ = [
     "open_or_join",
     "papers",
     "pauses",
+    "plain_code",
     "ring",
     "take_up",
     "ticket",

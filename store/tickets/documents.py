@@ -39,7 +39,7 @@ from tickets.documents.contents import (
     quote,
     service,
 )
-from tickets.documents.form import Document, Kind, number_of, to_plain
+from tickets.documents.form import TITLES, Document, Kind, number_of, to_plain
 from tickets.needs import Paper
 from tickets.states import State
 from tickets.steps import Kind as StepKind
@@ -62,20 +62,29 @@ _STAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """One version of a document. `salt` None: somebody's name was taken out of it since."""
+class Heading:
+    """Of a version of a document: which it is, when it was issued, by whom."""
 
     id: UUID
     ticket_id: UUID
-    turn: int
     kind: str
     number: str
     version: int
     issued_at: datetime
     issued_by: str
-    salt: bytes | None
-    sha256: str
     is_latest: bool
+
+    @property
+    def title(self) -> str:
+        return TITLES[Kind(self.kind)]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued(Heading):
+    """The whole of it. `salt` None: somebody's name was taken out since."""
+
+    sha256: str
+    salt: bytes | None
     content: Mapping[str, Any]
 
     @property
@@ -84,10 +93,16 @@ class Issued:
         return self.salt is not None and _digest(self.salt, self.content) == self.sha256
 
 
-def documents(conn: Transaction, ticket_id: UUID) -> list[Issued]:
+def documents(conn: Transaction, ticket_id: UUID) -> list[Heading]:
     """What was issued for a ticket, every version, the newest first."""
-    with conn.cursor(row_factory=class_row(Issued)) as cursor:
+    with conn.cursor(row_factory=class_row(Heading)) as cursor:
         return cursor.execute(_SQL["documents"], {"id": ticket_id, "limit": MOST_DOCUMENTS}).fetchall()
+
+
+def documents_of_device(conn: Transaction, device: str, limit: int) -> list[Heading]:
+    """The last that were issued for a machine, each in its latest version."""
+    with conn.cursor(row_factory=class_row(Heading)) as cursor:
+        return cursor.execute(_SQL["documents_of_device"], {"device": device, "limit": limit}).fetchall()
 
 
 def document(conn: Transaction, ticket_id: UUID, document_id: UUID) -> Issued:
