@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import seed
 from playwright.sync_api import Page, expect
-from visiting import PHONE, Site, Visitor
+from visiting import PHONE, Site, Visit, Visitor
 
+AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
 ENGINEER, INSPECTOR = "ben@demo.example", "ines@demo.example"
 
 
@@ -32,6 +35,35 @@ def fill(page: Page, move: str, **fields: str) -> None:
         else:
             field.fill(text)
     form.get_by_role("button", name=move).click()
+
+
+def sign(page: Page, move: str, name: str) -> None:
+    """Draw two strokes on the pad of a move's form, write the name, send it."""
+    page.get_by_text(f"{move}…", exact=True).click()
+    form = page.locator("details[open] form")
+    form.locator('[name="signature.name"]').fill(name)
+    pad = form.locator("[data-pad] canvas")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box is not None
+    for begin in (0.1, 0.5):
+        page.mouse.move(box["x"] + begin * box["width"], box["y"] + 0.2 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + (begin + 0.3) * box["width"], box["y"] + 0.8 * box["height"], steps=4)
+        page.mouse.up()
+    form.get_by_role("button", name=move).click()
+
+
+def assert_good_document(visit: Visit, says: str) -> None:
+    """A document with a drawn signature, which everyone can use and which fits the screen."""
+    article = visit.page.locator("article")
+    expect(article).to_contain_text(says)
+    expect(article.locator("svg.signature polyline")).to_have_count(2)
+    wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{wide} px wider than the screen"
+    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert [one["id"] for one in found] == []
 
 
 def test_a_repair_goes_its_road_from_quote_to_signature_on_a_phone(visitor: Visitor, site: Site) -> None:
@@ -82,7 +114,18 @@ def test_a_repair_goes_its_road_from_quote_to_signature_on_a_phone(visitor: Visi
             fill(inspected, "Hand over", inspection__note="Dry, runs quietly")
             expect(inspected.locator("#ticket-head")).to_contain_text("Handed over")
 
-        fill(page, "Signed by the customer", signature__name="A. Dairy")
+        expect(page.locator("#documents")).to_contain_text("SR-")
+        sign(page, "Signed by the customer", "A. Dairy")
         expect(page.locator("#ticket-papers")).to_contain_text("Taken back by A. Dairy")
+        page.locator("#documents").get_by_role("link", name="Service report").click()
+        assert_good_document(visit, "Taken back by")
+        page.get_by_role("link", name="Back to the ticket").click()
+        with visitor(PHONE, color_scheme="dark") as customer:
+            tracked = customer.go(f"/track/{code}")
+            tracked.get_by_role("link", name="Service report", exact=True).click()
+            assert_good_document(customer, "Taken back by")
+            with tracked.expect_download() as pdf:
+                tracked.get_by_role("link", name="PDF").click()
+            assert pdf.value.suggested_filename.startswith("SR-")
         page.get_by_role("button", name="Close").click()
         expect(head).to_contain_text("Closed")

@@ -240,7 +240,9 @@ def _values(before: Sequence[Measured], after: Sequence[Mapping[str, Any]]) -> S
         normal = f"{_rounded(low)} to {_rounded(high)}" if low is not None and high is not None else _NONE
         lines[_folded(one.point)] = [_plain(one.point), _rounded(one.value), _NONE, normal, _unit(one.unit)]
     for value in after:
-        line = lines.setdefault(_folded(value["name"]), [value["name"], _NONE, _NONE, _NONE, _unit(value["unit"])])
+        line = lines.setdefault(
+            _folded(value["name"]), [_plain(value["name"]), _NONE, _NONE, _NONE, _unit(value["unit"])]
+        )
         line[2] = _number(value["value"])
     head = ("Value", "Before", "After", "Normal", "Unit")
     return Section("Values before and after", table=Table(head, list(lines.values())))
