@@ -36,6 +36,9 @@ _KNOWN = {
     "webhooks_waiting": ("", "Events on their way to webhooks"),
     "webhooks_undeliverable": ("", "Events that no webhook took for a day, and that nobody has sent again"),
     "webhooks_failing": ("", "Webhooks whose receiver takes nothing now"),
+    "messages_waiting": ("", "Messages on their way to people"),
+    "messages_undeliverable": ("", "Messages that did not reach anybody, and that nobody has looked at"),
+    "channels_failing": ("", "People's channels through which nothing goes now"),
     "audit_unsealed_seconds": ("", "How long the oldest act has waited for its place in the chain"),
 }
 # Whoever may reach the port may ask as often as he likes: the database is asked this often.

@@ -18,7 +18,7 @@ router = APIRouter(prefix=f"{ROOT}/retention", tags=["intake"])
 
 
 class KeptOut(Answered):
-    """A class that is kept for a time. What none speaks of is kept for good, but rejects, assessments and webhooks."""
+    """A class that is kept for a time. What none speaks of is kept for good, but a few below."""
 
     model_config = Answered.model_config | example(
         name="raw", keep_days=365, changed_at="2026-11-21T22:14:03Z", changed_by="kim"
@@ -26,7 +26,7 @@ class KeptOut(Answered):
 
     name: str = Field(
         description=(
-            "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `webhooks`;"
+            "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `webhooks`, `messages`;"
             " `raw`: any other reading"
         )
     )

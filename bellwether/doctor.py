@@ -125,6 +125,9 @@ def database_findings(health: Health) -> Iterator[Finding]:
     if health.webhooks_lost or health.webhooks_failing:
         found = f"{health.webhooks_lost} events undeliverable, {health.webhooks_failing} webhooks fail"
         yield Finding("webhooks", "warning", found, "the page Webhooks says which and why, and sends again")
+    if health.messages_lost or health.channels_failing:
+        found = f"{health.messages_lost} messages reached nobody, {health.channels_failing} channels fail"
+        yield Finding("messages", "warning", found, "the page Messages says whom and why, and sends again")
     if health.data_directory is not None and (folder := Path(health.data_directory)).is_dir():
         yield _disk("database disk", folder, health.database_bytes)
 

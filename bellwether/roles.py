@@ -87,6 +87,7 @@ def run_notify(settings: Settings) -> None:
     """From the outbox to the API; plans; the log's seal; storage care; assessment; verdicts on vibration; training."""
     from api.tokens import issue
     from notify.assessment import Assessment
+    from notify.channels.people import People
     from notify.channels.webhooks import Webhooks
     from notify.destinations import PLANS_PATH, TicketsApi
     from notify.dispatch import Dispatch, DispatchApi
@@ -115,6 +116,7 @@ def run_notify(settings: Settings) -> None:
         "dispatch": Dispatch(url, settings.failure_modes(), DispatchApi(api_url, token_for)),
         "plans": Plans(url),
         "webhooks": Webhooks(url, secret, to_loopback=settings.webhooks_to_loopback),
+        "people": People(url, secret, to_private=settings.channels_to_private),
     }
     threads = [threading.Thread(target=one.run, name=name) for name, one in beside.items()]
 

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """How often what the detectors have learnt of each machine is learnt anew and tried; 0: only when asked."""
     webhooks_to_loopback: bool = False
     """Whether webhooks may go to this machine, over plain HTTP too: for trying things out."""
+    channels_to_private: bool = False
+    """Whether people may be reached through the house's own network, and this machine: a mail server there."""
     file_mib: int = Field(default=25, ge=1, le=1024)
     """How large a file of a ticket may be, in MiB; then those of one ticket, and of one tenant, together."""
     ticket_files_mib: int = Field(default=200, ge=1, le=1_048_576)

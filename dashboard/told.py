@@ -22,6 +22,7 @@ EVENTS: dict[str, str] = {
     "ticket.step": "Ticket: step ticked off",
     "flood.began": "Flood of alarms began",
     "flood.ended": "Flood of alarms ended",
+    "message.undeliverable": "Message that reached nobody",
     "model.challenger": "Model tried",
     "model.champion": "Model in use",
     "model.refused": "Model refused",
@@ -32,6 +33,7 @@ EVENT_GROUPS: dict[str, str] = {
     "alarm.*": "All of alarms",
     "ticket.*": "All of tickets",
     "flood.*": "All of floods",
+    "message.*": "All of messages",
     "model.*": "All of models",
     "*": "Everything",
 }

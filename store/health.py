@@ -49,6 +49,8 @@ class Health:
         Devices whose clocks are wrong, how many of them are mended, and the worst: its name and how far it is ahead.
     webhooks_lost, webhooks_failing
         What no webhook took for a day and nobody has sent again, and webhooks that take nothing now.
+    messages_lost, channels_failing
+        What reached nobody and was not looked at, and people's channels through which nothing goes now.
     """
 
     server: str
@@ -75,6 +77,8 @@ class Health:
     worst_clock: tuple[str, float] = ("", 0.0)
     webhooks_lost: int = 0
     webhooks_failing: int = 0
+    messages_lost: int = 0
+    channels_failing: int = 0
 
 
 def examine(conn: Session) -> Health:
@@ -89,6 +93,7 @@ def examine(conn: Session) -> Health:
     right: int | None = _allowed(conn, lambda: chunk_hours(measured(conn)), None) if hours else None
     failing: list[str] = _allowed(conn, lambda: [job for (job,) in conn.execute(sql["failing_jobs"])], [])
     lost, failing_webhooks = _allowed(conn, lambda: conn.execute(sql["webhooks"]).fetchall()[0], (0, 0))
+    unread, failing_channels = _allowed(conn, lambda: conn.execute(sql["messages"]).fetchall()[0], (0, 0))
     wrong, mended, worst, off_s = _allowed(conn, lambda: wrong_clocks(conn), (0, 0, "", 0.0))
     lag, kind = lag_s(conn), edition(conn)
     doubted_s = _allowed(conn, lambda: float(sum(row[0] for row in conn.execute(sql["doubted"]))), 0.0)
@@ -119,6 +124,8 @@ def examine(conn: Session) -> Health:
         worst_clock=(worst, off_s),
         webhooks_lost=int(lost),
         webhooks_failing=int(failing_webhooks),
+        messages_lost=int(unread),
+        channels_failing=int(failing_channels),
     )
 
 

@@ -18,11 +18,12 @@ from store.transactions import Transaction
 from telemetry import QUANTITIES
 
 CLASSES: tuple[str, ...] = (
-    *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks"),
+    *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks", "messages"),
     *sorted(QUANTITIES),
 )
 """What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
-Rejects are kept for 30 days where nothing is said, assessments for a year, what webhooks were sent for 30 days."""
+Rejects are kept for 30 days where nothing is said, assessments for a year, what webhooks were sent for 30 days,
+messages to people for 90."""
 ASSESSMENTS_DAYS = 365
 LEAST_DAYS = {"audit": 90}
 """Shorter, and whoever did what must not be seen could have it forgotten before anybody looks."""

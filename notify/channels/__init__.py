@@ -1,1 +1,1 @@
-"""Ways out of the house: signed webhooks."""
+"""Ways out of the house: signed webhooks, and people's own channels."""

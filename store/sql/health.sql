@@ -50,8 +50,14 @@ SELECT count(*) FROM outbox WHERE given_up_at IS NOT NULL
 SELECT name, label, value FROM figures()
 UNION ALL SELECT 'audit_unsealed_seconds', '', unsealed_seconds()
 UNION ALL SELECT name, label, value FROM webhook_figures()
+UNION ALL SELECT name, label, value FROM message_figures()
 
 -- name: webhooks
 -- What no webhook took for good, and how many webhooks fail.
 SELECT max(value) FILTER (WHERE name = 'webhooks_undeliverable'), max(value) FILTER (WHERE name = 'webhooks_failing')
 FROM webhook_figures()
+
+-- name: messages
+-- What reached nobody and was not looked at, and how many channels fail.
+SELECT max(value) FILTER (WHERE name = 'messages_undeliverable'), max(value) FILTER (WHERE name = 'channels_failing')
+FROM message_figures()

@@ -6,3 +6,103 @@ SELECT %(tenant)s, %(kind)s, %(recipient)s, %(subject)s, %(body)s, %(ticket)s, %
        CASE WHEN %(recipient)s = '' THEN now() END,
        CASE WHEN %(recipient)s = '' THEN 'no e-mail address in the contact' ELSE '' END
 ON CONFLICT (tenant, once) DO NOTHING
+
+-- name: try_out
+-- A message for which nothing has happened, to one channel.
+INSERT INTO messages (tenant, kind, login, channel_id, channel, subject, body, asked_by)
+SELECT tenant, 'channel.test', login, id, name, %(subject)s, %(body)s, login
+FROM person_channels WHERE id = %(channel)s AND login = %(login)s
+RETURNING id
+
+-- name: page
+-- Messages, the newest first.
+SELECT m.id, m.kind, m.login, m.recipient, m.channel, m.urgent, m.subject, m.body, m.alarm_id, m.ticket_id, m.escalation_id,
+       m.round, m.step, m.asked_by, m.queued_at, m.state, m.attempts,
+       CASE WHEN m.state = 'waiting' THEN m.next_attempt_at END AS next_attempt_at, m.ended_at, m.took_ms, m.error, m.settled_at,
+       m.settled_by
+FROM messages m
+WHERE (%(id)s::bigint IS NULL OR m.id = %(id)s)
+  AND (%(state)s::text IS NULL OR m.state = %(state)s)
+  AND (NOT %(unseen)s OR m.settled_at IS NULL AND m.state = 'undeliverable')
+  AND (%(login)s::text IS NULL OR m.login = %(login)s)
+  AND (%(alarm)s::uuid IS NULL OR m.alarm_id = %(alarm)s)
+  AND (%(ticket)s::uuid IS NULL OR m.ticket_id = %(ticket)s)
+  AND (%(after)s::bigint IS NULL OR m.id < %(after)s)
+ORDER BY m.id DESC
+LIMIT %(limit)s
+
+-- name: count_unseen
+-- What did not arrive, and nobody has looked at.
+SELECT count(*) FROM messages WHERE state = 'undeliverable' AND settled_at IS NULL
+
+-- name: settle
+-- Somebody has seen what did not arrive; the same may be queued again.
+UPDATE messages SET settled_at = now(), settled_by = %(who)s, once = NULL
+WHERE state = 'undeliverable' AND settled_at IS NULL AND (%(id)s::bigint IS NULL OR id = %(id)s)
+
+-- name: again
+-- Another message in the place of one that did not arrive.
+INSERT INTO messages (tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, asked_by)
+SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, %(who)s
+FROM messages WHERE id = %(id)s
+RETURNING id
+
+-- name: queue_for_person
+-- A message of a chain's to one channel, or to nobody: then it is undeliverable, and says why.
+INSERT INTO messages (tenant, kind, login, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, escalation_id, round,
+                      step, once, next_attempt_at, state, ended_at, error)
+VALUES (%(tenant)s, %(kind)s, %(login)s, %(channel_id)s, %(channel)s, %(urgent)s, %(subject)s, %(body)s, %(alarm_id)s,
+        %(ticket_id)s, %(escalation)s, %(round)s, %(step)s, %(once)s, coalesce(%(held_until)s, now()),
+        CASE WHEN %(error)s = '' THEN 'waiting' ELSE 'undeliverable' END,
+        CASE WHEN %(error)s <> '' THEN now() END, %(error)s)
+ON CONFLICT (tenant, once) DO NOTHING
+
+-- name: claim
+-- What is due, leased: who dies with it gives it back when the lease is over. A channel that is busy is left alone.
+WITH due AS (
+    SELECT id FROM messages
+    WHERE state = 'waiting' AND next_attempt_at <= now() AND id <> ALL(%(busy)s)
+      AND (channel_id IS NULL OR channel_id <> ALL(%(busy_channels)s))
+    ORDER BY next_attempt_at, id LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE messages m SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => %(lease_s)s)
+    FROM due WHERE m.id = due.id
+    RETURNING m.*
+)
+SELECT t.id, t.tenant, t.kind, t.login, t.recipient, t.channel_id, t.urgent, t.subject, t.body, t.escalation_id, t.attempts,
+       c.address AS channel_address, m.address AS mail_address
+FROM taken t
+LEFT JOIN person_channels c ON c.id = t.channel_id AND c.enabled
+LEFT JOIN tenant_mail m ON m.tenant = t.tenant AND t.login = ''
+ORDER BY t.id
+
+-- name: hold
+-- It waits for the end of quiet hours: that was no attempt.
+UPDATE messages SET attempts = attempts - 1, next_attempt_at = %(until)s WHERE id = %(id)s AND state = 'waiting'
+
+-- name: sent
+-- It went through.
+UPDATE messages SET state = 'sent', ended_at = now(), took_ms = %(took_ms)s, error = '' WHERE id = %(id)s AND state = 'waiting'
+
+-- name: failed
+-- It did not go through, and may yet.
+UPDATE messages SET next_attempt_at = now() + make_interval(secs => %(in_s)s), took_ms = %(took_ms)s, error = %(error)s
+WHERE id = %(id)s AND state = 'waiting'
+
+-- name: give_up
+-- It is not to be delivered, or was tried for long enough.
+UPDATE messages SET state = 'undeliverable', ended_at = now(), error = %(error)s
+WHERE id = %(id)s AND state = 'waiting' AND (%(lasting)s OR queued_at < now() - make_interval(secs => %(most_s)s))
+RETURNING id
+
+-- name: forget
+-- What has ended is kept as long as its tenant says.
+DELETE FROM messages m
+WHERE m.ended_at < now() - make_interval(days => coalesce(
+    (SELECT r.keep_days FROM retention r WHERE r.tenant = m.tenant AND r.class = 'messages'), %(otherwise)s))
+
+-- name: forget_escalations
+-- Ways along the chain that no message speaks of any more.
+DELETE FROM escalations e
+WHERE e.ended_at < now() - INTERVAL '90 days' AND NOT EXISTS (SELECT FROM messages m WHERE m.escalation_id = e.id)

@@ -24,10 +24,11 @@ class Unopenable(ValueError):
 
 
 class Lock:
-    """Locks and opens with what follows from `secret`."""
+    """Locks and opens with what follows from `secret`, for one purpose: what was locked for another stays closed."""
 
-    def __init__(self, secret: str) -> None:
-        self._cipher = AESGCM(HKDF(SHA256(), _KEY_BYTES, None, b"bellwether webhooks").derive(secret.encode()))
+    def __init__(self, secret: str, purpose: str = "webhooks") -> None:
+        info = f"bellwether {purpose}".encode()
+        self._cipher = AESGCM(HKDF(SHA256(), _KEY_BYTES, None, info).derive(secret.encode()))
 
     def lock(self, name: str, text: str) -> bytes:
         """`text`, for who knows the secret and the name."""

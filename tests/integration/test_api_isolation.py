@@ -27,6 +27,7 @@ MANAGERS = frozenset({Role.MANAGER, Role.ADMINISTRATOR})
 TRAINERS = frozenset({Role.ENGINEER, Role.ADMINISTRATOR})
 REPORTERS = STAFF | {Role.OWNER, Role.SERVICE}
 CONCERNED = REPORTERS | {Role.EXPERT, Role.INSPECTOR}
+REACHED = PEOPLE - {Role.OWNER}
 LOOKERS = STAFF | STORES | {Role.SERVICE}
 OPEN: frozenset[Role] = frozenset()  # without an account
 
@@ -229,6 +230,26 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/webhooks/{webhook_id}/deliveries": ADMINISTRATOR,
     "GET /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}": ADMINISTRATOR,
     "POST /api/v1/webhooks/{webhook_id}/replay": ADMINISTRATOR,
+    "GET /api/v1/channels": REACHED,
+    "POST /api/v1/channels": REACHED,
+    "GET /api/v1/channels/messages": REACHED,
+    "GET /api/v1/channels/wishes": REACHED,
+    "PUT /api/v1/channels/wishes": REACHED,
+    "PUT /api/v1/channels/{channel_id}": REACHED,
+    "DELETE /api/v1/channels/{channel_id}": REACHED,
+    "POST /api/v1/channels/{channel_id}/test": REACHED,
+    "GET /api/v1/on-call": STAFF,
+    "PUT /api/v1/on-call/rota": MANAGERS,
+    "POST /api/v1/on-call/overrides": STAFF,
+    "DELETE /api/v1/on-call/overrides/{override_id}": MANAGERS,
+    "GET /api/v1/on-call/chain": STAFF,
+    "PUT /api/v1/on-call/chain": MANAGERS,
+    "GET /api/v1/messages": MANAGERS,
+    "POST /api/v1/messages/settle": MANAGERS,
+    "POST /api/v1/messages/{message_id}/again": MANAGERS,
+    "GET /api/v1/messages/mail": ADMINISTRATOR,
+    "PUT /api/v1/messages/mail": ADMINISTRATOR,
+    "DELETE /api/v1/messages/mail": ADMINISTRATOR,
     "GET /api/v1/retention": STAFF,
     "PUT /api/v1/retention": ADMINISTRATOR,
     "GET /api/v1/events": ANYONE,
@@ -318,6 +339,13 @@ BODIES: dict[str, Any] = {
     "PUT /api/v1/webhooks/{webhook_id}": {"url": "https://cmms.example/", "events": ["*"]},
     "POST /api/v1/webhooks/{webhook_id}/keys": {},
     "POST /api/v1/webhooks/{webhook_id}/replay": {},
+    "POST /api/v1/channels": {"name": "", "url": ""},
+    "PUT /api/v1/channels/wishes": {"alarms_from": "loud"},
+    "PUT /api/v1/channels/{channel_id}": {"name": "phone", "enabled": True},
+    "PUT /api/v1/on-call/rota": {"zone": "moon", "layers": []},
+    "POST /api/v1/on-call/overrides": {"login": ""},
+    "PUT /api/v1/on-call/chain": {"steps": []},
+    "PUT /api/v1/messages/mail": {"url": ""},
 }
 ROUTES = sorted(
     f"{method} {route.path}"
@@ -422,6 +450,15 @@ def demo(api: RunningApi) -> dict[str, str]:
     delivery = ok(administrator.post(f"/api/v1/webhooks/{webhook['id']}/test"), 202)
     plan = ok(administrator.post("/api/v1/plans", json=PLAN | {"device": device}), 201)
     action = ok(administrator.post("/api/v1/corrective-actions", json={"problem": "It leaks"}), 201)
+    with api.database.owner() as conn:
+        called = conn.execute(
+            "WITH channel AS (INSERT INTO person_channels (id, tenant, login, name, scheme, host, address)"
+            " VALUES (gen_random_uuid(), 'demo', 'jo', 'phone', 'json', '', '') RETURNING id), taken AS (INSERT INTO"
+            " on_call_overrides (tenant, login, begins_at, ends_at, made_by) VALUES ('demo', 'jo', now(), now() +"
+            " interval '1 day', 'jo') RETURNING id), message AS (INSERT INTO messages (tenant, kind, login, subject,"
+            " body) VALUES ('demo', 'chain.alarm', 'jo', 'x', 'x') RETURNING id)"
+            " SELECT channel.id, taken.id, message.id FROM channel, taken, message"
+        ).fetchall()[0]
     return {
         "device": device,
         "customer_id": customer["id"],
@@ -431,6 +468,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "survey_id": str(survey),
         "handling_id": str(handling),
         "action_id": action["id"],
+        **dict(zip(("channel_id", "override_id", "message_id"), map(str, called), strict=True)),
         "axis": "x",
         "waveform_id": str(waveforms.id_of(waveform)),
         "alarm_id": str(alarm),
@@ -475,6 +513,8 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "model_id",
         "customer_id",
         "webhook_id",
+        "channel_id",
+        "override_id",
         "plan_id",
         "survey_id",
         "handling_id",
@@ -488,6 +528,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "reservation_id",
     )
     ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62), "delivery_id": str(2**62)}
+    ids["message_id"] = str(2**62)
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code
@@ -513,7 +554,7 @@ def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, s
         *("devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials"),
         *("models", "customers", "maintenance", "out-of-service", "plans"),
         *("engineers", "sites"),
-        *("depots", "parts", "parts/stock", "parts/moves", "parts/transfers", "trials", "webhooks"),
+        *("depots", "parts", "parts/stock", "parts/moves", "parts/transfers", "trials", "webhooks", "messages"),
     ],
 )
 def test_lists_hold_nothing_of_another_tenant(api: RunningApi, demo: dict[str, str], path: str) -> None:

@@ -201,6 +201,27 @@ def raised(state: str, *, active: bool = True) -> Callable[[World], str]:
     return lambda w: str(w.api.plant.alarm(w["device"], state=state, active=active))
 
 
+PHONE = {"name": "phone", "url": "json://plant.example/"}
+
+
+def shift(login: str) -> dict[str, str]:
+    return {"login": login, "from": datetime.now(UTC).isoformat(), "to": LATER}
+
+
+def lost(w: World) -> str:
+    """A message that reached nobody."""
+    lines = "INSERT INTO messages (tenant, kind, recipient, subject, body, state, ended_at) VALUES ('demo', 'x',"
+    return str(w.sql(f"{lines} 'a@b.example', 'x', 'x', 'undeliverable', now()) RETURNING id"))
+
+
+def channel(w: World) -> str:
+    return w["person"] and str(w.post("channels", **PHONE)["id"])
+
+
+def mailed(w: World) -> None:
+    assert w.client.put("/api/v1/messages/mail", json={"url": "mailto://kim:pass@plant.example"}).status_code == 204
+
+
 MADE: dict[str, Callable[[World], str]] = {
     "device": lambda w: w.api.plant.device(),
     "user_id": user,
@@ -245,6 +266,9 @@ MADE: dict[str, Callable[[World], str]] = {
     "lot": expired,
     "reject_id": reject,
     "webhook_id": webhook,
+    "channel_id": channel,
+    "override_id": lambda w: str(w.post("on-call/overrides", **shift(w["user_id"] and w["login"]))["id"]),
+    "message_id": lost,
 }
 
 
@@ -423,6 +447,19 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /api/v1/webhooks/{webhook_id}/keys": {},
     "POST /api/v1/webhooks/{webhook_id}/test": {},
     "POST /api/v1/webhooks/{webhook_id}/replay": {},
+    "POST /api/v1/channels": lambda w: w["person"] and PHONE,
+    "PUT /api/v1/channels/wishes": lambda w: w["person"] and {"alarms_from": "high"},
+    "PUT /api/v1/channels/{channel_id}": {"name": "phone", "enabled": False},
+    "DELETE /api/v1/channels/{channel_id}": {},
+    "POST /api/v1/channels/{channel_id}/test": {},
+    "PUT /api/v1/on-call/rota": {"zone": "Europe/Berlin", "layers": []},
+    "POST /api/v1/on-call/overrides": lambda w: shift(w["login"]),
+    "DELETE /api/v1/on-call/overrides/{override_id}": {},
+    "PUT /api/v1/on-call/chain": {"steps": [{"whom": "on_call"}]},
+    "POST /api/v1/messages/settle": lambda w: {} if w["message_id"] else None,
+    "POST /api/v1/messages/{message_id}/again": {},
+    "PUT /api/v1/messages/mail": {"url": "mailto://kim:pass@plant.example"},
+    "DELETE /api/v1/messages/mail": mailed,
     "POST /api/v1/models": lambda w: {"device": w["device"]},
     "POST /api/v1/models/{model_id}/rollback": {"reason": "why"},
     "POST /api/v1/depots": {"name": number("depot"), "kind": "city"},
