@@ -6,7 +6,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev python python-dev python-bench pages servers browser demo test lint bench bench-detectors soak lock secrets certs clean
+.PHONY: help setup setup-dev python python-dev python-bench pages servers browser demo test tests-compiled lint bench bench-detectors soak lock secrets certs clean
 
 # The first interpreter that is new enough; `make PYTHON=... setup` takes another.
 PYTHON ?= $(shell for each in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -34,9 +34,13 @@ demo: setup ## a simulated fleet with faults in it, alarms and tickets as they h
 	@if [ -t 0 ]; then set -m; fi; $(TIED) $(BIN)/bellwether demo --data .demo $(ARGS) || exit $$?
 
 test: setup-dev ## the whole suite, against a real TimescaleDB, Mosquitto and browser
-	@$(MAKE) lint
+	@$(MAKE) --jobs=2 --output-sync lint tests-compiled
 	@# Three, since half of the long ones wait for a server; in their own order, which has the longest first.
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --durations=25 $(ARGS)
+
+# Else each of three processes compiles all of them, at the same time.
+tests-compiled: python-dev
+	@$(BIN)/python -m pytest --collect-only --quiet > /dev/null
 
 lint: python-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
