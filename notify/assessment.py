@@ -9,8 +9,6 @@ mistake of ours over one of them is said and holds up nobody else.
 from __future__ import annotations
 
 import logging
-import random
-import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +18,7 @@ import numpy.typing as npt
 
 from notify.peers import Peers
 from notify.prognosis import Prognoses
+from notify.worker import Worker
 from prognosis.diagnosis import Diagnosis, Heard, diagnose
 from prognosis.episodes import signature
 from prognosis.faults import FailureMode
@@ -27,8 +26,7 @@ from prognosis.health import HEALTHY_INDEX, TREND_HOURS, Normal, fit, trend
 from prognosis.signature import departures
 from store import assessment, episodes, vibration
 from store.assessment import HEALTH_POINTS, Hour, Machine, Undiagnosed
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 
 log = logging.getLogger("bellwether.notify.assessment")
 
@@ -46,7 +44,6 @@ _FIRST_LOOK, _LONGEST_LOOK = timedelta(days=3), timedelta(days=31)
 _HEARD = timedelta(days=7)
 _AT_ONCE = 20
 _MACHINES_AT_ONCE = 200
-_AWAY_S = 10.0
 # What arithmetic over odd readings may raise; whatever the server raises is the whole round's.
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError)
 _FAILED = Diagnosis((), 1.0, "it could not be made: the log of notify says why")
@@ -54,45 +51,28 @@ _FAILED = Diagnosis((), 1.0, "it could not be made: the log of notify says why")
 Floats = npt.NDArray[np.float64]
 
 
-class Assessment:
+class Assessment(Worker):
     """One assessor of one database, by a library of failure modes."""
 
+    name = "assessment"
+
     def __init__(self, database_url: str, modes: Sequence[FailureMode]) -> None:
-        self._database_url = database_url
+        super().__init__(database_url)
         self._modes = modes
-        self._stopping = threading.Event()
         self._health_at = -HEALTH_EVERY_S
         # Up to when each machine was looked at last, whether anything was found or not.
         self._looked: dict[int, datetime] = {}
         self._prognoses = Prognoses()
         self._peers = Peers()
 
-    def run(self) -> None:
-        """Until `stop`. Whatever fails is said, and tried again."""
-        while not self._stopping.is_set():
-            try:
-                with unavailable(), connect(self._database_url, "assessment") as conn:
-                    conn.autocommit = True
-                    self._rounds(conn)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-            except Exception:
-                log.exception("assessment failed: it is tried again")
-            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
-
-    def stop(self) -> None:
-        """End after the machine in hand."""
-        self._stopping.set()
-
-    def _rounds(self, conn: Session) -> None:
-        while not self._stopping.is_set():
-            self.diagnose(conn)
-            if time.monotonic() - self._health_at >= HEALTH_EVERY_S:
-                now = datetime.now(UTC)
-                self.assess(conn, now)
-                self._peers.compare(conn, now)
-                self._health_at = time.monotonic()
-            self._stopping.wait(LOOK_EVERY_S)
+    def turn(self, conn: Session) -> float:
+        self.diagnose(conn)
+        if time.monotonic() - self._health_at >= HEALTH_EVERY_S:
+            now = datetime.now(UTC)
+            self.assess(conn, now)
+            self._peers.compare(conn, now)
+            self._health_at = time.monotonic()
+        return LOOK_EVERY_S
 
     def diagnose(self, conn: Session) -> int:
         """Diagnose the tickets that wait for it; returns how many. The connection is in autocommit."""

@@ -9,8 +9,6 @@ stands, and nobody is sent twice, since a ticket that somebody has waits for nob
 from __future__ import annotations
 
 import logging
-import random
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,10 +16,10 @@ from uuid import UUID
 import httpx
 
 from notify.destinations import REQUEST_TIMEOUT_S
+from notify.worker import Worker
 from prognosis.faults import FailureMode
 from store import dispatch, dispatch_inputs
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 from tickets.calendar import Calendar
 from tickets.dispatch.batch import Engineer
 from tickets.dispatch.optimise import first_come, plan
@@ -33,7 +31,6 @@ log = logging.getLogger("bellwether.notify.dispatch")
 LOOK_EVERY_S = 30.0
 # Time passes though nothing else changes: shifts begin, promises come near.
 AGAIN_AFTER = timedelta(minutes=10)
-_AWAY_S = 10.0
 # What arithmetic over odd inputs may raise; whatever the server raises is the whole round's.
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError)
 
@@ -61,35 +58,19 @@ class DispatchApi:
             log.warning("not sent yet", extra={"ticket": str(ticket), "reason": str(answer.status_code)})
 
 
-class Dispatch:
+class Dispatch(Worker):
     """One planner of one database, by a library of failure modes."""
 
+    name = "dispatch"
+
     def __init__(self, database_url: str, modes: Sequence[FailureMode], send: Send) -> None:
-        self._database_url = database_url
+        super().__init__(database_url)
         self._skills = {mode.id: mode.procedure.skills for mode in modes if mode.procedure is not None}
         self._send = send
-        self._stopping = threading.Event()
 
-    def run(self) -> None:
-        """Until `stop`. Whatever fails is said, and tried again."""
-        while not self._stopping.is_set():
-            pause_s = LOOK_EVERY_S
-            try:
-                with unavailable(), connect(self._database_url, "dispatch") as conn:
-                    conn.autocommit = True
-                    while not self._stopping.is_set():
-                        self.look(conn, datetime.now(UTC))
-                        self._stopping.wait(LOOK_EVERY_S)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-                pause_s = _AWAY_S
-            except Exception:
-                log.exception("dispatch failed: it is tried again")
-            self._stopping.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
-
-    def stop(self) -> None:
-        """End after the tenant in hand."""
-        self._stopping.set()
+    def turn(self, conn: Session) -> float:
+        self.look(conn, datetime.now(UTC))
+        return LOOK_EVERY_S
 
     def look(self, conn: Session, now: datetime) -> int:
         """Plan where there is reason to, and send where it is time; how many tenants were planned. In autocommit."""

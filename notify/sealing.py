@@ -6,13 +6,11 @@ Killed between two transactions it loses nothing: what is not sealed waits. Of s
 from __future__ import annotations
 
 import logging
-import random
-import threading
 import time
 
+from notify.worker import Worker
 from store import audit
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 
 log = logging.getLogger("bellwether.notify.sealing")
 
@@ -22,37 +20,20 @@ ROUND_S = 1.0
 BATCH = 2000
 # A log that is kept elsewhere is the anchor against which a chain that was rewritten is caught.
 SAY_HEADS_EVERY_S = 86_400.0
-_AWAY_S = 5.0
 
 
-class Sealing:
+class Sealing(Worker):
     """One sealer of one database."""
 
+    name = "sealing"
+
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._stopping = threading.Event()
+        super().__init__(database_url)
         self._said_at = -SAY_HEADS_EVERY_S
 
-    def run(self) -> None:
-        """A round a second until `stop`. Whatever fails is said, and tried again."""
-        while not self._stopping.is_set():
-            pause_s = _AWAY_S
-            try:
-                with unavailable(), connect(self._database_url, "sealing") as conn:
-                    conn.autocommit = True
-                    while not self._stopping.is_set():
-                        self.round(conn)
-                        self._stopping.wait(ROUND_S)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-            except Exception:
-                log.exception("sealing failed: acts wait for their seal until it succeeds")
-                pause_s = 60.0
-            self._stopping.wait(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, guards nothing
-
-    def stop(self) -> None:
-        """End after the batch in hand."""
-        self._stopping.set()
+    def turn(self, conn: Session) -> float:
+        self.round(conn)
+        return ROUND_S
 
     def round(self, conn: Session) -> int:
         """Seal what there is, and say the heads once a day; how many acts. The connection is in autocommit."""

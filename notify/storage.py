@@ -8,15 +8,13 @@ is short, and is followed by a rest as long as itself, so that at most half of t
 from __future__ import annotations
 
 import logging
-import random
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from notify.worker import Worker
 from store import attachments, origins, quality, retention
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 from store.parts import plans
 
 log = logging.getLogger("bellwether.notify.storage")
@@ -33,41 +31,26 @@ _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
 _BLOCKS = 200  # of some 10 to 100 KiB each
 _FILES = 20  # of some MiB each
 _ROWS = 10_000  # of some 50 bytes each
-_AWAY_S = 30.0
 # Readings of an hour may be on their way for so long after it.
 _SETTLED = timedelta(minutes=5)
 _MACHINES_AT_ONCE = 200
 _ASSESSED_AT_ONCE = 20  # with years of hours each, where nothing was ever removed
 
 
-class StorageCare:
+class StorageCare(Worker):
     """One caretaker of one database."""
 
+    name = "storage"
+
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._stopping = threading.Event()
+        super().__init__(database_url)
         self._streams_at_once = _FIRST_STREAMS
         self._looked_afresh_at = time.monotonic()
         self._assessments_at: float | None = None
 
-    def run(self) -> None:
-        """A round an hour until `stop`. Whatever fails is said, and tried again in the next."""
-        while not self._stopping.is_set():
-            pause_s = ROUND_EVERY_S
-            try:
-                with unavailable(), connect(self._database_url, "storage") as conn:
-                    conn.autocommit = True
-                    self.round(conn)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-                pause_s = _AWAY_S
-            except Exception:
-                log.exception("storage care failed: it is tried again in an hour")
-            self._stopping.wait(pause_s * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, guards nothing
-
-    def stop(self) -> None:
-        """End after the step in hand."""
-        self._stopping.set()
+    def turn(self, conn: Session) -> float:
+        self.round(conn)
+        return ROUND_EVERY_S
 
     def round(self, conn: Session) -> None:
         """Everything that is due now. The connection is in autocommit: each step is a transaction."""

@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,6 +28,7 @@ from detectors.learnt import Learnt, Unfit, learn
 from notify import past as pasts
 from notify import spans
 from notify.past import Past, TooLittle
+from notify.worker import Worker
 from store import models, training
 from store.connection import Session, connect, unavailable
 from store.errors import Conflict, Unavailable
@@ -44,7 +43,6 @@ LOOK_EVERY_S = 5.0
 ROUND_EVERY_S = 600.0
 # A promise is held for so long; later the machine may have changed, and that is the next challenger's to learn.
 WATCHED = timedelta(days=30)
-_AWAY_S = 10.0
 _AT_ONCE = 100
 # A child ends after so many machines: what it has taken of memory goes back.
 _MACHINES = 50
@@ -59,7 +57,7 @@ _NICE = 10
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError)
 
 
-class Training:
+class Training(Worker):
     """The trainer of one database.
 
     Parameters
@@ -70,40 +68,26 @@ class Training:
         Called by the child before anything else: where its log goes.
     """
 
+    name = "training"
+
     def __init__(self, database_url: str, every_days: float, prepare: Callable[[], None] | None = None) -> None:
-        self._database_url = database_url
+        super().__init__(database_url)
         self._every = timedelta(days=every_days)
         self._prepare = prepare
-        self._stopping = threading.Event()
         self._round_at = -ROUND_EVERY_S
         self._child: SpawnProcess | None = None
 
     def run(self) -> None:
-        """Until `stop`. Whatever fails is said, and tried again."""
-        while not self._stopping.is_set():
-            try:
-                with unavailable(), connect(self._database_url, "training") as conn:
-                    conn.autocommit = True
-                    self._rounds(conn)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-            except Exception:
-                log.exception("training failed: it is tried again")
-            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
+        super().run()
         self._end_child()
 
-    def stop(self) -> None:
-        """End at once: a machine in hand is trained afresh by whoever comes next."""
-        self._stopping.set()
-
-    def _rounds(self, conn: Session) -> None:
-        while not self._stopping.is_set():
-            if time.monotonic() - self._round_at >= ROUND_EVERY_S:
-                self.round(conn)
-                self._round_at = time.monotonic()
-            if (self._child is None or not self._child.is_alive()) and models.waits(conn):
-                self._begin_child()
-            self._stopping.wait(LOOK_EVERY_S)
+    def turn(self, conn: Session) -> float:
+        if time.monotonic() - self._round_at >= ROUND_EVERY_S:
+            self.round(conn)
+            self._round_at = time.monotonic()
+        if (self._child is None or not self._child.is_alive()) and models.waits(conn):
+            self._begin_child()
+        return LOOK_EVERY_S
 
     def round(self, conn: Session) -> None:
         """Ask for what is due, and take back what breaks its promise."""

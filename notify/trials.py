@@ -7,50 +7,29 @@ three times, and then says so; who dies over one leaves it to the next.
 from __future__ import annotations
 
 import logging
-import random
-import threading
 from datetime import UTC, datetime
 
 from alarms.rules import BadRule
+from notify.worker import Worker
 from store import trial_runs, trials
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 
 log = logging.getLogger("bellwether.notify.trials")
 
 # Who has asked on a page waits so long for it to begin.
 LOOK_EVERY_S = 2.0
-_AWAY_S = 10.0
 _MOST_ATTEMPTS = 3
 # What arithmetic over odd readings may raise; whatever the server raises ends the round.
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError, BadRule)
 
 
-class Trials:
+class Trials(Worker):
     """Who does the trials of one database."""
 
-    def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._stopping = threading.Event()
+    name = "trials"
 
-    def run(self) -> None:
-        """Until `stop`. Whatever fails is said, and tried again."""
-        while not self._stopping.is_set():
-            try:
-                with unavailable(), connect(self._database_url, "trials") as conn:
-                    conn.autocommit = True
-                    while not self._stopping.is_set():
-                        if not try_next(conn, datetime.now(UTC)):
-                            self._stopping.wait(LOOK_EVERY_S)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-            except Exception:
-                log.exception("trials of rules failed: they are tried again")
-            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
-
-    def stop(self) -> None:
-        """End after the trial in hand."""
-        self._stopping.set()
+    def turn(self, conn: Session) -> float:
+        return 0.0 if try_next(conn, datetime.now(UTC)) else LOOK_EVERY_S
 
 
 def try_next(conn: Session, now: datetime) -> bool:

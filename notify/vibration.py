@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import random
-import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,65 +18,55 @@ from alarms.events import AlarmEvent
 from detectors.vibration import Diagnosis, Machine, diagnose
 from detectors.vibration.standing import DETECTOR, OF_BLOCKS, POINTS, evidence, standing
 from notify.own_watch import OwnWatch
+from notify.worker import Worker
 from store import baselines, vibration
 from store.baselines import Baseline
-from store.connection import Session, connect, unavailable
-from store.errors import Unavailable
+from store.connection import Session
 from store.vibration import KeptVerdict, Waiting
 
 log = logging.getLogger("bellwether.notify.vibration")
 
 LOOK_EVERY_S = 3.0
 FORGET_EVERY_S = 3600.0
+_OTHERS_S = 10.0  # while another gives them
 _AT_ONCE = 20
 # Some minutes of a core. Too low: a site that comes back after an hour has gaps in its verdicts. Too high: what is new
 # waits behind what is over.
 MOST_WAITING = 3000
-_AWAY_S = 10.0
 # A shaft that turns once a minute stands.
 _STANDS_RPM = 1.0
 # What arithmetic over odd blocks may raise; whatever the server raises is the whole round's.
 _OURS = (ArithmeticError, LookupError, TypeError, ValueError)
 
 
-class Vibration:
+class Vibration(Worker):
     """One who gives verdicts on the blocks of one database."""
 
+    name = "vibration"
+
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self._stopping = threading.Event()
+        super().__init__(database_url)
         self._watch = OwnWatch(DETECTOR)
+        self._alone = False
         self._forgot_at = -math.inf
 
-    def run(self) -> None:
-        """Until `stop`. Whatever fails is said, and tried again with the memory that the database has."""
-        while not self._stopping.is_set():
-            self._watch.forget()
-            try:
-                with unavailable(), connect(self._database_url, "vibration") as conn:
-                    conn.autocommit = True
-                    if vibration.alone(conn):
-                        self._rounds(conn)
-            except Unavailable as error:
-                log.warning("database away", extra={"reason": str(error)})
-            except Exception:
-                log.exception("verdicts on vibration failed: they are tried again")
-            self._stopping.wait(_AWAY_S * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
+    def begin(self, conn: Session) -> None:
+        """With the memory that the database has."""
+        super().begin(conn)
+        self._watch.forget()
+        self._alone = False
 
-    def stop(self) -> None:
-        """End after the blocks in hand."""
-        self._stopping.set()
-
-    def _rounds(self, conn: Session) -> None:
-        while not self._stopping.is_set():
-            if time.monotonic() - self._forgot_at >= FORGET_EVERY_S:
-                vibration.forget(conn)
-                self._forgot_at = time.monotonic()
-            passed_over = vibration.pass_over(conn, MOST_WAITING, OF_BLOCKS)
-            if passed_over:
-                log.warning("more blocks than can be diagnosed: some have no verdict", extra={"blocks": passed_over})
-            if not self.judge(conn, datetime.now(UTC)):
-                self._stopping.wait(LOOK_EVERY_S)
+    def turn(self, conn: Session) -> float:
+        self._alone = self._alone or vibration.alone(conn)
+        if not self._alone:
+            return _OTHERS_S
+        if time.monotonic() - self._forgot_at >= FORGET_EVERY_S:
+            vibration.forget(conn)
+            self._forgot_at = time.monotonic()
+        passed_over = vibration.pass_over(conn, MOST_WAITING, OF_BLOCKS)
+        if passed_over:
+            log.warning("more blocks than can be diagnosed: some have no verdict", extra={"blocks": passed_over})
+        return 0.0 if self.judge(conn, datetime.now(UTC)) else LOOK_EVERY_S
 
     def judge(self, conn: Session, now: datetime) -> int:
         """Give verdicts on some of the blocks that wait, and raise or end alarms; returns on how many. The connection
