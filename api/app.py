@@ -11,6 +11,7 @@ from fastapi import FastAPI
 import store.health
 from api import (
     ROOT,
+    after_repair,
     alarm_kpis,
     alarm_policy,
     alarms,
@@ -92,7 +93,7 @@ _RESOURCES = (
     *(alarm_kpis, kpis, kpi_goals),
     *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
     *(dispatch, engineers),
-    *(reports, attachments, documents, ticket_quality),
+    *(reports, attachments, documents, ticket_quality, after_repair),
     *(surveys, second_handlings, corrective_actions, reviews),
     *(webhooks, messages, channels, on_call),
     # Paths that are words come before those that are a part's number.

@@ -39,6 +39,9 @@ _KNOWN = {
     "messages_waiting": ("", "Messages on their way to people"),
     "messages_undeliverable": ("", "Messages that did not reach anybody, and that nobody has looked at"),
     "channels_failing": ("", "People's channels through which nothing goes now"),
+    "repair_checks": ("outcome", "Checks of machines after their repair by what they came to"),
+    "repair_checks_waiting": ("", "Checks that still run"),
+    "repair_checks_late_seconds": ("", "How long the oldest of them has waited for its look"),
     "audit_unsealed_seconds": ("", "How long the oldest act has waited for its place in the chain"),
 }
 # Whoever may reach the port may ask as often as he likes: the database is asked this often.

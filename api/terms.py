@@ -105,6 +105,7 @@ class TermsIn(Asked):
     sample_share: float = Field(0.15, ge=0.1, le=1, description="Of repairs that are drawn for the head office")
     follow_up: FollowUpIn = Field(HOUSE_FOLLOW_UP, description="After a repair")
     steps_needed: bool = Field(True, description="Each step of a work order is done, or left out with a reason")
+    after_repair_h: float = Field(4, ge=1, le=72, description="Running after a repair that is compared with health")
 
     def plain(self) -> dict[str, Any]:
         """As it is kept. BadValue where a row of the matrix is missing."""

@@ -84,7 +84,7 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     later = {**HOUSE, **terms}  # a version that is older than these has those of the house
     found |= {name: str(later[name]) for name in ("expert_h", "report_h")}
     found |= {"inspected": ", ".join(later["inspected"])}
-    found |= {"sample_share": f"{100 * later['sample_share']:g}"}
+    found |= {"sample_share": f"{100 * later['sample_share']:g}", "after_repair_h": f"{later['after_repair_h']:g}"}
     found |= follow_up_terms.write(later["follow_up"])
     for number, one in enumerate(terms["pause_reasons"]):
         found |= {f"pause_reasons.{number}.{name}": str(one[name]) for name in ("id", "label")}
@@ -117,7 +117,10 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         **{name: _share(get(name, "")) for name in ("warn_at_share", "sample_share")},
         "pause_reasons": _reasons(get),
         "matrix": matrix,
-        **{name: get(name, "") for name in ("reopens_within_h", "guarantee_days", "expert_h", "report_h")},
+        **{
+            name: get(name, "")
+            for name in ("reopens_within_h", "guarantee_days", "expert_h", "report_h", "after_repair_h")
+        },
         "inspected": _parts(get("inspected", "").upper()),
         "follow_up": follow_up_terms.read(typed),
     }

@@ -28,7 +28,7 @@ _EACH_TIME = {
     Need.SIGNATURE: "signature",
 }
 # What no form can give: said beside the move instead.
-_ELSEWHERE = (Need.OPEN_QUOTE, Need.APPROVAL, Need.PARTS, Need.NO_REPAIR, Need.INSPECTIONS)
+_ELSEWHERE = (Need.OPEN_QUOTE, Need.APPROVAL, Need.PARTS, Need.NO_REPAIR, Need.INSPECTIONS, Need.WELL)
 _VALUE = re.compile(r"(.*?\S)\s+([+-]?\d+(?:[.,]\d+)?)\s*(\S*)")
 
 
@@ -57,6 +57,9 @@ def _step(to: State, move: Move, facts: Facts, role: Role) -> dict[str, Any]:
     if Paper.INSPECTION in move.papers and role in INSPECTORS and not facts.has_worked and facts.inspections:
         asks.add("failure" if Need.FAILED in move.needs else "inspection")
         met |= {Need.INSPECTIONS} if len(facts.passed_by | {facts.who}) >= facts.inspections else set()
+    if Need.WELL in move.needs and role in INSPECTORS and not facts.has_worked and lacks(Need.WELL, facts):
+        asks.add("nevertheless")
+        met.add(Need.WELL)
     short = [lacks(need, facts) for need in _ELSEWHERE if need in move.needs and need not in met]
     if {Need.PASSED, Need.FAILED} & move.needs and not asks & {"inspection", "failure"}:
         short.append("an inspection by somebody who did not work on it")

@@ -84,6 +84,7 @@ class InspectionIn(Asked):
     passed: bool
     note: Prose = ""
     root_cause: Prose = Field("", description="Of what failed: why the repair did not hold")
+    nevertheless: Prose = Field("", description="Why it passes though telemetry says that it is not well")
 
     @model_validator(mode="after")
     def _why(self) -> Self:

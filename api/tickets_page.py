@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from alarms.roles import DESK, PEOPLE, STAFF, Role
+from api.after_repair import section_of as after_repair_of
 from api.auth import Caller, Person, require
 from api.documents_page import section_of as documents_of
 from api.evidence import evidence_of
@@ -172,6 +173,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "like": episodes.like(conn, t.id),
         "parts": section_of(conn, caller, t, now),
         "intake": intake_of(conn, caller, t),
+        "after_repair": after_repair_of(conn, t.id),
         "alarms": ticket_store.alarms_of(conn, t.id),
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": marks_json(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),
@@ -210,6 +212,8 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
         summary = f"to {names.get(detail['assignee'], detail['assignee'])}"
     if detail.get("reason"):
         summary = words.plain(detail["reason"])
+    if event.kind == "after_repair":
+        summary = words.plain(str(detail.get("outcome", "")))
     if detail.get("verdict"):
         summary = words.verdict(detail["verdict"])
     return {**asdict(event), "who_name": names.get(event.who, event.who), "summary": summary}

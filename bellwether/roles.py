@@ -86,10 +86,11 @@ def run_ingest(settings: Settings) -> None:
 def run_notify(settings: Settings) -> None:
     """From the outbox to the API; plans; the log's seal; storage care; assessment; verdicts on vibration; training."""
     from api.tokens import issue
+    from notify.after_repair import AfterRepair
     from notify.assessment import Assessment
     from notify.channels.people import People
     from notify.channels.webhooks import Webhooks
-    from notify.destinations import PLANS_PATH, TicketsApi
+    from notify.destinations import AFTER_REPAIR_PATH, PLANS_PATH, TicketsApi
     from notify.dispatch import Dispatch, DispatchApi
     from notify.loop import Notify
     from notify.plans import Plans
@@ -105,7 +106,8 @@ def run_notify(settings: Settings) -> None:
         return issue(secret, subject="notify", tenant=tenant, role="service", lifetime_s=SERVICE_TOKEN_S)
 
     to_tickets, to_plans = TicketsApi(api_url, token_for), TicketsApi(api_url, token_for, PLANS_PATH)
-    notify = Notify(url, {"tickets": to_tickets, "plans": to_plans})
+    to_repairs = TicketsApi(api_url, token_for, AFTER_REPAIR_PATH)
+    notify = Notify(url, {"tickets": to_tickets, "plans": to_plans, "after_repair": to_repairs})
     beside: dict[str, Beside] = {
         "sealing": Sealing(url),
         "storage": StorageCare(url),
@@ -115,6 +117,7 @@ def run_notify(settings: Settings) -> None:
         "trials": Trials(url),
         "dispatch": Dispatch(url, settings.failure_modes(), DispatchApi(api_url, token_for)),
         "plans": Plans(url),
+        "after repair": AfterRepair(url),
         "webhooks": Webhooks(url, secret, to_loopback=settings.webhooks_to_loopback),
         "people": People(url, secret, to_private=settings.channels_to_private),
     }

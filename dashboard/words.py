@@ -82,6 +82,7 @@ TICKET_EVENTS: dict[str, str] = {
     "second_handling_closed": "Second handling closed",
     "quote_accepted": "Quote accepted",
     "quote_declined": "Quote declined",
+    "after_repair": "Compared after its repair",
     "parts_there": "Its parts are there",
     "procedure_chosen": "Another procedure",
     "step_taken_back": "Step taken back",

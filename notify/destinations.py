@@ -14,6 +14,7 @@ from store.outbox import Parcel
 # A ticket is opened in milliseconds; an API that needs longer is in trouble and is left alone for a while.
 REQUEST_TIMEOUT_S = 10.0
 PLANS_PATH = "/api/v1/plans/occurrences"
+AFTER_REPAIR_PATH = "/api/v1/tickets/after-repair"
 # 409: the same event was told of another fault before.
 _MISUNDERSTOOD = frozenset({400, 404, 405, 409, 410, 413, 422})
 
@@ -50,7 +51,8 @@ class TicketsApi:
     token_for
         A short-lived token of the role `service` for a tenant.
     path
-        Where else tickets are opened: what falls due by a plan goes to `PLANS_PATH`.
+        Where else tickets are opened: what falls due by a plan goes to `PLANS_PATH`,
+        a repair that did not hold to `AFTER_REPAIR_PATH`.
     """
 
     def __init__(self, api_url: str, token_for: Callable[[str], str], path: str = "/api/v1/tickets") -> None:

@@ -44,6 +44,7 @@ class Need(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     INSPECTIONS = "inspections"
+    WELL = "well"
     SIGNATURE = "signature"
     SATISFIED = "satisfied"
     VERDICT = "verdict"
@@ -83,6 +84,10 @@ class Facts:
         How many are asked for, and who has passed it since it came to be checked.
     complained
         Its second handling is open.
+    unwell
+        What telemetry says of the machine since its repair, where it is not well.
+    accepted
+        An inspector has written, or writes now, why it is handed over nevertheless.
     """
 
     who: str = ""
@@ -105,6 +110,8 @@ class Facts:
     inspected: bool | None = None
     inspections: int = 0
     passed_by: frozenset[str] = frozenset()
+    unwell: str = ""
+    accepted: bool = False
     signed: bool = False
     complained: bool = False
 
@@ -116,6 +123,9 @@ def lacks(need: Need, facts: Facts) -> str:
             return _approval(facts)
         case Need.INSPECTIONS:
             return _inspections(facts)
+        case Need.WELL:
+            refused = facts.unwell and not facts.accepted
+            return f"an inspector's word why nevertheless: since the repair {facts.unwell}" if refused else ""
         case Need.PARTS:
             n = facts.parts_waiting
             return f"its parts: {n} of what it asked for {'is' if n == 1 else 'are'} not to be had yet" if n else ""

@@ -171,7 +171,10 @@ _CHECK = Move(FIELD, frozenset({Need.TEST, Need.VERDICT}), papers=frozenset({Pap
 _PASS = Move(INSPECTORS, frozenset({Need.PASSED}), papers=frozenset({Paper.INSPECTION}))
 _FAIL = replace(_PASS, needs=frozenset({Need.FAILED}))
 _HAND_OVER = Move(
-    FIELD | INSPECTORS, frozenset({Need.INSPECTIONS}), _every(Effect.STOP), papers=frozenset({Paper.INSPECTION})
+    FIELD | INSPECTORS,
+    frozenset({Need.INSPECTIONS, Need.WELL}),
+    _every(Effect.STOP),
+    papers=frozenset({Paper.INSPECTION}),
 )
 _SIGN = Move(STAFF, frozenset({Need.SIGNATURE}), papers=frozenset({Paper.SIGNATURE}))
 _CLOSE = Move(STAFF, frozenset({Need.VERDICT}), _every(Effect.STOP), papers=_AT_REPAIR)
@@ -219,7 +222,7 @@ _ROAD: dict[State, dict[State, Move]] = {
     State.REPAIRING: {State.AWAITING_APPROVAL: _QUOTE, State.AWAITING_PARTS: _ORDER, State.TESTING: _TEST},
     State.TESTING: {State.REPAIRING: _REPAIR_AGAIN, State.QUALITY_CHECK: _CHECK},
     State.QUALITY_CHECK: {State.QUALITY_CHECK: _PASS, State.HANDED_OVER: _HAND_OVER, State.REOPENED: _FAIL},
-    State.HANDED_OVER: {State.FOLLOW_UP: _SIGN},
+    State.HANDED_OVER: {State.FOLLOW_UP: _SIGN, State.REOPENED: _REOPEN},
     State.FOLLOW_UP: {State.CLOSED: _CLOSE_SATISFIED, State.REOPENED: _REOPEN},
     State.REOPENED: {State.DISPATCHED: _DISPATCH, State.ACCEPTED: _ACCEPT, State.DIAGNOSING: _ACCEPT},
     State.CLOSED: {State.REOPENED: _REOPEN},

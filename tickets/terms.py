@@ -91,6 +91,9 @@ HOUSE: Mapping[str, Any] = {
     "follow_up": HOUSE_FOLLOW_UP,
     # Whether a repair is checked only when each step of its work order was done, or left out with a reason.
     "steps_needed": True,
+    # Of running, after which a repair is compared with the healthy baseline. Shorter: a load that comes once a day is
+    # not seen. Longer: the customer waits for it, or has the machine back before anybody knows.
+    "after_repair_h": 4,
 }
 
 
@@ -134,6 +137,7 @@ class Terms:
     sample_share: float
     follow_up: FollowUp
     steps_needed: bool
+    after_repair_h: float
 
     def calendar_of(self, level: Level) -> Calendar:
         """Whose working time a level counts."""
@@ -208,6 +212,7 @@ def terms_of(fields: Mapping[str, Any], version: int) -> Terms:
         fields.get("sample_share", HOUSE["sample_share"]),
         _follow_up(fields.get("follow_up", HOUSE_FOLLOW_UP)),
         fields.get("steps_needed", HOUSE["steps_needed"]),
+        fields.get("after_repair_h", HOUSE["after_repair_h"]),
     )
     _check(terms, reasons=len(fields["pause_reasons"]))
     return terms

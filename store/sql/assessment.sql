@@ -1,7 +1,8 @@
 -- name: machines
 -- Machines in service after an id, with what is known of their normal, and whether they are well.
 SELECT d.id, d.tenant, n.normal, n.until,
-       EXISTS (SELECT FROM alarms a WHERE a.device_id = d.id AND a.active AND a.fault = 'condition') AS ill,
+       EXISTS (SELECT FROM alarms a WHERE a.device_id = d.id AND a.active AND a.fault = 'condition')
+       OR not_well_since(d.id) IS NOT NULL AS ill,
        (SELECT max(t.closed_at) FROM tickets t
         WHERE t.device_id = d.id AND t.state = 'closed' AND t.verdict IN ('confirmed', 'other_fault')) AS repaired_at
 FROM devices d LEFT JOIN normals n ON n.device_id = d.id

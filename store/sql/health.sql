@@ -51,6 +51,7 @@ SELECT name, label, value FROM figures()
 UNION ALL SELECT 'audit_unsealed_seconds', '', unsealed_seconds()
 UNION ALL SELECT name, label, value FROM webhook_figures()
 UNION ALL SELECT name, label, value FROM message_figures()
+UNION ALL SELECT name, label, value FROM repair_check_figures()
 
 -- name: webhooks
 -- What no webhook took for good, and how many webhooks fail.

@@ -25,8 +25,10 @@ WHERE stream_id = ANY (%(streams)s) AND time >= %(start)s AND time < %(end)s AND
 ORDER BY stream_id, time
 
 -- name: faults
--- What was found on a machine of late, the newest first: from when to when it was not well.
+-- What was found on a machine of late, the newest first: from when to when it was not well. It still is where a repair did
+-- not hold.
 SELECT since, closed_at, verdict FROM tickets
 WHERE device_id = %(machine)s AND state = 'closed' AND verdict IN ('confirmed', 'other_fault', 'sensor_fault')
   AND closed_at > %(after)s
+UNION ALL SELECT ill.since, now(), 'confirmed' FROM not_well_since(%(machine)s) AS ill (since) WHERE ill.since IS NOT NULL
 ORDER BY since DESC

@@ -18,6 +18,7 @@ from alarms.roles import Role
 from store import terms as term_store
 from store.errors import Conflict
 from store.queries import queries
+from store.repairs import checks
 from store.tickets.asking import ask
 from store.tickets.documents import issue_with_move
 from store.tickets.history import record, save_moves
@@ -100,6 +101,7 @@ def move(
     _save(conn, after, now)
     if to in BEGINS and state is not State.ON_HOLD:
         begin(conn, tenant, before, BEGINS[to], who=who, now=now)
+    checks.follow(conn, ticket_id, before.fault, state, to, terms, now)
     looks = draw(conn, tenant, before, terms, now) if (state, to) == (State.TESTING, State.QUALITY_CHECK) else []
     reason = _reason(terms, to, pause_reason) if to in WAITING and still_waits(to, facts) else ""
     effects = _waiting(conn, tenant, before, step, terms, reason, note=note, who=who, now=now)

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from store import terms as term_store
 from store.queries import queries
+from store.repairs import checks
 from store.tickets.rows import Ticket
 from store.tickets.steps import steps_left
 from store.transactions import Transaction
@@ -124,6 +125,8 @@ def facts_of(
         passed_by=frozenset(one.who for one in since if one.body["passed"]),
         signed=Paper.SIGNATURE in coming,
         complained=complained,
+        unwell=checks.unwell(conn, before.id, before.turn),
+        accepted=any(one["passed"] and one.get("nevertheless") for one in _inspections(since, coming)),
     )
 
 
@@ -131,3 +134,8 @@ def _steps_asked_for(conn: Transaction, of: Ticket) -> tuple[int, int]:
     """Of its work order: steps that are left, and all of them; none where the terms do not ask for them."""
     left, steps = steps_left(conn, of)
     return (left, steps) if left and term_store.in_force(conn).steps_needed else (0, steps)
+
+
+def _inspections(since: Sequence[Written], coming: Papers) -> list[Mapping[str, Any]]:
+    """What inspectors wrote since it came to be checked, and write now."""
+    return [*(one.body for one in since), *([coming[Paper.INSPECTION]] if Paper.INSPECTION in coming else [])]
