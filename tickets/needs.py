@@ -123,9 +123,6 @@ def lacks(need: Need, facts: Facts) -> str:
             return _approval(facts)
         case Need.INSPECTIONS:
             return _inspections(facts)
-        case Need.WELL:
-            refused = facts.unwell and not facts.accepted
-            return f"an inspector's word why nevertheless: since the repair {facts.unwell}" if refused else ""
         case Need.PARTS:
             n = facts.parts_waiting
             return f"its parts: {n} of what it asked for {'is' if n == 1 else 'are'} not to be had yet" if n else ""
@@ -146,11 +143,12 @@ def lacks(need: Need, facts: Facts) -> str:
         Need.TEST: facts.tested is True,
         Need.PASSED: facts.inspected is True,
         Need.FAILED: facts.inspected is False,
+        Need.WELL: not facts.unwell or facts.accepted,
         Need.SIGNATURE: facts.signed,
         Need.SATISFIED: not facts.complained,
         Need.VERDICT: facts.has_verdict,
     }
-    return "" if there[need] else _WORDS[need]
+    return "" if there[need] else _WORDS[need].format(facts=facts)
 
 
 _DECLINED = "a quote that was accepted: the customer has declined it, and it can only be closed or cancelled"
@@ -166,6 +164,7 @@ _WORDS = {
     Need.TEST: "a function test that was passed",
     Need.PASSED: "an inspection that was passed",
     Need.FAILED: "an inspection that failed, with the root cause",
+    Need.WELL: "an inspector's word why nevertheless: since the repair {facts.unwell}",
     Need.SIGNATURE: "the customer's signature: who signed, and when",
     Need.SATISFIED: "its second handling closed: the customer was not satisfied, and waits for a call",
     Need.VERDICT: "its verdict: what the fault turned out to be",

@@ -23,6 +23,7 @@ NOBODY = {
     "devices.replaced_by": "a device",
     "part_places.name": "of a depot or a van",
     "parts.name": "of a part",
+    "repair_checks.reason": "what telemetry says",
     "ticket_pauses.reason": "one of the terms' own",
     "vibration_verdicts.reason": "a diagnosis's word",
 }

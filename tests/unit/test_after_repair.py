@@ -59,7 +59,7 @@ def test_a_fault_that_stayed_and_one_that_came_are_named_with_how_far() -> None:
     (first, *_) = stayed.points
     assert first.was_off
     assert first.low < 2.0 < first.high < first.now == pytest.approx(first.before, rel=0.02)
-    came = told([1.0, 1.3, 1.0], [1.6, 1.0, 1.0], load=True)
+    came = told([1.0, 1.2, 1.0], [1.6, 1.0, 1.0], load=True)
     assert {one.point for one in came.off} == {"current"}
     assert not came.off[0].was_off
 

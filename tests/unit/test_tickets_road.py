@@ -231,6 +231,7 @@ def test_two_looks_take_two_people() -> None:
         (Need.STEPS, Facts(steps=7, steps_left=2), "2 of 7 are neither done nor left out with a reason"),
         (Need.STEPS, Facts(steps=7, steps_left=1), "1 of 7 is neither"),
         (Need.TEST, Facts(tested=False), "a function test that was passed"),
+        (Need.WELL, Facts(unwell="flow is 3.9 m3/h"), "why nevertheless: since the repair flow is 3.9 m3/h"),
         (Need.INSPECTIONS, Facts(inspections=2), "2 inspections more, by somebody who did not work on it"),
     ],
 )
