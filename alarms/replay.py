@@ -1,8 +1,7 @@
 """The score of an alarm again: a copy of what its detector remembered before, and the readings it was given since.
 
-By the very detectors that run live, given the readings in the parts in which they came. Detectors promise that this
-makes no difference, and in all but a few hours of a machine that changes its load it makes none
-(docs/replay.md says how few).
+By the very detectors that run live, given the readings in the parts in which they came. How readings in order of time
+are cut makes no difference to a score; that a machine's points may come one after the other, does.
 
 Fails where a machine gained a point between the copy and the alarm: from when on it was heard with it is not known. And
 where a delay ended by the clock: the score may then be older than the copy.

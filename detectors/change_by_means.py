@@ -78,9 +78,9 @@ class ByMeans(Change):
     def _be_at(
         self, at_us: int, level: int, fresh: bool, place: Floats, half: Centres, *, undone: bool = False
     ) -> None:
+        self.steps = self.levels.running(np.array(self.scale)) > 1
         super()._be_at(at_us, level, fresh, place, half, undone=undone)
         self.land = place.tolist()
         beyond = self.levels.share * np.array(self.scale)
         self.bottom = np.nan_to_num(np.array(self.least) - beyond, nan=-np.inf).tolist()
         self.top = np.nan_to_num(np.array(self.most) + beyond, nan=np.inf).tolist()
-        self.steps = self.levels.running(np.array(self.scale)) > 1

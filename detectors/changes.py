@@ -83,6 +83,8 @@ class Turn:
         when the change began.
     undone : bool
         What were taken for changes lately were none.
+    steps : bool
+        It is known by means over its cycles from then on, and to go from load to load.
     """
 
     at_us: int
@@ -91,6 +93,7 @@ class Turn:
     fresh: bool
     held_us: int
     undone: bool = False
+    steps: bool = False
 
 
 class Change(ABC):
@@ -156,7 +159,7 @@ class Change(ABC):
             self._begin(at_us)
             self._turn(value > self.high[slot])
             value = self._told(at_us, slot, read)
-            self.turns.append(Turn(at_us, NONE, False, False, self.held_us))
+            self.turns.append(Turn(at_us, NONE, False, False, self.held_us, steps=self.steps))
         self.heard[slot] += 1
         self.least[slot], self.most[slot] = _min(self.least[slot], read), _max(self.most[slot], read)
         self._move(at_us, slot, value, before)
@@ -266,7 +269,7 @@ class Change(ABC):
         self.high = np.where(np.isnan(high), np.inf, high).tolist()
         self.level, self.moving, self.held_us = level, False, at_us
         off = is_off(self.levels.centre, np.array(self.scale), level)
-        self.turns.append(Turn(at_us, level, off, fresh, self.moved_us, undone))
+        self.turns.append(Turn(at_us, level, off, fresh, self.moved_us, undone, self.steps))
 
 
 def _min(one: float, other: float) -> float:

@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from detectors.compensation import Compensated
 from detectors.scores import Detector, Evidence, Scope, Scores, Snapshot
+from detectors.stretches import Lots, Sight, Stretch
 from detectors.traits import AT_EACH_LEVEL, COMPENSATED, WHILE_RUNNING
-from detectors.watchman import Lots, Mask, Sight, Watchman
+from detectors.watchman import RETURN_US, Watchman
 from telemetry import Batch, Stream
 
 Floats = npt.NDArray[np.float64]
@@ -110,12 +111,7 @@ class InMode:
 
     def score(self, batch: Batch, now_us: int) -> Scores:
         sight = self._watchman.sight(batch)
-        heard = sight.steady if self.scope is Scope.MACHINE else sight.settled
-        batch, lot = (batch, sight.lot) if heard is None else (batch.where(heard), _of(sight.lot, heard))
-        if self._apart and lot is not None and lot.any():
-            batch = self._by_level(batch, lot)
-        scores = self._detector.score(batch, now_us)
-        return self._told(scores, sight)
+        return _together([self._of_stretch(batch, sight, stretch, now_us) for stretch in sight.stretches])
 
     def explain(self, subject: int) -> Evidence:
         """Of a departure, at the level where it is; else at the present one."""
@@ -184,21 +180,25 @@ class InMode:
                 self._know([(self._roll.machine[known % LOT], known // LOT)])
         return Batch.of(batch.time_us, stream, batch.value, batch.quality)
 
-    def _told(self, scores: Scores, sight: Sight) -> Scores:
-        """What was said, of the subjects as others know them."""
-        score = self._counted(scores)
-        levels = bool((scores.subject >= LOT).any())
-        subject = scores.subject % LOT if levels else scores.subject
-        time_us = scores.time_us
-        if sight.left and self._open:
-            subject, time_us, score = self._take_back(sight.left, subject, time_us, score)
-            levels = True
-        if not levels:
-            return scores if score is scores.score else Scores(time_us, subject, score)
-        order = np.lexsort((time_us, subject))
-        return Scores(time_us[order], subject[order], score[order])
+    def _of_stretch(self, batch: Batch, sight: Sight, stretch: Stretch, now_us: int) -> Scores:
+        heard, lot = sight.steady if self.scope is Scope.MACHINE else sight.settled, sight.lot
+        if heard is not None and lot is not None:
+            heard = heard if stretch.among is None else heard & stretch.among
+            batch, lot = batch.where(heard), lot[heard]
+            if self._apart and lot.any():
+                batch = self._by_level(batch, lot)
+        back = self._take_back(stretch)
+        scores = self._detector.score(batch, now_us)
+        score = self._counted(scores, stretch)
+        if not back and not (scores.subject >= LOT).any():
+            return scores if score is scores.score else Scores(scores.time_us, scores.subject, score)
+        return _sorted(
+            np.append(scores.time_us, np.array([at_us for _, at_us in back], np.int64)),
+            np.append(scores.subject % LOT, np.array([subject for subject, _ in back], np.int32)),
+            np.append(score, np.zeros(len(back))),
+        )
 
-    def _counted(self, scores: Scores) -> Floats:
+    def _counted(self, scores: Scores, stretch: Stretch) -> Floats:
         """The scores as they count; a departure at another level than the present one stands."""
         departed = set(scores.subject[scores.score >= 1.0].tolist()) | self._open.keys()
         if not departed:
@@ -208,7 +208,7 @@ class InMode:
             rows = np.arange(*np.searchsorted(scores.subject, [known, known + 1]))
             rows = rows[~np.isnan(score[rows])]
             if len(rows):
-                score[rows] = self._of_one(known, scores.time_us[rows], score[rows])
+                score[rows] = self._of_one(known, scores.time_us[rows], score[rows], stretch)
         for known, departure in self._open.items():
             for other in self._at_other_levels(known) if departure.score >= 1.0 else []:
                 there = slice(*np.searchsorted(scores.subject, [other, other + 1]))
@@ -216,19 +216,21 @@ class InMode:
                 score[there][stands] = np.maximum(score[there][stands], departure.score)
         return score
 
-    def _of_one(self, known: int, time_us: Times, score: Floats) -> Floats:
+    def _of_one(self, known: int, time_us: Times, score: Floats, stretch: Stretch) -> Floats:
         """One subject's scores at one level as they count, and its departure noted; neither is NaN."""
         machine, before = self._machine(known), self._open.pop(known, None)
+        came_us = stretch.came_us.get(machine, self._watchman.came_us(machine))
+        notices_us = stretch.notices_us.get(machine, self._watchman.notices_us(machine))
         away = score >= 1.0
         begins = away & ~np.append(False, away[:-1])
-        returned = begins & self._watchman.returned(np.full(len(time_us), machine), time_us)
+        returned = begins & (time_us < came_us + RETURN_US)
         began = np.maximum.accumulate(np.where(begins, np.arange(len(time_us)), 0))
         since_us = time_us.copy()
         if before is not None:
             since_us[0], returned[0] = before.since_us, before.returned
         since_us, returned = since_us[began], returned[began]
         score = np.where(away & returned, _RETURN_WEIGHT * score, score)
-        noticed = time_us >= since_us + self._watchman.notices_us(machine)
+        noticed = time_us >= since_us + notices_us
         score = np.where(away & ~noticed, np.minimum(score, _NOT_YET), score)
         if away[-1]:
             until_us = int(time_us[-1]) + _STANDS_US
@@ -240,28 +242,20 @@ class InMode:
         lots = [0, *(lot for of, lot in self._lots if of == machine)] if self._lots else [0]
         return [subject + LOT * lot for lot in lots if subject + LOT * lot != known]
 
-    def _take_back(
-        self,
-        left: Mapping[int, tuple[int, int]],
-        subject: npt.NDArray[np.int32],
-        time_us: Times,
-        score: Floats,
-    ) -> tuple[npt.NDArray[np.int32], Times, Floats]:
-        """What departed while the machine began to change was the change; what came after it has come back is not."""
-        for known, departure in list(self._open.items()):
-            one = known % LOT
-            at_us, held_us = left.get(self._machine(one), (0, departure.since_us + 1))
-            if at_us and departure.score < 1.0:  # it had not lasted for long enough
+    def _take_back(self, stretch: Stretch) -> list[tuple[int, int]]:
+        """What departed while the machine began to change was the change: subjects, and from when on they are well."""
+        back = []
+        for known, departure in list(self._open.items()) if stretch.left else []:
+            machine = self._machine(known)
+            if machine not in stretch.left:
+                continue
+            at_us, held_us = stretch.left[machine]
+            if departure.score < 1.0:  # it had not lasted for long enough
                 del self._open[known]
-                continue
-            if not held_us - self._lasting_us <= departure.since_us <= at_us:
-                continue
-            del self._open[known]
-            latest_us = int(time_us[subject == one].max(initial=at_us - 1))
-            subject = np.append(subject, np.int32(one))
-            time_us = np.append(time_us, max(at_us, latest_us + 1))
-            score = np.append(score, 0.0)
-        return subject, time_us, score
+            elif held_us - self._lasting_us <= departure.since_us <= at_us:
+                del self._open[known]
+                back.append((known % LOT, at_us))
+        return back
 
 
 def in_mode(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
@@ -280,8 +274,19 @@ def in_mode(detectors: Mapping[str, Detector]) -> dict[str, Detector]:
     }
 
 
-def _of(lot: Lots | None, heard: Mask) -> Lots | None:
-    return None if lot is None else lot[heard]
+def _together(told: Sequence[Scores]) -> Scores:
+    if len(told) == 1:
+        return told[0]
+    return _sorted(
+        np.concatenate([scores.time_us for scores in told]),
+        np.concatenate([scores.subject for scores in told]),
+        np.concatenate([scores.score for scores in told]),
+    )
+
+
+def _sorted(time_us: Times, subject: Lots, score: Floats) -> Scores:
+    order = np.lexsort((time_us, subject))
+    return Scores(time_us[order], subject[order], score[order])
 
 
 def _at_level(stream: Stream, lot: int) -> Stream:

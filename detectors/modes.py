@@ -142,16 +142,14 @@ class Modes:
         return np.where(ids < len(self._row), found, NONE).astype(np.int32)
 
     def heard_us(self, row: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """When each of these machines' tell-tales spoke last, in µs."""
+        """When each of these machines was last seen at rest, or on its way, in µs."""
         memory = self.memory
         heard_us: npt.NDArray[np.int64] = np.maximum(memory["held_us"][row], memory["rest_us"][row])
         return heard_us
 
-    def notices_us(self, machine: int) -> int:
-        """How long a load step of this machine may take to be noticed, in µs, where any is known of it."""
-        if machine not in self.memory:
-            return 0
-        return swings.NOTICES_US * int(self.memory["steps"][self.memory.row(machine)])
+    def tells(self, ids: npt.NDArray[np.integer[Any]]) -> Mask:
+        """Which streams are tell-tales."""
+        return self._slots(ids) >= 0
 
     def points(self, machine: int) -> list[Stream]:
         return self._points[machine]
@@ -189,7 +187,7 @@ class Modes:
         idle = effort[level] == min(effort.values()) and effort[level] < _IDLE * max(effort.values())
         return Mode.IDLE if idle else Mode.PART_LOAD
 
-    def _slots(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int8]:
+    def _slots(self, ids: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int8]:
         return np.where(ids < len(self._slot), self._slot[np.minimum(ids, len(self._slot) - 1)], NONE).astype(np.int8)
 
     def _place(self, machine: int) -> None:

@@ -70,10 +70,11 @@ class Settling:
         """There was no other level."""
         self.memory["begun_us"][self.memory.rows(np.array(streams))] = -1
 
-    def waits(self, streams: Sequence[int]) -> bool:
-        """Whether any of those that have spoken since has not settled."""
-        rows = self.memory.rows(np.array(streams))
-        return bool(((self.memory["begun_us"][rows] >= 0) & ~np.isnan(self.memory["anchor"][rows])).any())
+    def waiting(self, streams: Sequence[int]) -> set[int]:
+        """Those of a machine's points that have spoken since, and have not settled."""
+        ids = np.array(streams)
+        rows = self.memory.rows(ids)
+        return set(ids[(self.memory["begun_us"][rows] >= 0) & ~np.isnan(self.memory["anchor"][rows])].tolist())
 
     def settled(self, stream: int, time_us: Times, value: Floats) -> npt.NDArray[np.bool_]:
         """Which of a point's readings (N,) come after it has settled; in order, all of them at one level."""

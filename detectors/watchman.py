@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from detectors.changes import Turn
 from detectors.levels import NONE
-from detectors.memory import Memory
+from detectors.memory import Memory, Rows
 from detectors.modes import Mode, Modes
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.settling import Settling
+from detectors.stretches import Lots, Mask, Seen, Sight, Stretch, split
+from detectors.swings import NOTICES_US
 from telemetry import Batch, Stream
 
 # For so long after a change, and after all its points have settled, a machine has just come to its level.
@@ -21,33 +22,10 @@ RETURN_US = 7_200_000_000
 # Nothing heard of a tell-tale for so long. Shorter, and those that report by the hour are lost in between.
 _LOST_US = 4 * 3_600_000_000
 
-Mask = npt.NDArray[np.bool_]
-Lots = npt.NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """What a batch tells detectors that learn.
-
-    Attributes
-    ----------
-    settled, steady : bool (N,) or None
-        Readings of points, and of machines, that have settled; None: all of them.
-    lot : int32 (N,) or None
-        The level's number at each reading; None: 0 for all of them.
-    left : mapping of int to (int, int)
-        Machines that have left a level: since when they do, and when they were last seen at it.
-    """
-
-    settled: Mask | None
-    steady: Mask | None
-    lot: Lots | None
-    left: Mapping[int, tuple[int, int]]
-
+Times = npt.NDArray[np.int64]
 
 _LONG_AGO = np.int64(-RETURN_US)
-_EVER = int(np.iinfo(np.int64).min)
-_ALL = Sight(None, None, None, {})
+_EVER, _NEVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
 
 class Watchman:
@@ -60,11 +38,15 @@ class Watchman:
         self._settling = Settling()
         self._state = Memory(
             "in mode 1",
-            {"shut": np.bool_(False), "lot": np.int8(0), "waits": np.bool_(False), "came_us": _LONG_AGO},
+            {
+                "shut": np.bool_(False),
+                "lot": np.int8(0),
+                "waits": np.bool_(False),
+                "came_us": _LONG_AGO,
+                "heard_us": np.int64(-1),  # of its tell-tales
+            },
         )
-        self._heard: tuple[Batch, Sight] = (Batch.empty(), _ALL)
-        # By machine: what `came_us` was from when on, where it changed within the batch.
-        self._came: dict[int, tuple[list[int], list[int]]] = {}
+        self._heard: tuple[Batch, Sight] = (Batch.empty(), Sight())
 
     def watch(self, streams: Sequence[Stream]) -> None:
         self.modes.watch(streams)
@@ -84,6 +66,9 @@ class Watchman:
         return {f"{name}/{column}": kept for name, of in parts.items() for column, kept in of.snapshot().items()}
 
     def restore(self, snapshot: Snapshot) -> None:
+        """In a memory from before it was kept when tell-tales spoke last, when they were last at rest stands for it."""
+        if "state/subject" in snapshot:
+            snapshot = {"state/heard_us": np.full(len(snapshot["state/subject"]), -1), **snapshot}
         parts = {"modes": self.modes.memory, "settling": self._settling.memory, "state": self._state}
         for name, of in parts.items():
             of.restore({key.partition("/")[2]: snapshot[key] for key in snapshot if key.startswith(f"{name}/")})
@@ -92,25 +77,14 @@ class Watchman:
         """The mode of each machine that tells it, and since when, in µs."""
         return self.modes.now()
 
-    def returned(self, machine: npt.NDArray[np.int64], time_us: npt.NDArray[np.int64]) -> Mask:
-        """Whether each of these machines had just come to its level then. Shapes (N,)."""
-        came_us = self._state["came_us"][: len(self._state)]
-        if not len(came_us) or len(time_us) == 0:
-            return np.zeros(len(time_us), bool)
-        if not self._came and time_us.min() >= came_us.max() + RETURN_US:
-            return np.zeros(len(time_us), bool)
-        order = np.argsort(self._state.subjects)
-        at = order[np.searchsorted(self._state.subjects[order], machine).clip(max=len(order) - 1)]
-        came_us = np.where(self._state.subjects[at] == machine, came_us[at], _LONG_AGO)
-        for one, (since_us, was_us) in self._came.items():
-            mine = machine == one
-            came_us[mine] = np.array(was_us)[np.searchsorted(since_us, time_us[mine], side="right") - 1]
-        recent: Mask = time_us < came_us + RETURN_US
-        return recent
+    def came_us(self, machine: int) -> int:
+        """When a machine came to its level, or had settled there: for `RETURN_US` it has just come."""
+        return int(self._state["came_us"][self._state.row(machine)] if machine in self._state else _LONG_AGO)
 
     def notices_us(self, machine: int) -> int:
         """For how long what departs may yet be a load step of this machine, in µs."""
-        return self.modes.notices_us(machine)
+        memory = self.modes.memory
+        return NOTICES_US * int(memory["steps"][memory.row(machine)]) if machine in memory else 0
 
     def lot(self, machine: int) -> int:
         """The number of the level that a machine is at, or was at last."""
@@ -119,104 +93,121 @@ class Watchman:
     def sight(self, batch: Batch) -> Sight:
         """Take a batch in, unless it was just taken in."""
         if self._heard[0] is not batch:
-            self._heard = batch, self._look(batch) if len(batch) else _ALL
+            self._heard = batch, self._look(batch) if len(batch) else Sight()
         return self._heard[1]
 
     def _look(self, batch: Batch) -> Sight:
-        self._came = {}
-        turns = self.modes.follow(batch)
         starts = batch.starts()
         row = self.modes.rows(batch.stream[starts])
+        counts = np.diff(np.append(starts, len(batch)))
+        last = starts + counts - 1
+        heard_us, steps = self._hear(batch, last, row), self.modes.memory["steps"].copy()
+        turns = self.modes.follow(batch)
         state, known = self._state, row >= 0
         shut, lot, waits = (known & (state[name][row] != 0) for name in ("shut", "lot", "waits"))
         if not turns and not shut.any() and not lot.any() and not waits.any():
-            return _ALL
-        counts = np.diff(np.append(starts, len(batch)))
-        # A machine whose tell-tales have fallen silent is not known to stand any more.
-        lost = batch.time_us > np.repeat(self.modes.heard_us(row), counts) + _LOST_US
-        settled = ~np.repeat(shut, counts) | lost
-        steady, lots = settled.copy(), np.repeat(np.where(known, state["lot"][row], 0), counts).astype(np.int32)
-        left = {}
+            return Sight()
+
+        def parts_of(one: int) -> list[slice]:
+            return [slice(int(starts[segment]), int(last[segment]) + 1) for segment in np.flatnonzero(row == one)]
+
+        lost = np.zeros(len(batch), bool)
+        silent = known & (batch.time_us[last] > heard_us + _LOST_US)
+        for one in {*row[silent].tolist()} & {*turns, *row[shut].tolist()}:
+            self._lose(batch, parts_of(one), int(heard_us[row == one][0]), lost)
+        lots = np.repeat(np.where(known, state["lot"][row], 0), counts).astype(np.int32)
+        seen = Seen(batch, lost, ~np.repeat(shut, counts) | lost, lots)
         for one in {*turns, *row[waits].tolist()}:
-            segments = np.flatnonzero(row == one)
-            where = [slice(int(starts[s]), int(starts[s] + counts[s])) for s in segments]
-            self._walk(one, turns.get(one, []), batch, where, settled, steady, lots)
-            for turn in turns.get(one, []):
-                if turn.level == NONE:
-                    left[int(self.modes.memory.subjects[one])] = turn.at_us, turn.held_us
-        return Sight(settled, steady, lots, left)
+            self._walk(one, turns.get(one, []), bool(steps[one]), parts_of(one), seen)
+        return seen.sight()
 
-    def _walk(
-        self,
-        row: int,
-        turns: Sequence[Turn],
-        batch: Batch,
-        where: Sequence[slice],
-        settled: Mask,
-        steady: Mask,
-        lots: Lots,
-    ) -> None:
-        """One machine from turn to turn."""
-        state, machine = self._state, int(self.modes.memory.subjects[row])
-        self._came[machine] = [_EVER], [int(state["came_us"][row])]
-        points = [point.id for point in self.modes.points(machine)]
-        ends_us = [*(turn.at_us for turn in turns), np.iinfo(np.int64).max]
-        at = [part.start for part in where]
-        for number, end_us in enumerate(ends_us):
-            until = [
-                start + int(np.searchsorted(batch.time_us[start : part.stop], end_us))
-                for start, part in zip(at, where, strict=True)
-            ]
-            parts = [slice(start, stop) for start, stop in zip(at, until, strict=True) if stop > start]
-            self._stretch(row, points, parts, batch, settled, steady, lots)
-            at = until
-            if number < len(turns):
-                turn = turns[number]
-                state["shut"][row] = turn.level == NONE or turn.off
-                if turn.level != NONE and not turn.off:
-                    state["lot"][row] = turn.level
-                    if turn.undone:
-                        self._settling.end(points)
-                        state["waits"][row] = False
-                        self._comes(row, turn.at_us, int(_LONG_AGO))
-                    if turn.fresh:
-                        self._settling.begin(points, turn.at_us)
-                        state["waits"][row] = True
-                        self._comes(row, turn.at_us, turn.at_us)
+    def _hear(self, batch: Batch, last: Rows, row: Lots) -> Times:
+        """When the tell-tales of each stream's machine had spoken last before this batch; in which they may again."""
+        state = self._state
+        heard_us: Times = np.maximum(state["heard_us"][row], self.modes.heard_us(row))
+        tells = self.modes.tells(batch.stream[last])
+        np.maximum.at(state["heard_us"], row[tells], batch.time_us[last[tells]])
+        return heard_us
 
-    def _stretch(
-        self,
-        row: int,
-        points: Sequence[int],
-        parts: Sequence[slice],
-        batch: Batch,
-        settled: Mask,
-        steady: Mask,
-        lots: Lots,
-    ) -> None:
-        """One machine between two turns."""
+    def _lose(self, batch: Batch, parts: Sequence[slice], before_us: int, lost: Mask) -> None:
+        """A machine whose tell-tales have fallen silent is not known to stand any more."""
+        tells = self.modes.tells(batch.stream[[part.start for part in parts]])
+        told = [batch.time_us[part] for part, is_tale in zip(parts, tells.tolist(), strict=True) if is_tale]
+        heard_us = np.sort(np.concatenate([np.array([before_us]), *told]))
+        for part in parts:
+            latest = np.searchsorted(heard_us, batch.time_us[part], side="right") - 1
+            lost[part] = batch.time_us[part] > heard_us[latest.clip(min=0)] + _LOST_US
+
+    def _walk(self, row: int, turns: Sequence[Turn], steps: bool, parts: Sequence[slice], seen: Seen) -> None:
+        """One machine from turn to turn. `steps` as of `Turn`, before the first."""
+        points = [point.id for point in self.modes.points(int(self.modes.memory.subjects[row]))]
+        number, rest = 0, parts
+        self._tell(row, steps, seen.stretch(number))
+        for turn in turns:
+            here, rest = split(seen.batch, rest, turn.at_us)
+            number, steps = self._stay(row, points, steps, here, number, seen) + bool(here), turn.steps
+            self._turn(row, points, turn)
+            self._tell(row, steps, seen.stretch(number), turn)
+        self._stay(row, points, steps, rest, number, seen)
+
+    def _turn(self, row: int, points: Sequence[int], turn: Turn) -> None:
+        state = self._state
+        state["shut"][row] = turn.level == NONE or turn.off
+        if turn.level != NONE and not turn.off:
+            state["lot"][row] = turn.level
+            if turn.undone:
+                self._settling.end(points)
+                state["waits"][row], state["came_us"][row] = False, _LONG_AGO
+            if turn.fresh:
+                self._settling.begin(points, turn.at_us)
+                state["waits"][row], state["came_us"][row] = True, turn.at_us
+
+    def _tell(self, row: int, steps: bool, stretch: Stretch, turn: Turn | None = None) -> None:
+        """What holds of a machine in a stretch, and whether it leaves a level as that begins."""
+        machine = int(self.modes.memory.subjects[row])
+        stretch.came_us[machine] = int(self._state["came_us"][row])
+        stretch.notices_us[machine] = NOTICES_US * steps
+        if turn is not None and turn.level == NONE:
+            stretch.left[machine] = turn.at_us, turn.held_us
+
+    def _stay(
+        self, row: int, points: Sequence[int], steps: bool, parts: Sequence[slice], number: int, seen: Seen
+    ) -> int:
+        """One machine between two turns; the number of the stretch that it is in at last."""
         state = self._state
         shut, waits = bool(state["shut"][row]), bool(state["waits"][row])
-        settled_us = 0
         for part in parts:
-            lots[part] = state["lot"][row]
-            settled[part] = steady[part] = not shut
-            if waits and not shut:
-                said = self._settling.settled(int(batch.stream[part.start]), batch.time_us[part], batch.value[part])
-                settled[part] = said
-                settled_us = max(settled_us, int(batch.time_us[part][said][0]) if said.any() else 0)
-        if waits and not shut and parts:
-            still = self._settling.waits(points)
-            for part in parts:
-                steady[part] = False if still else batch.time_us[part] >= settled_us
-            state["waits"][row] = still
-            if not still:
-                self._comes(row, settled_us, max(int(state["came_us"][row]), settled_us))
+            seen.lot[part] = state["lot"][row]
+            seen.settled[part] = seen.steady[part] = seen.lost[part] if shut else True
+        seen.put(parts, number)
+        if shut or not waits or not parts:
+            return number
+        settled_us = self._settle(points, parts, seen)
+        before, since = split(seen.batch, parts, settled_us)
+        for part in before:
+            seen.steady[part] = False
+        if since:
+            state["waits"][row], state["came_us"][row] = False, max(int(state["came_us"][row]), settled_us)
+            number += bool(before)
+            seen.put(since, number)
+            self._tell(row, steps, seen.stretch(number))
+        return number
 
-    def _comes(self, row: int, at_us: int, came_us: int) -> None:
-        """From a time on a machine has come to its level at another."""
-        if came_us != self._state["came_us"][row]:
-            self._state["came_us"][row] = came_us
-            since_us, was_us = self._came[int(self.modes.memory.subjects[row])]
-            since_us.append(at_us)
-            was_us.append(came_us)
+    def _settle(self, points: Sequence[int], parts: Sequence[slice], seen: Seen) -> int:
+        """Which readings of a machine that waits come after their point has settled.
+
+        Returns when all of the points had that had spoken by then, `_NEVER` where that is not yet: those that speak
+        for the first time afterwards are not waited for.
+        """
+        batch, waiting = seen.batch, self._settling.waiting(points)
+        spoken = {int(batch.stream[part.start]) for part in parts}
+        until_us = _EVER if waiting <= spoken else _NEVER
+        for part in sorted(
+            parts, key=lambda part: (batch.stream[part.start] not in waiting, batch.time_us[part.start])
+        ):
+            stream, time_us = int(batch.stream[part.start]), batch.time_us[part]
+            if stream not in waiting and _EVER < until_us < time_us[0]:
+                break
+            seen.settled[part] = said = self._settling.settled(stream, time_us, batch.value[part])
+            until_us = max(until_us, int(time_us[said][0]) if said.any() else _NEVER)
+        return until_us

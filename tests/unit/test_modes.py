@@ -283,6 +283,28 @@ def test_what_is_seen_does_not_depend_on_how_readings_are_cut() -> None:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
 
 
+def test_a_point_that_speaks_when_all_others_have_settled_is_not_waited_for_however_readings_are_cut() -> None:
+    batch = batch_of(course((FULL, 1.0), (PART, 2.0)))
+    since_step_s = (batch.time_us - START_US) / 1e6 - 3600.0
+    batch = batch.where((batch.stream != 4) | (since_step_s < 0) | (since_step_s > 5400))
+    steady = []
+    for rows in (3 * HOUR, 12, 1):
+        watchman = Watchman()
+        watchman.watch(streams())
+        found: dict[tuple[int, int], bool] = {}
+        for part in batch.cut(START_US + np.arange(rows, 3 * HOUR, rows) * STEP_US):
+            told = watchman.sight(part).steady
+            known = np.ones(len(part), bool) if told is None else told
+            found.update(
+                zip(zip(part.stream.tolist(), part.time_us.tolist(), strict=True), known.tolist(), strict=True)
+            )
+        steady.append(found)
+    assert steady[0] == steady[1] == steady[2]
+    assert not steady[0][0, START_US + int(1.1 * HOUR) * STEP_US]
+    assert steady[0][0, START_US + int(2.4 * HOUR) * STEP_US]
+    assert steady[0][4, START_US + int(2.6 * HOUR) * STEP_US]
+
+
 def test_scores_go_on_after_a_restart_and_however_readings_are_cut() -> None:
     rows = course(*DAY)
     rows[-300:, 4] += 1.0
@@ -334,7 +356,7 @@ def test_a_point_has_settled_when_it_makes_no_more_headway() -> None:
     fast_s = 5.0 * float(np.argmax(settling.settled(2, time_us, fast)))
     assert 1800 < slow_s < 7200
     assert fast_s <= 600
-    assert not settling.waits([3, 2])
+    assert not settling.waiting([3, 2])
 
 
 def test_memory_of_a_machine_is_small() -> None:
