@@ -58,6 +58,7 @@ TARGETS: Mapping[str, Target] = {
     "most_in_a_span": Target(10, 100, "10 at most; above 100 is beyond anybody", f"{_ISA}, {_EEMUA}"),
     "spans_above_10": Target(0.01, 0.05, "1 % of the time at most", _ISA),
     "calls_per_day_and_person": Target(144.0, 288.0, "144 at most; 288 can be borne", _ISA),
+    "calls_per_span_and_person": Target(1.0, 2.0, "1 at most; 2 can be borne", f"{_ISA}, {_EEMUA}"),
     "flood_share": Target(0.01, 0.05, "1 % of the time at most", _ISA),
     "chattering": Target(0, 5, "none", _ISA),
     "fleeting": Target(0, 5, "none", _ISA),

@@ -1,7 +1,8 @@
 """A rule tried over the past before it is believed: what it would have raised, found and missed, and whether that fits.
 
-Two budgets, both the tenant's (`alarms.policy`): alarms in ten minutes of each person, on the day that was worst, and
-false alarms a month of each machine. False is what was raised while no ticket found a fault: of what nobody has judged
+Two budgets, both the tenant's (`alarms.policy`): alarms in ten minutes of each person (`alarms.duties` says whose they
+are), on the day that was worst, by the rule alone and with what all other rules called them for; and false alarms a
+month of each machine. False is what was raised while no ticket found a fault: of what nobody has judged
 yet nothing is said. Bounded whatever the rule: counts by ten minutes, never a list of alarms.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alarms.duties import NOBODYS, Duties, most_borne
 from alarms.events import Severity
 from alarms.policy import Policy
 from alarms.rules import Rule, rule_to_json
@@ -65,6 +67,8 @@ class Figures:
         The ten minutes with the most alarms, and when that was.
     busiest_day_per_10min : float
         The mean of its worst day, over all people.
+    person_per_10min, with_others_per_10min : float
+        The mean of the worst day of whoever has most of it: by the rule alone, and with all other rules' alarms.
     tickets
         At most one a day of each machine.
     woken
@@ -79,6 +83,8 @@ class Figures:
     worst_ten_min: int
     worst_at_us: int
     busiest_day_per_10min: float
+    person_per_10min: float
+    with_others_per_10min: float
     tickets: int
     false_alarms: int
     false_per_month: float
@@ -88,7 +94,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a trial is about: [start, end), the machines' time together, and who is there for the alarms."""
+    """What a trial is about: [start, end), the machines' time together, and who is there for the alarms.
+
+    `others`: by site, what other rules called people for on each day.
+    """
 
     start_us: int
     end_us: int
@@ -96,6 +105,8 @@ class Span:
     people: int
     out_of_hours: npt.NDArray[np.bool_]  # of each ten minutes
     faults: Sequence[Fault]
+    duties: Duties = NOBODYS
+    others: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -105,6 +116,7 @@ class Tally:
     spans: int
     raised: npt.NDArray[np.int64] = field(init=False)
     waking: npt.NDArray[np.int64] = field(init=False)
+    by_site: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)  # of each day
     by_device: dict[str, int] = field(default_factory=dict)
     false_alarms: int = 0
     tickets: int = 0
@@ -113,13 +125,26 @@ class Tally:
     def __post_init__(self) -> None:
         self.raised, self.waking = np.zeros(self.spans, np.int64), np.zeros(self.spans, np.int64)
 
-    def add(self, start_us: int, device: str, told: Sequence[tuple[Rule, Edges]], faults: Sequence[Fault]) -> None:
-        """Take in what the rules made of one machine, its faults beside it."""
+    @property
+    def days(self) -> int:
+        return -(-self.spans // _DAY_SPANS)
+
+    def add(
+        self,
+        start_us: int,
+        device: str,
+        told: Sequence[tuple[Rule, Edges]],
+        faults: Sequence[Fault],
+        site: str = "",
+    ) -> None:
+        """Take in what the rules made of one machine of a site, its faults beside it."""
         raised_us = [made.at_us[(made.kind == RAISED) & (made.at_us >= start_us)] for _, made in told]
         every_us = np.sort(np.concatenate([np.empty(0, np.int64), *raised_us]))
         np.add.at(self.raised, self._span(every_us, start_us), 1)
         if len(every_us):
             self.by_device[device] = self.by_device.get(device, 0) + len(every_us)
+            on_days = self.by_site.setdefault(site, np.zeros(self.days, np.int64))
+            np.add.at(on_days, self._span(every_us, start_us) // _DAY_SPANS, 1)
         for rule, made in told:
             np.add.at(self.waking, self._span(_waking(made, rule, start_us), start_us), 1)
         opened = [at_us for (rule, _), at_us in zip(told, raised_us, strict=True) if rule.opens_ticket]
@@ -143,6 +168,10 @@ def figures(tally: Tally, span: Span) -> Figures:
     busiest = max(int(part.sum()) for part in np.split(tally.raised, range(_DAY_SPANS, tally.spans, _DAY_SPANS)))
     worst = int(tally.raised.argmax())
     total = int(tally.raised.sum())
+    together = dict(span.others)
+    for site, counts in tally.by_site.items():
+        together[site] = counts + together.get(site, 0)
+    duties = replace(span.duties, people=span.people)
     ranked = sorted(tally.by_device.items(), key=lambda item: (-item[1], item[0]))
     known = [fault for fault in span.faults if fault.known]
     after_s = [
@@ -156,6 +185,8 @@ def figures(tally: Tally, span: Span) -> Figures:
         worst_ten_min=int(tally.raised[worst]),
         worst_at_us=span.start_us + worst * SPAN_US,
         busiest_day_per_10min=busiest / _DAY_SPANS,
+        person_per_10min=most_borne(duties, tally.by_site, tally.days) / _DAY_SPANS,
+        with_others_per_10min=most_borne(duties, together, tally.days) / _DAY_SPANS,
         tickets=tally.tickets,
         false_alarms=tally.false_alarms,
         false_per_month=tally.false_alarms / max(span.machine_days, 1e-9) * _MONTH_DAYS,
@@ -164,17 +195,22 @@ def figures(tally: Tally, span: Span) -> Figures:
     )
 
 
-def why_not(found: Figures, span: Span, policy: Policy) -> list[str]:
+def why_not(found: Figures, span: Span, policy: Policy, before: Figures | None = None) -> list[str]:
     """By how much it is above the budgets; empty where it fits.
 
-    One false alarm is borne wherever any is: by one nobody can tell a rate.
+    One false alarm is borne wherever any is: by one nobody can tell a rate. Where all rules together are above the
+    budget, a rule is not refused that adds nothing to what was in force `before`.
     """
     reasons = []
-    each = found.busiest_day_per_10min / max(span.people, 1)
-    if each > policy.alarms_per_10min:
+    who = f"each of {max(span.people, 1)}" if not span.duties.by_site else "whoever has most of them"
+    allowed = f"{policy.alarms_per_10min:g} are allowed"
+    now_is = before.with_others_per_10min if before else 0.0
+    if found.person_per_10min > policy.alarms_per_10min:
+        reasons.append(f"{found.person_per_10min:.2f} alarms in ten minutes for {who} on its busiest day: {allowed}")
+    elif found.with_others_per_10min > max(policy.alarms_per_10min, now_is):
         reasons.append(
-            f"{each:.2f} alarms in ten minutes for each of {max(span.people, 1)} on its busiest day:"
-            f" {policy.alarms_per_10min:g} are allowed"
+            f"{found.with_others_per_10min:.2f} alarms in ten minutes for {who} on the busiest day, together with those"
+            f" of all other rules: {allowed}"
         )
     borne = 1 if policy.false_per_month > 0 else 0
     if found.false_alarms > max(policy.false_per_month * span.machine_days / _MONTH_DAYS, borne):

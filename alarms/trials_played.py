@@ -36,8 +36,8 @@ def lead_days(detector: str) -> float:
 
 def subjects(rule: Rule, rules: Sequence[Rule], streams: Sequence[Stream]) -> list[Stream]:
     """The streams whose scores a rule decides over; for a detector of machines one of each machine."""
-    found = [s for s in streams if governing(rules, rule.detector, s, _machine_wide(rule)) is rule]
-    return list({s.machine: s for s in reversed(found)}.values()) if _machine_wide(rule) else found
+    found = [s for s in streams if governing(rules, rule.detector, s, machine_wide(rule)) is rule]
+    return list({s.machine: s for s in reversed(found)}.values()) if machine_wide(rule) else found
 
 
 class Machine:
@@ -93,7 +93,8 @@ class Machine:
         return _joined(made)
 
 
-def _machine_wide(rule: Rule) -> bool:
+def machine_wide(rule: Rule) -> bool:
+    """Whether its detector scores machines, not single points."""
     return bool(DETECTORS[rule.detector].scope is Scope.MACHINE)  # type: ignore[attr-defined]
 
 

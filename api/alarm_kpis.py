@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -15,13 +15,14 @@ from api import ROOT
 from api.auth import Caller, Staff
 from api.errors import BadValue
 from api.models import Answered, Instant, Name, example
-from store import alarm_kpis, alarm_policy
-from store.alarm_kpis import Kpis
+from store import alarm_kpis, alarm_policy, site_people
+from store.alarm_kpis import Charge, Kpis
 from store.transactions import Transaction
 
 DEFAULT_SPAN = timedelta(days=7)
 LONGEST_SPAN = timedelta(days=366)
 COLUMNS = 168
+Someone = TypeVar("Someone", Person, Charge)
 
 router = APIRouter(prefix=f"{ROOT}/kpis", tags=["alarms"])
 
@@ -64,6 +65,17 @@ class SiteRateOut(Answered):
     spans_above_10: float
     floods: int
     flood_share: float
+    people: int = Field(description="Who answer for it; 0: everybody who deals with alarms")
+
+
+class ChargeOut(Answered):
+    """What somebody who answers for sites is called for: their share of those sites' calls and of nobody's."""
+
+    who: str = Field(description="Empty: each of those who answer for no site")
+    sites: list[str]
+    calls: float
+    calls_per_span: float
+    most_in_a_span: float
 
 
 class PersonOut(Answered):
@@ -114,6 +126,7 @@ class AlarmKpisOut(Answered):
     sites: list[SiteRateOut] = Field(description="That which calls most first")
     actors: list[ActorOut] = Field(description="The ten alarms that call most")
     people: list[PersonOut] = Field(description="All for managers and administrators, else the caller alone")
+    charges: list[ChargeOut] = Field(description="By who answers for sites; shown like `people`")
     floods: list[FloodRow]
     quiets: list[QuietOut]
 
@@ -141,13 +154,15 @@ def kpis_for(
 ) -> Kpis:
     """The figures of a period as the caller may see them."""
     policy = alarm_policy.policy(conn).policy
-    found = alarm_kpis.kpis(conn, begin, end, now, stale_h=policy.stale_h, site=site)
+    duties = site_people.duties(conn, caller.principal.tenant)
+    found = alarm_kpis.kpis(conn, begin, end, now, stale_h=policy.stale_h, site=site, duties=duties)
     found.people[:] = visible(found.people, caller)
+    found.charges[:] = visible(found.charges, caller)
     return found
 
 
-def visible(people: list[Person], caller: Caller) -> list[Person]:
-    """Whom the caller may see the speed of: see docs/decisions/060-whose-speed-is-shown.md."""
+def visible(people: list[Someone], caller: Caller) -> list[Someone]:
+    """Whose figures the caller may see: see docs/decisions/060-whose-speed-is-shown.md."""
     who = caller.principal
     return people if who.role in MANAGERS else [person for person in people if person.who == who.name]
 
@@ -172,11 +187,13 @@ def _shown(found: Kpis) -> AlarmKpisOut:
                     spans_above_10=one.rates.spans_above_10,
                     floods=one.floods,
                     flood_share=one.flood_share,
+                    people=one.people,
                 )
                 for one in found.sites
             ],
             "actors": [ActorOut.model_validate(actor) for actor in found.actors],
             "people": [PersonOut.model_validate(person) for person in found.people],
+            "charges": [ChargeOut.model_validate(charge) for charge in found.charges],
             "floods": [FloodRow.model_validate(flood) for flood in found.floods],
             "quiets": [QuietOut.model_validate(quiet) for quiet in found.quiets],
         }

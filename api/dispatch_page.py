@@ -14,10 +14,12 @@ from api.dispatch import DispatchPolicy
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from store import dispatch, overview
 from store.errors import Conflict
+from store.tickets import appointments
 from store.transactions import Transaction
 
 PROPOSALS = 100
 DECISIONS = 20
+APPOINTMENTS = 50
 # Who keeps parts or owns machines is sent nowhere; see `tickets.assign`.
 _STAYS = frozenset({Role.OWNER.value, Role.DEPOT.value})
 
@@ -92,6 +94,7 @@ def _page(request: Request, conn: Transaction, caller: Caller, wrong: str = "") 
         "policy": dispatch.policy(conn),
         "decisions": dispatch.decisions(conn, limit=DECISIONS),
         "people": [person for person in overview.people(conn) if person.role not in _STAYS],
+        "appointments": appointments.appointments(conn, limit=APPOINTMENTS),
         "may_decide": caller.principal.role in DESK,
         "may_rule": caller.principal.role in {Role.MANAGER, Role.ADMINISTRATOR},
         "wrong": wrong,

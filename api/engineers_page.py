@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from pydantic import ValidationError
 
 from alarms.roles import DESK
@@ -13,7 +13,9 @@ from api.auth import Caller, Desk, Staff
 from api.engineers import EngineerChange, EngineerIn, SiteIn
 from api.machine_form import reasons
 from api.page_frame import PageRoute, answer, head_of, wants_part
-from store import engineers
+from api.site_people import MOST_PEOPLE
+from api.users import Login
+from store import engineers, site_people
 from store.errors import Conflict, NotFound
 from store.transactions import Transaction
 from tickets.calendar import WEEKDAYS
@@ -79,6 +81,23 @@ def place(request: Request, caller: Desk, typed: Typed) -> Response:
         return _page(request, conn, caller, None, wrong)
 
 
+@router.post("/engineers/people")
+def answer_for(
+    request: Request,
+    caller: Desk,
+    site: Annotated[str, Form(min_length=1, max_length=128)],
+    people: Annotated[list[Login] | None, Form(max_length=MOST_PEOPLE)] = None,
+) -> Response:
+    """Who answers for a site's alarms from now on."""
+    who, wrong = caller.principal, dict[str, str]()
+    with caller.transaction() as conn:
+        try:
+            site_people.keep(conn, who.tenant, site, people or [], who.name)
+        except (Conflict, NotFound) as error:
+            wrong = {"people": str(error)}
+        return _page(request, conn, caller, None, wrong)
+
+
 def _read(typed: Mapping[str, str]) -> dict[str, Any]:
     """What was typed, for `EngineerChange` to judge; an empty field is not said."""
     plain = {name: typed[name] for name in ("latitude", "longitude", "speed_km_h", "most") if typed.get(name)}
@@ -129,6 +148,8 @@ def _page(
         **head_of(conn, caller, "tickets"),
         "engineers": [(row, _written(row)) for row in rows],
         "sites": engineers.sites(conn, limit=ROWS),
+        "answer_for": site_people.duties(conn, caller.principal.tenant).by_site,
+        "who_could_answer": site_people.who_could(conn, caller.principal.tenant),
         "who_could": engineers.who_could(conn),
         "typed": {**_new(), **(typed or {})},
         "weekdays": WEEKDAYS,

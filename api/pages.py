@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Form, Request, Response
@@ -35,6 +35,7 @@ from api import (
     tickets_page,
     webhooks_page,
 )
+from api.appointments import ReplyIn, reply_by_code
 from api.auth import (
     COOKIE,
     begin_session,
@@ -58,6 +59,8 @@ from dashboard import words
 from dashboard.pages import STATIC
 from store import tickets as ticket_store
 from store.errors import Conflict
+from store.tickets import appointments
+from tickets.appointments import Reply
 from tickets.states import State
 
 
@@ -187,10 +190,27 @@ def answer_quote(
     return _tracked(request, code, trouble)
 
 
-def _tracked(request: Request, code: str, trouble: str = "") -> Response:
+@router.post("/track/{code}/appointment")
+def answer_appointment(
+    request: Request,
+    code: str,
+    answer: Annotated[Reply, Form()],
+    note: Annotated[str, Form(max_length=4000)] = "",
+) -> Response:
+    check_same_origin(request)
+    trouble = ""
+    try:
+        reply_by_code(request, code, ReplyIn(answer=answer, note=note))
+    except Conflict as error:
+        trouble = f"Not taken: {error}."
+    return _tracked(request, code, unkept=trouble)
+
+
+def _tracked(request: Request, code: str, trouble: str = "", unkept: str = "") -> Response:
     with by_code(request, code) as (conn, _, ticket_id):
         ticket = ticket_store.track(conn, code)
         documents = ticket_store.documents(conn, ticket_id)
+        appointment = appointments.appointment(conn, ticket_id)
     reached: dict[int, datetime] = {}
     for one in ticket.steps:
         step = words.customer_step(one["state"])
@@ -204,6 +224,9 @@ def _tracked(request: Request, code: str, trouble: str = "") -> Response:
         "reached": reached,
         "may_answer": may_answer,
         "trouble": trouble,
+        "appointment": appointment,
+        "unkept": unkept,
+        "now": datetime.now(UTC),
     }
     return answer(request, "track.html", values)
 

@@ -24,6 +24,7 @@ from dashboard import clocks, words
 from store import assessment, customers, episodes, overview
 from store import terms as term_store
 from store import tickets as ticket_store
+from store.tickets import appointments
 from store.transactions import Transaction
 from tickets.clocks import Clock, ClockName
 from tickets.intake import Service
@@ -162,6 +163,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "pause_reasons": terms.pauses,
         "moves": moves_of(t, ticket_store.facts_now(conn, t, caller.principal.name, now), role, may_assign=may_assign),
         "papers": [paper for paper in ticket_store.papers(conn, t.id) if paper.turn == t.turn],
+        "appointment": appointments.appointment(conn, t.id),
         "wall_clock": terms.calendar.zone.key,
         "documents": documents_of(conn, caller, t.id),
         "verdicts": [verdict.value for verdict in Verdict],

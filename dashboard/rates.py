@@ -14,6 +14,7 @@ FIGURES: dict[str, str] = {
     "spans_above_10": "Time with more than ten",
     "people_at_work": "People who answer a day",
     "calls_per_day_and_person": "Calls a day and person",
+    "calls_per_span_and_person": "In ten minutes, of whoever is called most",
     "floods": "Floods",
     "flood_share": "Time in flood",
     "chattering": "Alarms that chattered",

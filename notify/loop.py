@@ -22,6 +22,7 @@ from store.follow_up import actions
 from store.outbox import Parcel
 from store.parts import reservations
 from store.telemetry import beat
+from store.tickets import appointments
 
 log = logging.getLogger("bellwether.notify")
 
@@ -126,6 +127,7 @@ class Notify:
             beat(conn, "notify", {})
         reservations.sweep(conn, now_utc)
         tickets.take_up(conn, now_utc)
+        appointments.remind(conn, now_utc)
         if now - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = now
             with conn.transaction():

@@ -20,9 +20,9 @@ from alarms.policy import DEFAULT_POLICY, Policy
 from alarms.rules import Rule, rule_from_json, rule_to_json
 from alarms.trials import SPAN_US, Fault, Figures, Span, Tally, figures, missed, why_not
 from alarms.trials_gentler import changes, gentler
-from alarms.trials_played import TRIED, Machine, lead_days, subjects
+from alarms.trials_played import TRIED, Machine, lead_days, machine_wide, subjects
 from alarms.watch import UNSCORED
-from store import alarm_policy, lessons
+from store import alarm_policy, lessons, site_people
 from store.connection import Session
 from store.queries import queries
 from store.rules import rules_of_all
@@ -105,6 +105,7 @@ def run(conn: Session, asked: Asked, now: datetime, *, by_api: bool = False) -> 
     about = _about(rule, before, _streams(conn, asked.tenant, asked.devices))
     faults = _faults(conn, asked.tenant, set(about), start, now)
     patience = _patience(conn, asked.tenant, rule.detector, about, now)
+    sites: dict[int, str] = dict(conn.execute(_SQL["sites"], {"tenant": asked.tenant}).fetchall())
     machine_days, readings = 0.0, 0
     for machine, (points, own_about) in about.items():
         read = own_about if rule.detector == "limits" else points
@@ -118,9 +119,11 @@ def run(conn: Session, asked: Asked, now: datetime, *, by_api: bool = False) -> 
         played = Machine(rule.detector, points, batch)
         own_faults = [fault for fault in faults if fault.machine == machine]
         for tally, rules in zip(tallies, sets, strict=True):
-            tally.add(start_us, points[0].device, played.told(own_about, rules, patience, policy), own_faults)
+            told = played.told(own_about, rules, patience, policy)
+            tally.add(start_us, points[0].device, told, own_faults, sites[machine])
     hours = _out_of_hours(conn, asked, start_us, tallies[0].spans)
-    span = Span(start_us, end_us, machine_days, asked.people, hours, faults)
+    duties, others = site_people.duties(conn, asked.tenant), _others(conn, asked, [*before, rule], about, start, now)
+    span = Span(start_us, end_us, machine_days, asked.people, hours, faults, duties, others)
     found = _found(rule, [figures(tally, span) for tally in tallies], span, policy)
     counted = {"machines": len(about), "readings": readings, "engineers": asked.engineers}
     return bool(found["fits"]), {**found, **counted}
@@ -129,7 +132,7 @@ def run(conn: Session, asked: Asked, now: datetime, *, by_api: bool = False) -> 
 def _found(rule: Rule, each: Sequence[Figures], span: Span, policy: Policy) -> dict[str, Any]:
     """What is to be said: of what is in force, of the rule as it would be, and of those that are gentler."""
     now_is, asked_for, *others = each
-    reasons = why_not(asked_for, span, policy)
+    reasons = why_not(asked_for, span, policy, now_is)
     return {
         "from": instant(span.start_us).isoformat(),
         "to": instant(span.end_us).isoformat(),
@@ -141,7 +144,7 @@ def _found(rule: Rule, each: Sequence[Figures], span: Span, policy: Policy) -> d
         "in_force": _shown(now_is),
         "faults": _compared([fault for fault in span.faults if fault.known], asked_for, now_is),
         "missed": len(missed(asked_for, now_is)),
-        "proposal": None if not reasons else _proposal(rule, asked_for, others, span, policy),
+        "proposal": None if not reasons else _proposal(rule, asked_for, now_is, others, span, policy),
     }
 
 
@@ -157,6 +160,32 @@ def _about(
     return {machine: both for machine, both in found.items() if both[1]}
 
 
+def _others(
+    conn: Session,
+    asked: Asked,
+    played: Sequence[Rule],
+    about: Mapping[int, tuple[list[Stream], list[Stream]]],
+    start: datetime,
+    end: datetime,
+) -> dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """By site, what people were called for on each day, but by the rules that are played here, of what they decide."""
+    # A rule over a whole machine names whichever point leads: all of the machine's are its own.
+    own = [s for both in about.values() for s in both[0 if machine_wide(asked.rule) else 1]]
+    wanted = {
+        "tenant": asked.tenant,
+        "start": start,
+        "end": end,
+        "rules": sorted({rule.id for rule in played}),
+        "machines": [stream.machine for stream in own],
+        "points": [stream.point for stream in own],
+    }
+    days = -(-(end - start) // timedelta(days=1))
+    found: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = {}
+    for site, day, calls in conn.execute(_SQL["called"], wanted):
+        found.setdefault(site, np.zeros(days, np.int64))[min(day, days - 1)] = calls
+    return found
+
+
 def _patience(
     conn: Session, tenant: str, detector: str, about: Mapping[int, tuple[list[Stream], list[Stream]]], now: datetime
 ) -> Mapping[tuple[str, int], Patience]:
@@ -168,11 +197,11 @@ def _patience(
 
 
 def _proposal(
-    rule: Rule, asked_for: Figures, others: Sequence[Figures], span: Span, policy: Policy
+    rule: Rule, asked_for: Figures, now_is: Figures, others: Sequence[Figures], span: Span, policy: Policy
 ) -> dict[str, Any] | None:
     """The first gentler rule that fits and tells what this one tells; None where there is none."""
     for other, found in zip(gentler(rule), others, strict=True):
-        if not why_not(found, span, policy) and not missed(found, asked_for):
+        if not why_not(found, span, policy, now_is) and not missed(found, asked_for):
             return {"changes": changes(rule, other), "rule": rule_to_json(other), "figures": _shown(found)}
     return None
 

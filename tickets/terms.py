@@ -94,6 +94,10 @@ HOUSE: Mapping[str, Any] = {
     # Of running, after which a repair is compared with the healthy baseline. Shorter: a load that comes once a day is
     # not seen. Longer: the customer waits for it, or has the machine back before anybody knows.
     "after_repair_h": 4,
+    # So long before an appointment the customer is reminded of it; 0: never.
+    "remind_h": 2,
+    # Where customers reach the pages, for links in what they are sent; without it only the ticket's code is named.
+    "pages_url": "",
 }
 
 

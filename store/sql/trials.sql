@@ -102,3 +102,17 @@ ORDER BY since, id
 -- name: terms
 -- What a tenant promises now: of it the working hours.
 SELECT version, terms FROM terms WHERE tenant = %(tenant)s ORDER BY version DESC LIMIT 1
+
+-- name: sites
+-- Where a tenant's machines stand.
+SELECT id, site FROM devices WHERE tenant = %(tenant)s
+
+-- name: called
+-- What people of a tenant were called for on each day of [start, end) by site, but by some rules at some points.
+SELECT d.site, floor(date_part('epoch', c.called_at - %(start)s) / 86400)::int AS day, count(*) AS calls
+FROM alarm_calls c JOIN devices d ON d.id = c.device_id
+WHERE c.tenant = %(tenant)s AND c.called_at >= %(start)s AND c.called_at < %(end)s
+  AND NOT (c.rule = ANY(%(rules)s)
+           AND EXISTS (SELECT FROM unnest(%(machines)s::int[], %(points)s::text[]) AS own (machine, point)
+                       WHERE own.machine = c.device_id AND own.point = c.point))
+GROUP BY 1, 2

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from alarms.chatter import Chatter
 from alarms.conditions import Condition, Edge, by_the_clock, turn
+from alarms.duties import Duties
 from alarms.events import Kind, Severity
 from alarms.lessons import NO_PATIENCE, Patience
 from alarms.policy import DEFAULT_POLICY, Policy
 from alarms.rules import DEFAULT_RULES, Rule, rule_from_json, rule_to_json
-from alarms.trials import SPAN_US, Fault, Span, Tally, content_of, figures, why_not
+from alarms.trials import SPAN_US, Fault, Figures, Span, Tally, content_of, figures, why_not
 from alarms.trials_edges import Edges, edges
 from alarms.trials_gentler import CHANGEABLE, changes, gentler
 from alarms.trials_played import Machine
@@ -85,11 +86,11 @@ def test_compiled_conditions_are_those_that_run_live(
 HOUR_US = 3_600_000_000
 
 
-def tally_of(raised_us: list[int], faults: list[Fault], spans: int = 6 * 24 * 30) -> Tally:
+def tally_of(raised_us: list[int], faults: list[Fault], spans: int = 6 * 24 * 30, site: str = "") -> Tally:
     at_us, zeros = np.array(raised_us, np.int64), np.zeros(len(raised_us), np.int64)
     made = Edges(kind=zeros, at_us=at_us, since_us=at_us, rank=zeros)
     tally = Tally(spans)
-    tally.add(0, "pump-1", [(RULE, made)], faults)
+    tally.add(0, "pump-1", [(RULE, made)], faults, site)
     return tally
 
 
@@ -115,7 +116,32 @@ def test_both_budgets_are_held_and_one_false_alarm_is_borne() -> None:
     assert why_not(once, span_of([], machine_days=3.0), replace(policy, false_per_month=0.0))
     busy = figures(tally_of([n * HOUR_US for n in range(10)], []), span_of([]))
     assert [reason.split()[1] for reason in why_not(busy, span_of([]), policy)] == ["alarms", "false"]
-    assert [reason.split()[1] for reason in why_not(busy, span_of([], 400.0, people=2), policy)] == []
+    two = span_of([], 400.0, people=2)
+    assert why_not(figures(tally_of([n * HOUR_US for n in range(10)], []), two), two, policy) == []
+
+
+def test_all_rules_alarms_together_are_held_against_the_budget_of_whoever_answers() -> None:
+    """Ten alarms of the rule at the mill, which kim alone answers for; of other rules ninety more on the same day."""
+    policy, day = Policy(alarms_per_10min=0.5, false_per_month=99.0), np.zeros(30, np.int64)
+    others = day.copy()
+    others[0] = 90
+    tally = tally_of([n * HOUR_US for n in range(10)], [], site="mill")
+    duties = Duties({"mill": ["kim"]}, 4)
+
+    def found(mill: int = 1, whose: Duties = duties) -> tuple[Figures, Span]:
+        span = replace(span_of([], people=4), duties=whose, others={"mill": mill * others})
+        return figures(tally, span), span
+
+    alone, span = found(0)
+    assert (alone.person_per_10min, alone.with_others_per_10min) == (10 / 144, 10 / 144)
+    assert why_not(alone, span, policy) == []
+    together, span = found()
+    assert together.with_others_per_10min == 100 / 144
+    assert "together with those of all other rules" in why_not(together, span, policy)[0]
+    assert why_not(together, span, policy, before=together) == [], "no worse than what is in force"
+    shared, span = found(whose=Duties({}, 4))
+    assert shared.with_others_per_10min == 25 / 144
+    assert why_not(shared, span, policy) == []
 
 
 def test_what_is_written_beside_a_rule_is_no_other_content() -> None:
