@@ -17,6 +17,7 @@ from api import (
     alarm_kpis_page,
     alarms_page,
     audit_page,
+    channels_page,
     customers_page,
     dispatch_page,
     documents_page,
@@ -26,7 +27,9 @@ from api import (
     machine_form,
     machine_page,
     maintenance_page,
+    messages_page,
     model_section,
+    on_call_page,
     parts_page,
     plans_page,
     reports_page,
@@ -110,6 +113,9 @@ def serve_pages(app: FastAPI) -> None:
         intake_page,
         audit_page,
         webhooks_page,
+        channels_page,
+        on_call_page,
+        messages_page,
     ):
         app.include_router(page.router)
     app.mount("/static", KeptFiles(directory=STATIC), name="static")

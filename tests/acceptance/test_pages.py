@@ -41,6 +41,8 @@ PAGES = [
     "/rules",
     "/rules/shift",
     "/alarm-kpis",
+    "/channels",
+    "/on-call",
     "/tickets",
     "/report",
     "/terms",
