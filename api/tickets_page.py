@@ -15,6 +15,7 @@ from api.after_repair import section_of as after_repair_of
 from api.auth import Caller, Person, require
 from api.documents_page import section_of as documents_of
 from api.evidence import evidence_of
+from api.follow_up_page import section_of as follow_up_of
 from api.machine_page import MARKS, POINTS_PER_MACHINE, marks_json
 from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from api.parts_page import section_of
@@ -176,6 +177,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "parts": section_of(conn, caller, t, now),
         "intake": intake_of(conn, caller, t),
         "after_repair": after_repair_of(conn, t.id),
+        "follow_up": follow_up_of(conn, caller, t.id, now),
         "alarms": ticket_store.alarms_of(conn, t.id),
         "events": [_told(event, names) for event in ticket_store.events(conn, t.id)],
         "marks": marks_json(overview.marks(conn, t.device, t.since - (end - t.since), end, MARKS)),

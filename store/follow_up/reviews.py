@@ -112,7 +112,7 @@ class Review:
 def review(conn: Transaction, month: date, now: datetime) -> Review:
     """A month, of the time zone of the terms' calendar."""
     begin, end = _span(conn, month)
-    span = {"begin": begin, "end": end, "most": MOST_LINES}
+    span = {"begin": begin, "end": end, "now": now, "most": MOST_LINES}
     with conn.cursor(row_factory=class_row(Fault)) as cursor:
         faults = cursor.execute(_SQL["review_faults"], {**span, "most": TOP_FAULTS}).fetchall()
     with conn.cursor(row_factory=class_row(LostPart)) as cursor:

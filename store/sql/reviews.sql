@@ -17,10 +17,10 @@ ORDER BY sum(m.quantity * p.value) DESC, p.number, m.kind
 LIMIT %(most)s
 
 -- name: review_breaches
--- Promises that fell due within a month, by clock, and how many of them were broken.
+-- Promises that were kept or fell due within a month, by clock, and how many of them were broken.
 SELECT clock, count(*) AS due, count(*) FILTER (WHERE breached_at IS NOT NULL) AS broken
 FROM ticket_clocks
-WHERE due_at >= %(begin)s AND due_at < %(end)s AND (stopped_at IS NOT NULL OR paused_at IS NULL)
+WHERE due_at >= %(begin)s AND due_at < %(end)s AND (stopped_at IS NOT NULL OR (paused_at IS NULL AND due_at < %(now)s))
 GROUP BY clock
 ORDER BY clock
 

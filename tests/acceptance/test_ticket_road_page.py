@@ -1,4 +1,4 @@
-"""A repair out of warranty, from diagnosis to the signature, on the pages of those who do it."""
+"""A repair out of warranty, from diagnosis to the signature, on the pages of those who do it; and what follows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import seed
 from playwright.sync_api import Page, expect
 from visiting import PHONE, Site, Visit, Visitor
 
+from tickets.surveys import link_hash, new_link
+
 AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
+SAID = {"reached": 2, "time": 1, "told": 2, "people": 4, "result": 3, "recommend": 4}
+MANAGER = "mara@demo.example"
 ENGINEER, INSPECTOR = "ben@demo.example", "ines@demo.example"
 
 
@@ -129,3 +133,63 @@ def test_a_repair_goes_its_road_from_quote_to_signature_on_a_phone(visitor: Visi
             assert pdf.value.suggested_filename.startswith("SR-")
         page.get_by_role("button", name="Close").click()
         expect(head).to_contain_text("Closed")
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    return [one["id"] for one in page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]]
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in dashboard/")
+def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, visitor: Visitor) -> None:
+    link = new_link()
+    with site.database.owner() as conn:
+        seed.user(conn, "demo", MANAGER, "Mara Voss", "manager")
+        conn.execute(
+            "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash, to_call)"
+            " SELECT tenant, id, 0, 0, now(), now(), now() + interval '1 day', %s, 'vip' FROM tickets"
+            " WHERE tenant = 'demo' AND device = 'pump-102' ORDER BY opened_at DESC LIMIT 1",
+            [link_hash(link)],
+        )
+    with visitor(PHONE) as customer:
+        page = customer.go(f"/survey/{link}")
+        for name, number in SAID.items():
+            page.locator(f'input[name="a.{name}"][value="{number}"]').check()
+        page.get_by_label("What should we have done better?").fill("You came two days late")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_role("status")).to_contain_text("Thank you")
+    with visitor(PHONE, color_scheme="dark") as visit:
+        visit.sign_in(MANAGER)
+        page = visit.go("/follow-up")
+        second = page.locator("section", has=page.locator("#h-second"))
+        expect(second).to_contain_text("You came two days late")
+        assert violations(page) == []
+        second.get_by_text("Called…", exact=True).click()
+        second.get_by_label("Was somebody there?").select_option("true")
+        second.get_by_role("button", name="Write down").click()
+        second.get_by_text("Close…", exact=True).click()
+        second.get_by_label("Why were they not satisfied?").fill("Moved twice without a word")
+        second.get_by_label("What became of it?").fill("Apologised")
+        second.get_by_role("button", name="Close").click()
+        expect(second).to_contain_text("Nobody waits for a second handling")
+        expect(visit.go(site.ticket("pump-102")).locator("#ticket-follow-up")).to_contain_text("Apologised")
+        page = visit.go("/corrective-actions")
+        page.fill("#p-problem", "Visits are moved without a word")
+        page.get_by_role("button", name="Write down").click()
+        page.get_by_text("Decide…", exact=True).click()
+        page.get_by_label("Root cause").fill("Nobody tells the desk")
+        page.get_by_label("What is done?").fill("The desk calls before it moves a visit")
+        page.get_by_label("Who sees to it?").select_option(MANAGER)
+        page.get_by_label("Until").fill("2020-01-31")
+        page.get_by_role("button", name="Decide").click()
+        expect(page.locator("#corrective-actions")).to_contain_text("Overdue")
+        assert violations(page) == []
+        page = visit.go("/month")
+        expect(page.locator("#month")).to_contain_text("Visits are moved without a word")
+        assert violations(page) == []
+        page = visit.go("/month?month=2024-05")
+        page.get_by_label("What is to be said of it?").fill("Nothing happened")
+        page.get_by_role("button", name="Sign", exact=True).click()
+        expect(page.locator("main")).to_contain_text("Signed by Mara Voss")

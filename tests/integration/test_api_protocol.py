@@ -324,7 +324,7 @@ def test_every_route_is_described_with_its_answers_its_errors_and_an_example(api
             if path.startswith("/api/"):
                 assert {"422", "500", "503"} <= set(operation["responses"]), (path, method)
                 assert operation.get("security") or path.endswith(
-                    ("/token", "/session", "/track/{code}", "/track/{code}/quote")
+                    ("/token", "/session", "/track/{code}", "/track/{code}/quote", "/by-link/{link}")
                 ), path
 
 
