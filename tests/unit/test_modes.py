@@ -242,10 +242,17 @@ def test_a_machine_that_alternates_all_the_time_does_nothing_else() -> None:
     assert np.mean(shares[len(shares) // 2 :]) > 0.95
 
 
-def test_a_machine_whose_tell_tales_fall_silent_is_judged_again() -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_machine_whose_tell_tales_fall_silent_is_judged_again(earlier: bool) -> None:
+    """A memory of an earlier version does not say when they spoke last."""
     watchman = Watchman()
     watchman.watch(streams())
     watchman.score(batch_of(course((FULL, 1.0), (OFF, 1.0))), 0)
+    if earlier:
+        memory = {name: column for name, column in watchman.snapshot().items() if name != "state/heard_us"}
+        watchman = Watchman()
+        watchman.watch(streams())
+        watchman.restore(memory)
     rest = batch_of(course((FULL, 6.0)), 2 * HOUR)
     sight = watchman.sight(rest.where(rest.stream >= 3))
     assert sight.settled is not None
