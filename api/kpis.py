@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
@@ -100,7 +100,7 @@ class FigureOut(Answered):
 class GroupOut(Answered):
     """The figures of one step of time, site, model or engineer."""
 
-    key: str = Field(description="The first moment, the name, or the login; empty: of none")
+    key: str = Field(description="The first day, the name, or the login; empty: of none")
     figures: list[FigureOut]
 
 
@@ -116,7 +116,7 @@ class PlaceOut(Answered):
 class UsedOut(Answered):
     """What was used in a step of time."""
 
-    begins: Instant
+    begins: date
     quantity: int
 
 
@@ -207,7 +207,7 @@ def sees_inside(caller: Caller) -> bool:
 
 
 def sees_names(caller: Caller) -> bool:
-    """Whose figures are whose, for who sends people and manages them: docs/decisions/068-outcomes-by-ticket.md."""
+    """Whose figures are whose: for who sends people, and their managers."""
     return caller.principal.role in DESK
 
 
@@ -250,7 +250,7 @@ def groups(found: Counted, by: By) -> dict[str, Sums]:
         return found.by_model()
     if by is By.ENGINEER:
         return dict(sorted(found.by_engineer.items()))
-    return {begins.astimezone(UTC).isoformat().replace("+00:00", "Z"): s for begins, s in found.by_time.items()}
+    return {begins.isoformat(): sums for begins, sums in found.by_time.items()}
 
 
 def _assert_may_name(caller: Caller, wanted: Wanted, by: By = By.PERIOD) -> None:

@@ -49,6 +49,11 @@ ASKED = {
     "KPIs of alarms, 30 days of a site": "/api/v1/kpis/alarms?from={month}&site=Hall%203",
     "page of alarm KPIs, 7 days": "/alarm-kpis?days=7",
     "page of alarm KPIs, 30 days": "/alarm-kpis?days=30",
+    "KPIs of after-sales, 90 days": "/api/v1/kpis",
+    "KPIs of after-sales, a year": "/api/v1/kpis?from={year}",
+    "tickets behind a KPI": "/api/v1/kpis/cases?kpi=first_time_fix",
+    "page of KPIs, 90 days": "/kpis",
+    "page of KPIs, a year, by engineer": "/kpis?days=365&by=engineer",
 }
 
 
@@ -70,7 +75,7 @@ def main() -> None:
 def measure(api: httpx.Client, rounds: int) -> list[Line]:
     """One line for each thing that is asked for, turn by turn: what else the machine does falls on all of them."""
     now = datetime.now(UTC)
-    spans = {name: _plain(now - timedelta(days=days)) for name, days in (("week", 7), ("month", 30))}
+    spans = {name: _plain(now - timedelta(days=days)) for name, days in (("week", 7), ("month", 30), ("year", 365))}
     took: dict[str, list[float]] = {what: [] for what in ASKED}
     for turn in range(rounds + 2):
         for what, address in ASKED.items():

@@ -47,6 +47,7 @@ def fill(conn: Session, now: datetime) -> None:
     conn.execute("ALTER TABLE alarm_events ENABLE ALWAYS TRIGGER note_call")  # but for what the KPIs are counted from
     alarms = fill_alarms(conn, rng, ids, now)
     _fill_tickets(conn, rng, ids, alarms, now)
+    _fill_services(conn, now)
     conn.execute("SET session_replication_role = origin")
     conn.execute("VACUUM ANALYZE")
 
@@ -151,6 +152,7 @@ def _fill_tickets(conn: Session, rng: np.random.Generator, ids: list[int], alarm
         now - timedelta(seconds=float(s))
         for s in np.concatenate([rng.random(OPEN_TICKETS) * 40 * 86_400, rng.random(CLOSED_TICKETS) * _YEAR_S])
     ]
+    worked = ("accepted", "diagnosing", "on_site", "repairing", "testing", "quality_check", "handed_over", "closed")
     states = ("new", "triaged", "dispatched", "accepted", "diagnosing", "on_site", "repairing", "testing")
     verdicts = ("confirmed", "confirmed", "other_fault", "sensor_fault", "no_fault")
 
@@ -192,11 +194,12 @@ def _fill_tickets(conn: Session, rng: np.random.Generator, ids: list[int], alarm
     _copy(
         conn,
         "ticket_events",
-        "ticket_id tenant at kind who to_state",
+        "ticket_id tenant at kind who from_state to_state",
         (
-            (ticket, TENANT, opened[n] + timedelta(minutes=10 * step), "moved", "ada@demo.example", state)
+            (ticket, TENANT, opened[n] + timedelta(minutes=10 * step), "moved", "ada@demo.example", before, state)
             for n, ticket in enumerate(tickets)
-            for step, state in enumerate(states[:5])
+            for road in [states[:5] if n < OPEN_TICKETS else worked]
+            for step, (before, state) in enumerate(zip(("new", *road), road, strict=False))
         ),
     )
     _copy(
@@ -226,6 +229,39 @@ def _fill_tickets(conn: Session, rng: np.random.Generator, ids: list[int], alarm
             for n, (ticket, alarm) in enumerate(zip(tickets, alarms[::-1], strict=False))
         ),
     )
+
+
+def _fill_services(conn: Session, now: datetime) -> None:
+    """Parts for a part of the repairs, and what customers said of some; then what became of each ticket."""
+    conn.execute("UPDATE devices SET model = 'P-' || (20 + 10 * mod(id, 6))")
+    conn.execute(
+        "WITH central AS (INSERT INTO part_places (tenant, kind, name) VALUES (%(tenant)s, 'central', 'Central')"
+        " RETURNING id), repair AS (INSERT INTO part_places (tenant, kind, name) VALUES (%(tenant)s, 'repair', 'x')"
+        " RETURNING id), kept AS (INSERT INTO parts (tenant, number, name, value, created_by)"
+        " SELECT %(tenant)s, 'part-' || n, 'Part', 10 * n, 'ada' FROM generate_series(1, 40) n RETURNING id),"
+        " lots AS (INSERT INTO part_lots (tenant, part_id, lot) SELECT %(tenant)s, id, '' FROM kept"
+        " RETURNING id, part_id)"
+        " INSERT INTO part_stock (place_id, lot_id, part_id, tenant, outside, quantity)"
+        " SELECT central.id, lots.id, lots.part_id, %(tenant)s, false, 500 FROM lots, central, repair",
+        {"tenant": TENANT},
+    )
+    conn.execute(
+        "INSERT INTO part_moves (tenant, at, kind, part_id, lot_id, from_id, to_id, quantity, ticket_id, who)"
+        " SELECT t.tenant, t.closed_at, 'issue', l.part_id, l.id, c.id, r.id, 1, t.id, 'ada'"
+        " FROM (SELECT *, row_number() OVER () AS n FROM tickets WHERE state = 'closed') t"
+        " JOIN part_lots l ON l.part_id = 1 + mod(t.n, 40) JOIN part_places c ON c.kind = 'central'"
+        " JOIN part_places r ON r.kind = 'repair' WHERE mod(t.n, 2) = 0"
+    )
+    conn.execute(
+        "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash, reached_at,"
+        " answered_at, how, csat, nps, answers) SELECT tenant, id, 0, 0, closed_at, closed_at + INTERVAL '1 day',"
+        " closed_at + INTERVAL '14 days', sha256(id::text::bytea), closed_at, closed_at, 'link', 80 + mod(n, 20),"
+        " 4 + mod(n, 7),"
+        " '{}' FROM (SELECT *, row_number() OVER () AS n FROM tickets WHERE closed_at < %s) t WHERE mod(n, 3) = 0",
+        [now],
+    )
+    conn.execute("ANALYZE")  # who does not know how many there are looks through all of them, for each ticket
+    conn.execute("SELECT count_outcomes(array_agg(id)) FROM tickets")
 
 
 def _copy(conn: Session, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:

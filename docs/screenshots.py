@@ -125,6 +125,7 @@ def _pages(page: Page, url: str) -> dict[str, str]:
         "rules": "/rules",
         "rule": "/rules/limits",
         "alarm-kpis": "/alarm-kpis?days=30",
+        "kpis": "/kpis",
         "dispatch": "/dispatch",
         "engineers": "/engineers",
         "terms": "/terms",

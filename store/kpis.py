@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -61,7 +61,7 @@ class Curve:
 
     number: str
     name: str
-    used: dict[datetime, int] = field(default_factory=dict)
+    used: dict[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Counted:
 
     wanted: Wanted
     total: Sums
-    by_time: dict[datetime, Sums]
+    by_time: dict[date, Sums]
     by_place: dict[tuple[str, str], Sums]
     by_engineer: dict[str, Sums]
     curves: list[Curve]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 FIX_HOLDS_FOR = timedelta(days=30)
@@ -131,6 +131,17 @@ def added(rows: Iterable[Sums]) -> dict[str, float]:
     for name, number in itertools.chain.from_iterable(row.items() for row in rows):
         total[name] = total.get(name, 0.0) + number
     return total
+
+
+def steps(begin: datetime, end: datetime, step: str, zone: tzinfo) -> list[date]:
+    """The first days of the days, weeks or months that a period touches, as a calendar in that zone has them."""
+    day, last = begin.astimezone(zone).date(), end.astimezone(zone).date()
+    if step == "month":
+        months = range(12 * day.year + day.month - 1, 12 * last.year + last.month)
+        return [date(month // 12, month % 12 + 1, 1) for month in months]
+    length = 7 if step == "week" else 1
+    first = day - timedelta(days=day.weekday() if step == "week" else 0)
+    return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, length)]
 
 
 def _figure(name: str, kpi: Kpi, columns: Sums, goals: Goals) -> Figure:

@@ -2,7 +2,7 @@
 -- What was promised to tickets that opened within a span, and the faults among them; by step of time, by site and model,
 -- and by engineer, or by engineer alone. Grouped finely first, since the tickets are many and the groups few.
 WITH counted AS (
-    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, o.opened_at, %(zone)s) END AS begins,
+    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, o.opened_at AT TIME ZONE %(zone)s)::date END AS begins,
            CASE WHEN %(engineers)s THEN '' ELSE d.site END AS site,
            CASE WHEN %(engineers)s THEN '' ELSE coalesce(nullif(d.model, ''), d.kind) END AS model,
            CASE WHEN %(engineers)s THEN o.engineer ELSE '' END AS engineer,
@@ -30,7 +30,7 @@ GROUP BY GROUPING SETS ((begins), (site, model), (engineer))
 -- name: services
 -- What became of tickets that ended within a span: grouped as the promises are.
 WITH counted AS (
-    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, o.ended_at, %(zone)s) END AS begins,
+    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, o.ended_at AT TIME ZONE %(zone)s)::date END AS begins,
            CASE WHEN %(engineers)s THEN '' ELSE d.site END AS site,
            CASE WHEN %(engineers)s THEN '' ELSE coalesce(nullif(d.model, ''), d.kind) END AS model,
            CASE WHEN %(engineers)s THEN o.engineer ELSE '' END AS engineer,
@@ -75,7 +75,7 @@ GROUP BY GROUPING SETS ((begins), (site, model), (engineer))
 -- What customers said who were asked within a span: grouped as the promises are. Whether somebody was reached is known
 -- once it was due, of those who were not as of those who were.
 WITH counted AS (
-    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, s.made_at, %(zone)s) END AS begins,
+    SELECT CASE WHEN NOT %(engineers)s THEN date_trunc(%(step)s, s.made_at AT TIME ZONE %(zone)s)::date END AS begins,
            CASE WHEN %(engineers)s THEN '' ELSE d.site END AS site,
            CASE WHEN %(engineers)s THEN '' ELSE coalesce(nullif(d.model, ''), d.kind) END AS model,
            CASE WHEN %(engineers)s THEN o.engineer ELSE '' END AS engineer,
@@ -102,7 +102,7 @@ GROUP BY GROUPING SETS ((begins), (site, model), (engineer))
 -- What went into repairs within a span and stayed there, by step of time: of the parts that came to most, and of all
 -- others together under no number.
 WITH used AS (
-    SELECT m.part_id, date_trunc(%(step)s, m.at, %(zone)s) AS begins,
+    SELECT m.part_id, date_trunc(%(step)s, m.at AT TIME ZONE %(zone)s)::date AS begins,
            sum(CASE m.kind WHEN 'issue' THEN m.quantity ELSE -m.quantity END) AS quantity
     FROM part_moves m
     LEFT JOIN ticket_outcomes o ON o.ticket_id = m.ticket_id

@@ -43,6 +43,7 @@ PAGES = [
     "/alarm-kpis",
     "/channels",
     "/on-call",
+    "/kpis",
     "/tickets",
     "/report",
     "/terms",

@@ -187,6 +187,8 @@ def test_costs_are_people_ways_and_parts_at_the_rates_that_were_set(hall: Hall) 
     refused(api.client(Role.DISPATCHER).put("/api/v1/kpis/goals", json={}), 403)
     for wrong in ({"aims": {"nothing": 1}}, {"aims": {"reach": 80}}, {"rates": {"hour": -1}}):
         refused(manager.put("/api/v1/kpis/goals", json=wrong), 422)
+    ok(manager.put("/api/v1/kpis/goals", json={}))
+    assert hall.figures()["cost"]["why"] == "no rates are set"
 
 
 def test_parts_are_followed_from_the_shelf_into_repairs(hall: Hall) -> None:
@@ -230,6 +232,37 @@ def test_names_are_for_who_sends_people_and_costs_for_nobodys_customer(hall: Hal
     assert len({one["ticket_id"] for one in first["items"] + rest["items"]}) == 10
     assert {one["engineer"] for one in first["items"] + rest["items"]} == {"", "a-engineer"}
     refused(client(Role.MANAGER).get("/api/v1/kpis", params={"from": "2020-01-01T00:00:00Z"}), 422)
+
+
+def test_the_page_and_its_table_show_what_the_caller_may_see(hall: Hall) -> None:
+    device = hall.machine(model="=P-40")
+    for _ in range(5):
+        hall.ticket(device, 5 * DAY, *ROAD, breached=("on_site",))
+    here = {"site": hall.name}
+    manager, owner = hall.api.client(Role.MANAGER), hall.api.client(Role.OWNER)
+    page = manager.get("/kpis", params={**here, "by": "model"}).text
+    assert all(said in page for said in ("Where faults are", "Goals and rates", "Cost of a service", "Told apart by"))
+    told = manager.get("/kpis.csv", params={**here, "by": "model"})
+    assert told.headers["content-disposition"].startswith("attachment")
+    assert "'=P-40,on_site,0.0,share,5,0,0.95," in told.text.splitlines()
+    assert "'=P-40,response,1.0,share,5,0,0.95," in told.text.splitlines()
+    assert "'=P-40,cost,,money,5,0,,no rates are set" in told.text.splitlines()
+    behind = manager.get("/kpis/cases", params={**here, "kpi": "repair_s"}).text
+    assert behind.count("7 h") == 5
+    seen = owner.get("/kpis", params=here).text
+    assert "Cost of a service" not in seen
+    assert "Goals and rates" not in seen
+    assert owner.get("/kpis/cases", params={**here, "kpi": "cost"}).status_code == 403
+    assert manager.get("/kpis/cases", params={**here, "kpi": "nothing"}).status_code == 404
+    typed = {"aim.response": "97,5", "aim.lead_s": "48", "hour": "60", "currency": "chf"}
+    assert "Kept" in manager.post("/kpis/goals", data=typed).text
+    goals = ok(manager.get("/api/v1/kpis/goals"))
+    assert (goals["aims"]["response"], goals["aims"]["lead_s"], goals["aims"]["on_site"]) == (0.975, 48 * 3600, None)
+    assert goals["rates"] == {"hour": 60, "visit": None, "overhead": None, "currency": "CHF"}
+    refused_page = manager.post("/kpis/goals", data={"aim.reach": "180"})
+    assert (refused_page.status_code, "Not kept" in refused_page.text) == (422, True)
+    assert owner.post("/kpis/goals", data=typed).status_code == 403
+    ok(manager.put("/api/v1/kpis/goals", json={}))
 
 
 def test_a_ticket_is_counted_by_the_moves_that_people_make(hall: Hall) -> None:
