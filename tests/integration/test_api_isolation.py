@@ -42,6 +42,9 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/appointments": STAFF,
     "GET /api/v1/sites/people": STAFF,
     "PUT /api/v1/sites/people": DESK,
+    "GET /api/v1/tickets/track/{code}/documents": OPEN,
+    "GET /api/v1/tickets/track/{code}/documents/{document_id}": OPEN,
+    "GET /api/v1/tickets/track/{code}/documents/{document_id}/pdf": OPEN,
     "GET /healthz": OPEN,
     "GET /readyz": OPEN,
     "GET /metrics": OPEN,
@@ -149,6 +152,9 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "POST /api/v1/reports": REPORTERS,
     "GET /api/v1/tickets/{ticket_id}/intake": CONCERNED,
     "POST /api/v1/tickets/{ticket_id}/intake": REPORTERS,
+    "GET /api/v1/tickets/{ticket_id}/documents": CONCERNED,
+    "GET /api/v1/tickets/{ticket_id}/documents/{document_id}": CONCERNED,
+    "GET /api/v1/tickets/{ticket_id}/documents/{document_id}/pdf": CONCERNED,
     "GET /api/v1/tickets/{ticket_id}/files": CONCERNED,
     "POST /api/v1/tickets/{ticket_id}/files": REPORTERS,
     "GET /api/v1/tickets/{ticket_id}/files/{file_id}": CONCERNED,
@@ -429,6 +435,12 @@ def demo(api: RunningApi) -> dict[str, str]:
             " VALUES ('demo', 'mine', %s, 'x', now(), 'jo') RETURNING id",
             [device],
         ).fetchall()[0][0]
+        document = conn.execute(
+            "INSERT INTO documents (tenant, ticket_id, turn, kind, number, version, issued_at, issued_by, content,"
+            " sha256) VALUES ('demo', %s, 0, 'quote', 'QU-2026-000001', 1, now(), 'jo',"
+            ' \'{"title": "Quote", "number": "QU-2026-000001", "facts": [], "sections": []}\', \'\') RETURNING id',
+            [ticket["id"]],
+        ).fetchall()[0][0]
         survey = conn.execute(
             "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash)"
             " VALUES ('demo', %s, 0, 0, now(), now(), now() + interval '1 day', sha256('x')) RETURNING id",
@@ -475,6 +487,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "webhook_id": webhook["id"],
         "delivery_id": str(delivery["id"]),
         "plan_id": plan["id"],
+        "document_id": str(document),
         "survey_id": str(survey),
         "handling_id": str(handling),
         "action_id": action["id"],
@@ -526,6 +539,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
         "channel_id",
         "override_id",
         "plan_id",
+        "document_id",
         "survey_id",
         "handling_id",
         "action_id",
