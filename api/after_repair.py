@@ -24,6 +24,17 @@ router = APIRouter(prefix=f"{ROOT}/tickets", tags=["tickets"])
 
 Program = Annotated[Caller, Depends(require(Role.SERVICE))]
 
+# What there is of a check before anybody has looked.
+_UNSEEN: dict[str, Any] = {
+    "wanted_h": None,
+    "baseline": None,
+    "health": None,
+    "alarms": 0,
+    "compared": 0,
+    "off": 0,
+    "points": [],
+}
+
 
 class ComparedOut(Answered):
     """One point at one load: in health, before the repair and since. Null where nothing is known."""
@@ -153,17 +164,8 @@ def after_repair(caller: Anyone, ticket_id: UUID) -> RepairChecksOut:
 
 def check_out(check: Check) -> RepairCheckOut:
     """A check with what was found."""
-    found: dict[str, Any] = {
-        "wanted_h": None,
-        "baseline": None,
-        "health": None,
-        "alarms": 0,
-        "compared": 0,
-        "off": 0,
-        "points": [],
-    }
     own = {name: getattr(check, name) for name in RepairCheckOut.model_fields if hasattr(check, name)}
-    return RepairCheckOut.model_validate(found | dict(check.found) | own)
+    return RepairCheckOut.model_validate(_UNSEEN | dict(check.found) | own)
 
 
 def section_of(conn: Transaction, ticket_id: UUID) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def section_of(conn: Transaction, ticket_id: UUID) -> dict[str, Any]:
     points = newest.found.get("points", [])
     return {
         "newest": newest,
-        "found": newest.found,
+        "found": _UNSEEN | dict(newest.found),
         "earlier": [one for one in earlier if one is not None],
         "points": [{**point, "drawn": strip(point)} for point in points if point["now"] is not None],
     }

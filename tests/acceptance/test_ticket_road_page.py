@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import seed
 from playwright.sync_api import Page, expect
+from psycopg.types.json import Jsonb
 from visiting import PHONE, Site, Visit, Visitor
 
+from prognosis.after_repair import compare
+from prognosis.running import ROW_US, Point, Table
+from store.repairs.rounds import told
 from tickets.surveys import link_hash, new_link
 
 AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
@@ -193,3 +198,50 @@ def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, vis
         page.get_by_label("What is to be said of it?").fill("Nothing happened")
         page.get_by_role("button", name="Sign", exact=True).click()
         expect(page.locator("main")).to_contain_text("Signed by Mara Voss")
+
+
+def unwell(site: Site) -> str:
+    """A ticket that waits to be handed over, whose machine is compared as `notify` does it; its address."""
+    at = np.arange(480)
+    level = np.array([2.0, 71.0]) * (1.0 + 0.01 * np.sin(at / 40.0)[:, None])
+    level[432:, 0] *= 1.9
+    points = [Point("vibration_velocity", "vibration_velocity", "mm/s"), Point("motor_current", "current", "A")]
+    table = Table(points, at * ROW_US, level, 0.02 * level)
+    finding = compare(table, at < 432, (at >= 432) & (at < 444), at >= 444, wanted_rows=24)
+    baseline = {"from": site.now.isoformat(), "to": site.now.isoformat(), "hours": 72.0}
+    shown = {"points": [one.to_json() for one in finding.points], "compared": 2, "off": len(finding.off)}
+    beside = {"wanted_h": 4.0, "baseline": baseline, "health": {"before": 41.0, "now": 44.5}, "alarms": 1}
+    ((ticket,),) = site.rows(
+        "INSERT INTO tickets (tenant, code, device_id, device, fault, source, title, description, state, priority,"
+        " level, since, opened_at, updated_at, verdict, evidence, leading_point)"
+        " SELECT tenant, 'AFTERREPAIRAFTER', id, device, 'shakes', 'person', 'It shakes', '', 'quality_check', 'high',"
+        " 'major', now(), now(), now(), 'confirmed', '{}', '' FROM devices"
+        " WHERE tenant = 'demo' AND device = 'pump-102' RETURNING id"
+    )
+    site.change(
+        "INSERT INTO repair_checks (ticket_id, device_id, tenant, turn, stage, begins_at, settled_at, outcome, reason,"
+        " ran_h, found) SELECT id, device_id, tenant, 0, 'test', now(), now(), %s, %s, 6.0, %s FROM tickets"
+        " WHERE id = %s",
+        *(finding.outcome, told(finding), Jsonb(shown | beside), ticket),
+    )
+    return f"/tickets/{ticket}"
+
+
+def test_an_inspector_sees_what_is_off_after_a_repair_and_says_why_it_is_handed_over(
+    visitor: Visitor, site: Site
+) -> None:
+    address = unwell(site)
+    with visitor(PHONE) as visit:
+        visit.sign_in(INSPECTOR)
+        page = visit.go(address)
+        section = page.locator("#ticket-after-repair")
+        expect(section).to_contain_text("Not well")
+        expect(section.locator(".strips li")).to_have_count(2)
+        expect(section.locator(".strips li.tone-high")).to_have_count(1)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run('#ticket-after-repair', {resultTypes: ['violations']})")["violations"]
+        assert [one["id"] for one in found] == []
+        fill(page, "Hand over", inspection__nevertheless="The new foot is stiffer")
+        expect(page.locator("#ticket-head")).to_contain_text("Handed over")
+        expect(page.locator("#ticket-papers")).to_contain_text("The new foot is stiffer")
+        expect(section).to_contain_text("Not known yet")
