@@ -68,8 +68,9 @@ def overrides(conn: Session, tenant: str, now: datetime) -> list[KeptOverride]:
 
 
 def add_override(conn: Transaction, tenant: str, taken: Override, who: str, now: datetime) -> KeptOverride:
-    """Somebody takes this time. NotFound where they are nobody; Conflict where there are too many."""
+    """Somebody takes this time; what was long over is forgotten. NotFound: they are nobody. Conflict: too many."""
     _need_people(conn, tenant, [taken.login])
+    conn.execute(_SQL["forget_overrides"], {"tenant": tenant, "since": now - _REMEMBERED})
     if len(overrides(conn, tenant, now)) >= MOST_OVERRIDES:
         raise Conflict(f"there are {MOST_OVERRIDES} overrides already")
     fields = {"login": taken.login, "begins_at": taken.begins_at, "ends_at": taken.ends_at}

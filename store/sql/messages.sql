@@ -58,12 +58,15 @@ VALUES (%(tenant)s, %(kind)s, %(login)s, %(channel_id)s, %(channel)s, %(urgent)s
 ON CONFLICT (tenant, once) DO NOTHING
 
 -- name: claim
--- What is due, leased: who dies with it gives it back when the lease is over. A channel that is busy is left alone.
+-- What is due, leased: who dies with it gives it back when the lease is over. Of a channel the first, of a busy one none.
 WITH due AS (
-    SELECT id FROM messages
-    WHERE state = 'waiting' AND next_attempt_at <= now() AND id <> ALL(%(busy)s)
-      AND (channel_id IS NULL OR channel_id <> ALL(%(busy_channels)s))
-    ORDER BY next_attempt_at, id LIMIT %(limit)s
+    SELECT m.id FROM messages m
+    WHERE m.state = 'waiting' AND m.next_attempt_at <= now() AND m.id <> ALL(%(busy)s)
+      AND (m.channel_id IS NULL OR m.channel_id <> ALL(%(busy_channels)s))
+      AND NOT EXISTS (SELECT FROM messages f
+                      WHERE f.channel_id = m.channel_id AND f.state = 'waiting' AND f.next_attempt_at <= now()
+                        AND (f.next_attempt_at, f.id) < (m.next_attempt_at, m.id))
+    ORDER BY m.next_attempt_at, m.id LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE messages m SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => %(lease_s)s)

@@ -21,6 +21,10 @@ INSERT INTO on_call_overrides (tenant, login, begins_at, ends_at, made_by)
 VALUES (%(tenant)s, %(login)s, %(begins_at)s, %(ends_at)s, %(who)s)
 RETURNING id
 
+-- name: forget_overrides
+-- Who took whose shift is nobody's business a month after.
+DELETE FROM on_call_overrides WHERE tenant = %(tenant)s AND ends_at < %(since)s
+
 -- name: remove_override
 -- It is as the layers say again.
 DELETE FROM on_call_overrides WHERE id = %(id)s RETURNING id
