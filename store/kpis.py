@@ -1,6 +1,6 @@
 """What the KPIs of after-sales are counted from, for one tenant: see docs/kpis.md.
 
-Tickets are counted by `ticket_outcomes`, which has a narrow row for each: 50 ms for a year of 60 000 tickets.
+Tickets are counted by `ticket_outcomes`, which has a narrow row for each: 11 000 of them are some 200 pages to be read.
 """
 
 from __future__ import annotations
