@@ -107,9 +107,6 @@ class TermsIn(Asked):
     steps_needed: bool = Field(True, description="Each step of a work order is done, or left out with a reason")
     after_repair_h: float = Field(4, ge=1, le=72, description="Running after a repair that is compared with health")
     remind_h: int = Field(2, ge=0, le=72, description="Before an appointment, to remind the customer of it; 0: never")
-    pages_url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https?://[^\s<>\"]+)?$")] = Field(
-        "", description="Where customers reach the pages, for links in what they are sent"
-    )
 
     def plain(self) -> dict[str, Any]:
         """As it is kept. BadValue where a row of the matrix is missing."""

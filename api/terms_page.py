@@ -86,7 +86,7 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     found |= {"inspected": ", ".join(later["inspected"])}
     found |= {"sample_share": f"{100 * later['sample_share']:g}", "after_repair_h": f"{later['after_repair_h']:g}"}
     found |= follow_up_terms.write(later["follow_up"])
-    found |= {name: str(later[name]) for name in ("remind_h", "pages_url")}
+    found["remind_h"] = str(later["remind_h"])
     for number, one in enumerate(terms["pause_reasons"]):
         found |= {f"pause_reasons.{number}.{name}": str(one[name]) for name in ("id", "label")}
         found[f"pause_reasons.{number}.pauses"] = " ".join(one["pauses"])
@@ -122,7 +122,7 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
             name: get(name, "")
             for name in ("reopens_within_h", "guarantee_days", "expert_h", "report_h", "after_repair_h")
         },
-        **{name: get(name, "") for name in ("remind_h", "pages_url")},
+        "remind_h": get("remind_h", ""),
         "inspected": _parts(get("inspected", "").upper()),
         "follow_up": follow_up_terms.read(typed),
     }

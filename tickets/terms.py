@@ -96,8 +96,6 @@ HOUSE: Mapping[str, Any] = {
     "after_repair_h": 4,
     # So long before an appointment the customer is reminded of it; 0: never.
     "remind_h": 2,
-    # Where customers reach the pages, for links in what they are sent; without it only the ticket's code is named.
-    "pages_url": "",
 }
 
 

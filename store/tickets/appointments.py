@@ -117,7 +117,7 @@ def _remind(conn: Session, tenant: str, ticket_id: UUID, terms: Mapping[str, Any
             found.begins_at.astimezone(zone),
             found.ends_at.astimezone(zone),
             found.code,
-            terms["pages_url"],
+            terms["follow_up"].get("page_address", ""),
         )
         queue_customer_message(
             conn,
