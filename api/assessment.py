@@ -78,6 +78,11 @@ class StepOut(Answered):
     warn: str = Field("", description="Read before it")
     measure: str = Field("", description="What is written down there")
     unit: str = ""
+    low: float | None = Field(None, description="Its limits, where there are any")
+    high: float | None = None
+    replaces: str = Field(
+        "", description="The key part that goes in: its serial number is written down, and the old one"
+    )
 
 
 class ProcedureOut(Answered):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response
 
 from alarms.events import Severity
-from alarms.roles import STAFF
+from alarms.roles import STAFF, Role
 from api.auth import Caller, Person
 from api.customers_page import file_of
 from api.documents_page import section_of_machine as documents_of
@@ -26,12 +26,15 @@ from store import alarms as alarm_store
 from store import assessment, learning, overview, peers, quality
 from store import tickets as ticket_store
 from store.errors import NotFound
+from store.tickets import steps
 from store.transactions import Transaction
 
 POINTS_PER_MACHINE = 120
 SPANS_S = (900, 3600, 21_600, 86_400, 604_800, 2_592_000, 31_536_000)
 DEFAULT_SPAN_S = 21_600
 MARKS = 200
+# The last of many years; the API has the rest.
+REPLACEMENTS = 20
 SILENCED = frozenset({"shelved", "suppressed", "out_of_service"})
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -64,6 +67,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
     week = now - timedelta(days=7)
     past = [a for a in alarm_store.alarms(conn, limit=5, device=device, is_open=False) if a.raised_at > week]
     marks = overview.marks(conn, device, now - timedelta(seconds=SPANS_S[-1]), now, MARKS)
+    is_concerned = caller.principal.role in STAFF | {Role.OWNER}
     health_known, health = assessment.latest_health(conn, device)
     return {
         **shell,
@@ -85,6 +89,7 @@ def machine_values(conn: Transaction, caller: Caller, device: str, now: datetime
         "built": built_of(conn, caller, device),
         "file": file_of(conn, caller, device),
         "documents": documents_of(conn, caller, device),
+        "replaced": steps.replacements(conn, device, REPLACEMENTS) if is_concerned else [],
         "path": f"/machines/{quote(device)}",
     }
 

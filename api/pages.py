@@ -38,6 +38,7 @@ from api import (
     reports_page,
     rules_page,
     terms_page,
+    ticket_steps_page,
     tickets_page,
     webhooks_page,
 )
@@ -113,6 +114,7 @@ def serve_pages(app: FastAPI) -> None:
         documents_page,
         follow_up_page,
         improvement_pages,
+        ticket_steps_page,
         plans_page,
         parts_page,
         reports_page,

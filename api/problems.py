@@ -30,6 +30,7 @@ from tickets.parts.moves import BadMove
 from tickets.parts.tables import BadTable
 from tickets.states import Missing, NotForRole, Unasked
 from tickets.states import NotAllowed as TicketNotAllowed
+from tickets.steps import BadMark
 
 MEDIA_TYPE = "application/problem+json"
 # Long enough for a restart of the server, short enough that nobody gives up.
@@ -107,6 +108,7 @@ def answer_with_problems(app: FastAPI) -> None:
         (NotTried, 409, "not-tried"),
         (Unasked, 422, "out-of-place"),
         (BadMove, 422, "bad-move"),
+        (BadMark, 422, "bad-mark"),
         (NotTaken, 415, "not-taken"),
         (TooMuch, 413, "no-room"),
     ):

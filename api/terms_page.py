@@ -85,6 +85,7 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     found |= {name: str(later[name]) for name in ("expert_h", "report_h")}
     found |= {"inspected": ", ".join(later["inspected"])}
     found |= {"sample_share": f"{100 * later['sample_share']:g}", "after_repair_h": f"{later['after_repair_h']:g}"}
+    found |= {"steps_needed": "yes" if later["steps_needed"] else "no"}
     found |= follow_up_terms.write(later["follow_up"])
     found["remind_h"] = str(later["remind_h"])
     for number, one in enumerate(terms["pause_reasons"]):
@@ -124,6 +125,7 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         },
         "remind_h": get("remind_h", ""),
         "inspected": _parts(get("inspected", "").upper()),
+        "steps_needed": get("steps_needed", "yes") != "no",
         "follow_up": follow_up_terms.read(typed),
     }
 

@@ -13,6 +13,7 @@ from alarms.events import Severity
 from api.episodes import LikeOut
 from api.models import Answered, Instant, example
 from api.ticket_papers import AppointmentIn, PaperOut
+from api.ticket_steps import WorkOut
 from store import tickets
 from store.tickets import Ticket
 from store.transactions import Transaction
@@ -158,6 +159,7 @@ class WholeTicket(TicketOut):
     pauses: list[PauseOut]
     like: list[LikeOut] = Field(description="Past episodes whose points moved alike; known with the diagnosis")
     papers: list[PaperOut] = Field(description="What was written down on its road, in order")
+    work: list[WorkOut] = Field(description="The procedures that it was given, with how each step stands, in order")
     moves: list[State] = Field(description="States that the caller may take it to")
 
 

@@ -28,7 +28,15 @@ _EACH_TIME = {
     Need.SIGNATURE: "signature",
 }
 # What no form can give: said beside the move instead.
-_ELSEWHERE = (Need.OPEN_QUOTE, Need.APPROVAL, Need.PARTS, Need.NO_REPAIR, Need.INSPECTIONS, Need.WELL)
+_ELSEWHERE = (
+    Need.OPEN_QUOTE,
+    Need.APPROVAL,
+    Need.PARTS,
+    Need.NO_REPAIR,
+    Need.STEPS,
+    Need.INSPECTIONS,
+    Need.WELL,
+)
 _VALUE = re.compile(r"(.*?\S)\s+([+-]?\d+(?:[.,]\d+)?)\s*(\S*)")
 
 

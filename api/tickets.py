@@ -32,8 +32,9 @@ from api.ticket_answers import (
 from api.ticket_codes import answer_by_code
 from api.ticket_papers import AnswerIn, PaperOut, PapersIn
 from api.ticket_reports import TicketFromAlarm, TicketFromPerson
+from api.ticket_steps import WorkOut
 from store import tickets
-from store.tickets import Outcome
+from store.tickets import Outcome, steps
 from store.transactions import Transaction
 from tickets.intake import Service
 from tickets.priority import Priority
@@ -176,6 +177,7 @@ def get_ticket(caller: Anyone, ticket_id: UUID) -> WholeTicket:
             alarms=[JoinedAlarmOut.model_validate(alarm) for alarm in tickets.alarms_of(conn, ticket_id)],
             like=likes_of(conn, ticket_id),
             papers=[PaperOut.model_validate(paper) for paper in tickets.papers(conn, ticket_id)],
+            work=[WorkOut.of(work) for work in steps.work_of(conn, ticket_id)],
             moves=moves_from(
                 State(found.state),
                 held_from,

@@ -21,6 +21,7 @@ from api.page_frame import PageRoute, answer, begin_of, filters_of, head_of, pag
 from api.parts_page import section_of
 from api.reports_page import section_of as intake_of
 from api.ticket_forms import moves_of, papers_of
+from api.ticket_steps_page import section_of as steps_of
 from dashboard import clocks, words
 from store import assessment, customers, episodes, overview
 from store import terms as term_store
@@ -175,6 +176,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "diagnosis": assessment.diagnosis_of(conn, t.id),
         "like": episodes.like(conn, t.id),
         "parts": section_of(conn, caller, t, now),
+        "steps": steps_of(conn, caller, t),
         "intake": intake_of(conn, caller, t),
         "after_repair": after_repair_of(conn, t.id),
         "follow_up": follow_up_of(conn, caller, t.id, now),

@@ -38,9 +38,14 @@ class OwnProcedure:
     changed_by: str
 
     @property
+    def place(self) -> str:
+        """Where it stands in the order of all."""
+        return f"{self.kind}:{self.fault}:{self.model}"
+
+    @property
     def id(self) -> str:
         """What it is chosen by: never that of one of the library."""
-        return f"own:{self.kind}:{self.fault}:{self.model}"
+        return f"own:{self.place}"
 
     @property
     def procedure(self) -> Procedure:
@@ -51,12 +56,12 @@ def procedures(
     conn: Transaction,
     *,
     limit: int,
-    after: Sequence[str] | None = None,
+    after: str | None = None,
     kind: Kind | None = None,
     model: str | None = None,
 ) -> list[OwnProcedure]:
-    """Those that hold, in order of kind, fault and model; of a `model`, those for any model too."""
-    asked = {"limit": limit, "after": None if after is None else list(after), "kind": kind, "model": model}
+    """Those that hold, in order of `place`, beginning after one; of a `model`, those for any model too."""
+    asked = {"limit": limit, "after": after, "kind": kind, "model": model}
     with conn.cursor(row_factory=class_row(OwnProcedure)) as cursor:
         return cursor.execute(_SQL["procedures"], asked).fetchall()
 

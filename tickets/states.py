@@ -167,7 +167,7 @@ _REPAIR_REMOTELY = replace(_REPAIR, needs=_TO_REPAIR | {Need.NO_VISIT}, clocks=_
 _REPAIR_WITH_PARTS = replace(_REPAIR_REMOTELY, needs=_REPAIR_REMOTELY.needs | {Need.PARTS})
 _REPAIR_AGAIN = replace(_REPAIR, papers=frozenset({Paper.TEST}))
 _TEST = Move(FIELD)
-_CHECK = Move(FIELD, frozenset({Need.TEST, Need.VERDICT}), papers=frozenset({Paper.TEST}))
+_CHECK = Move(FIELD, frozenset({Need.STEPS, Need.TEST, Need.VERDICT}), papers=frozenset({Paper.TEST}))
 _PASS = Move(INSPECTORS, frozenset({Need.PASSED}), papers=frozenset({Paper.INSPECTION}))
 _FAIL = replace(_PASS, needs=frozenset({Need.FAILED}))
 _HAND_OVER = Move(

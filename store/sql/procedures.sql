@@ -5,8 +5,8 @@ FROM (SELECT DISTINCT ON (kind, fault, model) * FROM procedures ORDER BY kind, f
 WHERE jsonb_array_length(steps) > 0
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(model)s::text IS NULL OR model IN ('', %(model)s))
-  AND (%(after)s::text[] IS NULL OR ARRAY[kind, fault, model] > %(after)s)
-ORDER BY ARRAY[kind, fault, model]
+  AND (%(after)s::text IS NULL OR kind || ':' || fault || ':' || model > %(after)s)
+ORDER BY kind || ':' || fault || ':' || model
 LIMIT %(limit)s
 
 -- name: versions

@@ -148,6 +148,14 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "POST /api/v1/corrective-actions/{action_id}/move": MANAGERS,
     "GET /api/v1/reviews": STAFF,
     "POST /api/v1/reviews": MANAGERS,
+    "GET /api/v1/tickets/{ticket_id}/procedures": STAFF,
+    "PUT /api/v1/tickets/{ticket_id}/procedures": FIELD,
+    "PUT /api/v1/tickets/{ticket_id}/steps/{work_id}/{number}": FIELD,
+    "GET /api/v1/devices/{device}/replacements": STAFF | {Role.OWNER},
+    "GET /api/v1/sops": STAFF,
+    "GET /api/v1/sops/library": STAFF,
+    "GET /api/v1/sops/versions": STAFF,
+    "PUT /api/v1/sops": MANAGERS,
     "POST /api/v1/tickets/{ticket_id}/assign": DESK,
     "POST /api/v1/reports": REPORTERS,
     "GET /api/v1/tickets/{ticket_id}/intake": CONCERNED,
@@ -326,6 +334,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/tickets/{ticket_id}/comments": {"note": "why"},
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/{ticket_id}/assign": {"assignee": "jo"},
+    "PUT /api/v1/tickets/{ticket_id}/procedures": {"procedure": "filter.change", "note": "why"},
+    "PUT /api/v1/tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
+    "PUT /api/v1/sops": {"kind": "repair", "name": "", "steps": [], "version": 7, "reason": "why"},
     "POST /api/v1/reports": {"symptom": "leakage"},
     "POST /api/v1/tickets/{ticket_id}/intake": {"words": "It drips."},
     "POST /api/v1/tickets/track/{code}/quote": {"accepted": True, "name": "A. Dairy"},
@@ -451,6 +462,11 @@ def demo(api: RunningApi) -> dict[str, str]:
             " VALUES ('demo', %s, %s, now(), now(), now()) RETURNING id",
             [ticket["id"], survey],
         ).fetchall()[0][0]
+        work = conn.execute(
+            "INSERT INTO ticket_procedures (ticket_id, tenant, turn, kind, procedure, version, source, name, steps, at,"
+            " who) VALUES (%s, 'demo', 0, 'repair', 'x', '1', 'own', 'x', '[\"x\"]', now(), 'jo') RETURNING id",
+            [ticket["id"]],
+        ).fetchall()[0][0]
         model = conn.execute(
             "INSERT INTO models (tenant, device_id, device, version, state, asked_by)"
             " SELECT tenant, id, device, 1, 'refused', 'jo' FROM devices WHERE tenant = 'demo' AND device = %s"
@@ -470,6 +486,8 @@ def demo(api: RunningApi) -> dict[str, str]:
     customer = ok(administrator.post("/api/v1/customers", json={"number": "K-1", "name": "Dairy"}), 201)
     webhook = ok(administrator.post("/api/v1/webhooks", json={"url": "https://cmms.example/", "events": ["*"]}), 201)
     delivery = ok(administrator.post(f"/api/v1/webhooks/{webhook['id']}/test"), 202)
+    sop = {"kind": "repair", "name": "Seal", "steps": [{"do": "Press it in."}], "version": 0, "reason": "new"}
+    ok(administrator.put("/api/v1/sops", json=sop))
     plan = ok(administrator.post("/api/v1/plans", json=PLAN | {"device": device}), 201)
     action = ok(administrator.post("/api/v1/corrective-actions", json={"problem": "It leaks"}), 201)
     with api.database.owner() as conn:
@@ -499,6 +517,8 @@ def demo(api: RunningApi) -> dict[str, str]:
         "window_id": str(window),
         "outage_id": str(outage),
         "ticket_id": ticket["id"],
+        "work_id": str(work),
+        "number": "1",
         "file_id": file["id"],
         "key_id": key["id"],
         "credential_id": str(credential),
@@ -553,6 +573,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
     )
     ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62), "delivery_id": str(2**62)}
     ids["message_id"] = str(2**62)
+    ids |= {"work_id": str(2**62), "number": "1"}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code
@@ -576,7 +597,7 @@ def test_an_id_of_another_tenant_is_not_found(api: RunningApi, demo: dict[str, s
     "path",
     [
         *("devices", "streams", "alarms", "tickets", "rules", "keys", "users", "ledger", "rejects", "credentials"),
-        *("models", "customers", "maintenance", "out-of-service", "plans"),
+        *("models", "customers", "maintenance", "out-of-service", "plans", "sops"),
         *("engineers", "sites"),
         *("depots", "parts", "parts/stock", "parts/moves", "parts/transfers", "trials", "webhooks", "messages"),
     ],

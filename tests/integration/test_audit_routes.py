@@ -27,6 +27,8 @@ from tickets.calendar import WEEKDAYS
 
 PASSWORD = "long enough, surely"
 SHIFTS = {"zone": "UTC", "week": {day: ["08:00-17:00"] for day in WEEKDAYS}, "exceptions": []}
+CHOICE = {"procedure": "filter.change", "note": "why"}
+ANEW = {"version": 0, "reason": "why"}
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 WHY = {"cause": "wear", "consequence": "a stop", "action": "look", "respond_within_s": 3600.0}
 RULE = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]], "rationalisation": WHY}
@@ -91,6 +93,16 @@ def quoted(w: World) -> str:
     body = '{"amount": "480.00", "currency": "EUR", "covers": "A seal"}'
     w.sql(f"{quote} now(), 'jo', %s) RETURNING 1", w["ticket_id"], body)
     return str(w.sql("UPDATE tickets SET state = 'awaiting_approval' WHERE id = %s RETURNING code", w["ticket_id"]))
+
+
+def work(w: World) -> str:
+    """What a ticket that is being repaired goes by."""
+    w.sql("UPDATE tickets SET state = 'repairing' WHERE id = %s RETURNING 1", w["ticket_id"])
+    made = (
+        "INSERT INTO ticket_procedures (ticket_id, tenant, turn, kind, procedure, version, source, name, steps, at,"
+        " who) VALUES (%s, 'demo', 0, 'repair', 'x', '1', 'own', 'x', '[\"x\"]', now(), 'jo') RETURNING id"
+    )
+    return str(w.sql(made, w["ticket_id"]))
 
 
 def engineer(w: World) -> str:
@@ -244,6 +256,8 @@ MADE: dict[str, Callable[[World], str]] = {
     "latched": raised("latched", active=False),
     "ticket_id": lambda w: str(w.post("tickets", source="person", device=w["device"], title="It leaks")["id"]),
     "engineer": engineer,
+    "work_id": work,
+    "number": lambda w: "1",
     "code": quoted,
     "file_id": lambda w: str(
         ok(w.client.post(f"/api/v1/tickets/{w['ticket_id']}/files", content=uuid4().hex.encode()), 201)["id"]
@@ -405,6 +419,9 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/track/{code}/quote": {"accepted": True, "name": "A. Dairy"},
     "POST /api/v1/tickets/{ticket_id}/assign": lambda w: {"assignee": w["user_id"] and w["login"]},
+    "PUT /api/v1/tickets/{ticket_id}/procedures": lambda w: w["work_id"] and CHOICE,
+    "PUT /api/v1/tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
+    "PUT /api/v1/sops": {"kind": "repair", "fault": number("f"), "name": "x", "steps": [{"do": "x"}], **ANEW},
     "PUT /api/v1/terms": terms,
     "POST /api/v1/plans": planned,
     "POST /api/v1/plans/occurrences": fell_due,
@@ -556,6 +573,8 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /track/{code}/quote": {"accepted": "true", "name": "A. Dairy"},
     "POST /tickets/{ticket_id}/assign": lambda w: {"assignee": w["user_id"] and w["login"]},
     "POST /tickets/{ticket_id}/comment": {"note": "why"},
+    "POST /tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
+    "POST /tickets/{ticket_id}/procedure": lambda w: w["work_id"] and CHOICE,
     "POST /parts/receive": lambda w: {"part": w["part"], "depot": w["depot"], "quantity": 2},
     "POST /parts/send": lambda w: {"part": w["part"], "source": w["depot"], "target": w["another"]},
     "POST /parts/transfers/{transfer_id}/receive": {},
