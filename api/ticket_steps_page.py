@@ -19,7 +19,7 @@ from store.tickets import proposals
 from store.tickets import steps as step_store
 from store.transactions import Transaction
 from tickets.states import State
-from tickets.steps import TICKED_IN, StepState
+from tickets.steps import TICKED_IN, Kind, StepState
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -83,11 +83,12 @@ def section_of(conn: Transaction, caller: Caller, t: ticket_store.Ticket) -> dic
     past = [work for work in works if work not in present and work.left < len(work.steps)]
     ticked_now = {kind for kind, states in TICKED_IN.items() if State(t.state) in states}
     may = caller.principal.role in FIELD
-    given = sum(len(work.steps) for work in present)
+    counted = [work for work in present if work.kind is Kind.REPAIR] or present
+    given = sum(len(work.steps) for work in counted)
     return {
         "works": [*reversed(present), *reversed(past)],
         "given": given,
-        "done": given - sum(work.left for work in present),
+        "done": given - sum(work.left for work in counted),
         "may_tick": {work.id for work in present if may and work.kind in ticked_now},
         "offered": [one for one in proposals.offered(conn, t) if one.kind in ticked_now] if may and ticked_now else [],
     }

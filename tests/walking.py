@@ -46,6 +46,11 @@ class Crew:
         assert answer.status_code == status, answer.text
         return dict(answer.json())
 
+    def put(self, who: str, path: str, **body: Any) -> JSON:
+        answer = self._clients[who].put(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
@@ -94,6 +99,12 @@ def walk(crew: Crew, ticket_id: str) -> JSON:
     go("kim", "repairing")
     crew.post("kim", f"{ticket}/parts/issue", 201, reservation_id=reservation["id"])
     go("kim", "testing")
+    for work in (one for one in crew.get("kim", ticket)["work"] if one["kind"] == "repair" and one["in_force"]):
+        lacks("kim", "quality_check", f"its steps: {work['left']} of {work['left']}", verdict="confirmed")
+        for step in work["steps"]:
+            measured = {"value": 1.0} if step["measure"] else {}
+            fitted = {"new_serial": "N-1"} if step["replaces"] else {}
+            crew.put("kim", f"{ticket}/steps/{work['id']}/{step['number']}", state="done", **measured, **fitted)
     lacks("kim", "quality_check", "a function test", verdict="confirmed")
     values = [{"name": "vibration_velocity", "value": 1.1, "unit": "mm/s"}]
     go("kim", "quality_check", test={"passed": True, "note": "Ran for an hour", "values": values}, verdict="confirmed")
