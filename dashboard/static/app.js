@@ -89,19 +89,23 @@ document.addEventListener("toggle", (event) => {
 // Parts of the page that are refreshed ------------------------------------------------------------------------------------
 
 let acting = false; // a form of the reader's own is being answered: then its place may change under it
+let actor = null; // that form
 
 const busy = (form) => form.contains(document.activeElement) || [...form.elements].some((field) =>
   field.type !== "hidden" && "defaultValue" in field && field.value !== field.defaultValue);
 
 if (window.Idiomorph) {
   const callbacks = window.Idiomorph.defaults.callbacks;
-  callbacks.beforeNodeMorphed = (old) => acting || !(old instanceof HTMLFormElement && busy(old));
+  // What is typed into a step of a work order stays, whatever other form is answered.
+  callbacks.beforeNodeMorphed = (old) => !(old instanceof HTMLFormElement && busy(old))
+    || (acting && (old === actor || !old.matches(".work-form")));
   callbacks.beforeNodeRemoved = (old) => acting || !(old instanceof Element && old.matches("details[open]"));
   callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details") && !acting);
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   acting = event.detail.requestConfig?.verb !== "get";
+  actor = event.detail.requestConfig?.elt.closest("form");
 });
 // In the same breath as the swap: later, it would undo what the reader has begun to type.
 document.addEventListener("htmx:afterSwap", (event) => {
