@@ -94,7 +94,7 @@ def assert_everyone_can_use(visit: Visit) -> None:
 
 
 def work_by_its_steps(visit: Visit, site: Site, address: str) -> None:
-    """Tick a work order off; what is typed stays where it is while news come, and nothing is tested with a step left."""
+    """Tick a work order off; what is typed stays while news come, and nothing is checked with a step left."""
     page = visit.page
     expect(page.locator("#ticket-steps header")).to_contain_text("0 of 3 steps")
     lock, seal, drip = (page.locator(".work-step").filter(has_text=step["do"]) for step in STEPS)
