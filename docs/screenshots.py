@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -114,25 +115,12 @@ def _look(
 
 
 def _pages(page: Page, url: str) -> dict[str, str]:
-    """What to look at: the machine and the ticket that stand first, since the worst do."""
-    found = {
-        "fleet": "/fleet?view=cards",
-        "fleet-table": "/fleet?view=table",
-        "alarms": "/alarms",
-        "intake": "/intake",
-        "tickets": "/tickets",
-        "maintenance": "/maintenance",
-        "rules": "/rules",
-        "rule": "/rules/limits",
-        "alarm-kpis": "/alarm-kpis?days=30",
-        "kpis": "/kpis",
-        "dispatch": "/dispatch",
-        "engineers": "/engineers",
-        "terms": "/terms",
-        "customers": "/customers",
-        "parts": "/parts",
-        "audit": "/audit",
-    }
+    """What to look at: the pages of the menu, those that they lead to, and the machine and ticket that stand first."""
+    found = {"fleet": "/fleet?view=cards", "fleet-table": "/fleet?view=table"}
+    for address in _linked(page):
+        page.goto(urljoin(url, address))
+        found |= {name.strip("/"): name for name in (address, *_linked(page)) if name != "/fleet"}
+    found["rule"] = "/rules/limits"
     page.goto(urljoin(url, "/fleet?status=fault"))
     machine = page.locator("#fleet .name a").first
     if machine.count():
@@ -145,6 +133,12 @@ def _pages(page: Page, url: str) -> dict[str, str]:
         track = page.locator("a[href^='/track/']").first
         found["track"] = f"{track.get_attribute('href')}"
     return found | {"empty": "/fleet?q=nothing-of-this-name", "error": "/nothing/here"}
+
+
+def _linked(page: Page) -> list[str]:
+    """Addresses of one word that a page leads to."""
+    links = [urlsplit(f"{link.get_attribute('href')}").path for link in page.locator("a[href^='/']").all()]
+    return sorted({path for path in links if re.fullmatch("/[a-z-]+", path)})
 
 
 def _settle(page: Page) -> None:
