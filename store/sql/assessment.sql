@@ -48,17 +48,20 @@ INSERT INTO normals (device_id, tenant, normal, until) VALUES (%(machine)s, %(te
 ON CONFLICT (device_id) DO UPDATE SET normal = excluded.normal, until = excluded.until
 
 -- name: undiagnosed
--- Open tickets whose diagnosis is missing, older than an alarm of theirs, or old while the fault may have grown.
-SELECT t.id, t.tenant, t.device_id, d.kind, t.since, CASE WHEN NOT j.active THEN j.returned_at END AS over_at
+-- Open tickets with alarms, whoever opened them, whose diagnosis is missing, older than an alarm of theirs, or old while
+-- the fault may have grown.
+SELECT t.id, t.tenant, t.device_id, d.kind, least(t.since, j.since) AS since,
+       CASE WHEN NOT j.active THEN j.returned_at END AS over_at
 FROM tickets t
 JOIN devices d ON d.id = t.device_id
 CROSS JOIN LATERAL (
-    SELECT bool_or(a.active) AS active, max(a.returned_at) AS returned_at, max(ta.added_at) AS joined_at
+    SELECT bool_or(a.active) AS active, min(a.since) AS since, max(a.returned_at) AS returned_at,
+           max(ta.added_at) AS joined_at
     FROM ticket_alarms ta JOIN alarms a ON a.id = ta.alarm_id
     WHERE ta.ticket_id = t.id
 ) j
 LEFT JOIN diagnoses g ON g.ticket_id = t.id
-WHERE t.source = 'alarm' AND t.state NOT IN ('closed', 'cancelled') AND t.fault NOT IN ('communication', 'site')
+WHERE t.state NOT IN ('closed', 'cancelled') AND t.fault NOT IN ('communication', 'site')
   AND j.joined_at IS NOT NULL
   AND (g.made_at IS NULL OR g.made_at < j.joined_at
        OR (j.active AND now() - g.made_at > greatest(INTERVAL '30 seconds', (now() - t.opened_at) / 4)))

@@ -59,11 +59,11 @@ def lived(
         telemetry_rows.append(conn, Batch.of(times, numbers, np.concatenate(list(readings.values()))))
 
 
-def ticket_of(api: RunningApi, device: str, since: datetime, at: datetime) -> UUID:
+def ticket_of(api: RunningApi, device: str, since: datetime, at: datetime, status: int = 201) -> UUID:
     occurrence = api.plant.alarm(device, at=since)
     event = alarm_event(device, occurrence_id=str(occurrence), since=since.isoformat(), at=at.isoformat())
     answer = api.client(Role.SERVICE).post("/api/v1/tickets", json=event, headers={"Idempotency-Key": str(uuid4())})
-    return UUID(ok(answer, 201)["id"])
+    return UUID(ok(answer, status)["id"])
 
 
 def diagnosis_of(api: RunningApi, ticket: UUID) -> JSON:
@@ -103,6 +103,13 @@ def test_a_ticket_of_a_machine_without_a_past_is_told_why_nothing_is_said(
     found = diagnosis_of(own_api, ticket)
     assert (found["suspects"], found["other"]) == ([], 1.0)
     assert "too few" in found["abstains"]
+    # What a person has opened is diagnosed when an alarm joins it: before, there is nothing to say it from.
+    reported = own_api.plant.device()
+    said = {"device": reported, "symptom": "vibration", "words": "It shakes."}
+    opened = ok(own_api.client(Role.ENGINEER).post("/api/v1/reports", json=said), 201)["ticket"]["id"]
+    assert assessor.diagnose(notify) == 0
+    assert str(ticket_of(own_api, reported, NOW - HOUR, NOW, status=200)) == opened
+    assert assessor.diagnose(notify) == 1
 
 
 def test_the_old_past_of_a_slow_machine_is_enough(own_api: RunningApi, notify: Session, assessor: Assessment) -> None:

@@ -47,6 +47,7 @@ UNWATCHED = {
     "outbox": "a parcel that follows from an event",
     "webhook_events": "what is told of an event; one that a person asks for is an act of its delivery's",
     "part_lots": "made by the move that brings it",
+    "document_numbers": "the last that was given; the document that has it is an act",
 }
 
 
@@ -93,6 +94,40 @@ def quoted(w: World) -> str:
     body = '{"amount": "480.00", "currency": "EUR", "covers": "A seal"}'
     w.sql(f"{quote} now(), 'jo', %s) RETURNING 1", w["ticket_id"], body)
     return str(w.sql("UPDATE tickets SET state = 'awaiting_approval' WHERE id = %s RETURNING code", w["ticket_id"]))
+
+
+def appointed(w: World) -> str:
+    """The code of a ticket that waits for its appointment."""
+    w.sql(
+        "INSERT INTO ticket_papers (ticket_id, tenant, turn, paper, at, who, body)"
+        " VALUES (%s, 'demo', 0, 'appointment', now(), 'jo', jsonb_build_object('begins_at', now() + interval '1 day',"
+        " 'ends_at', now() + interval '26 hours')) RETURNING 1",
+        w["ticket_id"],
+    )
+    return str(w.sql("UPDATE tickets SET state = 'scheduled' WHERE id = %s RETURNING code", w["ticket_id"]))
+
+
+def not_well(w: World) -> dict[str, Any]:
+    """What `notify` asks once a machine was compared after its repair."""
+    check = w.sql(
+        "INSERT INTO repair_checks (ticket_id, device_id, tenant, turn, stage, begins_at, settled_at, outcome)"
+        " SELECT id, device_id, tenant, 0, 'test', now(), now(), 'not_well' FROM tickets WHERE id = %s RETURNING id",
+        w["ticket_id"],
+    )
+    w.client = w.api.client(Role.SERVICE)
+    return {"check_id": str(check)}
+
+
+def confirmed(w: World) -> dict[str, Any]:
+    w["code"] = appointed(w)
+    return {"answer": "confirmed"}
+
+
+def standing(w: World) -> str:
+    """A site with a machine."""
+    site = number("site")
+    w.sql("UPDATE devices SET site = %s WHERE tenant = 'demo' AND device = %s RETURNING 1", site, w["device"])
+    return site
 
 
 def work(w: World) -> str:
@@ -469,6 +504,10 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "PUT /api/v1/channels/{channel_id}": {"name": "phone", "enabled": False},
     "DELETE /api/v1/channels/{channel_id}": {},
     "POST /api/v1/channels/{channel_id}/test": {},
+    "POST /api/v1/tickets/after-repair": not_well,
+    "POST /api/v1/tickets/track/{code}/appointment": confirmed,
+    "PUT /api/v1/kpis/goals": lambda w: {"rates": {"hour": w.sql("SELECT 5 + (random() * 900)::int")}},
+    "PUT /api/v1/sites/people": lambda w: {"site": standing(w), "people": [w["user_id"] and w["login"]]},
     "PUT /api/v1/on-call/rota": {"zone": "Europe/Berlin", "layers": []},
     "POST /api/v1/on-call/overrides": lambda w: shift(w["login"]),
     "DELETE /api/v1/on-call/overrides/{override_id}": {},
@@ -568,6 +607,9 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /dispatch/{ticket_id}/override": lambda w: {"engineer": w["user_id"] and w["login"], "reason": "why"},
     "POST /engineers": lambda w: {"login": w["user_id"] and w["login"], "zone": "UTC", "monday": "08:00-17:00"},
     "POST /engineers/{login}/remove": lambda w: w["engineer"] and None,
+    "POST /engineers/people": lambda w: {"site": standing(w), "people": w["user_id"] and w["login"]},
+    "POST /kpis/goals": lambda w: {"hour": str(w.sql("SELECT 5 + (random() * 900)::int"))},
+    "POST /track/{code}/appointment": confirmed,
     "POST /engineers/sites": {"site": number("site"), "latitude": "49.4", "longitude": "11.1"},
     "POST /tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /track/{code}/quote": {"accepted": "true", "name": "A. Dairy"},
