@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 import seed
 from playwright.sync_api import Browser, Page, Route, expect
-from visiting import DESK, PHONE, SECRET, Site, Visit, Visitor, served, visiting
+from visiting import DESK, PHONE, SECRET, Site, Visitor, served, visiting
 from waiting import until
 
 from alarms.roles import Role
@@ -26,7 +26,6 @@ from store import tickets
 from store.connection import Session
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
-AXE = DASHBOARD / "node_modules/axe-core/axe.min.js"
 LARGEST_HTML_BYTES = 60_000
 NARROWEST = (360, 640)
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
@@ -791,11 +790,9 @@ def test_every_page_fits_and_can_be_used_by_everyone(
     A phone's page comes on the narrowest and is turned to a usual one. In the dark, whose colours are the same at any
     width, a desk's is looked at.
     """
-    if not AXE.is_file():
-        pytest.skip("no axe-core: npm ci in dashboard/")
     with visitor(sizes[0], color_scheme="light") as visit:
         page = visit.go("/login")
-        found = {"/login": _violations(visit)}
+        found = {"/login": visit.violations()}
         visit.sign_in()
         code = site.rows("SELECT code FROM tickets WHERE device = 'pump-102'")[0][0]
         alarm = site.rows("SELECT id FROM alarms WHERE rule = 'bearing_wear'")[0][0]
@@ -810,20 +807,18 @@ def test_every_page_fits_and_can_be_used_by_everyone(
                 _turned(page, size)
                 wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert wide <= 0, f"{address} is {wide} px wider than {size[0]} px"
-            found[address] = _violations(visit)
+            found[address] = visit.violations()
             if sizes == (DESK,):
                 by_day = page.evaluate(BACKGROUND)
                 page.emulate_media(color_scheme="dark")  # only the colours change
                 assert page.evaluate(BACKGROUND) != by_day
-                found[f"{address} in the dark"] = _axe(visit, "{runOnly: ['color-contrast']}")
+                found[f"{address} in the dark"] = visit.violations("{runOnly: ['color-contrast']}")
                 page.emulate_media(color_scheme="light")
     assert {address: what for address, what in found.items() if what} == {}
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_an_administrator_reads_who_did_what_on_a_small_screen(visitor: Visitor, site: Site, colours: str) -> None:
-    if not AXE.is_file():
-        pytest.skip("no axe-core: npm ci in dashboard/")
     with visitor(NARROWEST, color_scheme=colours) as visit:
         page = visit.sign_in("admin@demo.example")
         page.get_by_role("link", name="Audit").click()
@@ -831,22 +826,12 @@ def test_an_administrator_reads_who_did_what_on_a_small_screen(visitor: Visitor,
         expect(page.locator("#audit tbody tr").first).to_contain_text("Session signed in")
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{wide} px wider than the screen"
-        assert _violations(visit) == []
+        assert visit.violations() == []
 
 
 def _turned(page: Page, size: tuple[int, int]) -> None:
     if page.viewport_size != {"width": size[0], "height": size[1]}:
         page.set_viewport_size({"width": size[0], "height": size[1]})
-
-
-def _violations(visit: Visit) -> list[str]:
-    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
-    return _axe(visit, "{resultTypes: ['violations']}")
-
-
-def _axe(visit: Visit, what: str) -> list[str]:
-    results = visit.page.evaluate(f"axe.run(document, {what})")
-    return [f"{v['id']}: {v['nodes'][0]['html'][:120]} ({len(v['nodes'])})" for v in results["violations"]]
 
 
 def test_a_name_is_only_ever_a_name(visitor: Visitor, site: Site) -> None:

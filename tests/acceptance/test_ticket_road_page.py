@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ from prognosis.running import ROW_US, Point, Table
 from store.repairs.rounds import told
 from tickets.surveys import link_hash, new_link
 
-AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
 SAID = {"reached": 2, "time": 1, "told": 2, "people": 4, "result": 3, "recommend": 4}
 MANAGER = "mara@demo.example"
 ENGINEER, INSPECTOR = "ben@demo.example", "ines@demo.example"
@@ -88,9 +86,7 @@ def assert_everyone_can_use(visit: Visit) -> None:
     """It fits the screen, and a rule of accessibility that a program can see is not broken."""
     wide = visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{wide} px wider than the screen"
-    visit.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-    assert [one["id"] for one in found] == []
+    assert visit.violations() == []
 
 
 def work_by_its_steps(visit: Visit, site: Site, address: str) -> None:
@@ -186,12 +182,6 @@ def test_a_repair_goes_its_road_from_quote_to_signature_on_a_phone(visitor: Visi
         expect(head).to_contain_text("Closed")
 
 
-def violations(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text())
-    return [one["id"] for one in page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]]
-
-
-@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm ci in dashboard/")
 def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, visitor: Visitor) -> None:
     link = new_link()
     with site.database.owner() as conn:
@@ -207,7 +197,7 @@ def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, vis
         for name, number in SAID.items():
             page.locator(f'input[name="a.{name}"][value="{number}"]').check()
         page.get_by_label("What should we have done better?").fill("You came two days late")
-        assert violations(page) == []
+        assert customer.violations() == []
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         page.get_by_role("button", name="Send").click()
         expect(page.get_by_role("status")).to_contain_text("Thank you")
@@ -216,7 +206,7 @@ def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, vis
         page = visit.go("/follow-up")
         second = page.locator("section", has=page.locator("#h-second"))
         expect(second).to_contain_text("You came two days late")
-        assert violations(page) == []
+        assert visit.violations() == []
         second.get_by_text("Called…", exact=True).click()
         second.get_by_label("Was somebody there?").select_option("true")
         second.get_by_role("button", name="Write down").click()
@@ -236,10 +226,10 @@ def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, vis
         page.get_by_label("Until").fill("2020-01-31")
         page.get_by_role("button", name="Decide").click()
         expect(page.locator("#corrective-actions")).to_contain_text("Overdue")
-        assert violations(page) == []
+        assert visit.violations() == []
         page = visit.go("/month")
         expect(page.locator("#month")).to_contain_text("Visits are moved without a word")
-        assert violations(page) == []
+        assert visit.violations() == []
         page = visit.go("/month?month=2024-05")
         page.get_by_label("What is to be said of it?").fill("Nothing happened")
         page.get_by_role("button", name="Sign", exact=True).click()
@@ -284,9 +274,7 @@ def test_an_inspector_sees_what_is_off_after_a_repair_and_says_why_it_is_handed_
         expect(section).to_contain_text("Not well")
         expect(section.locator(".strips li")).to_have_count(2)
         expect(section.locator(".strips li.tone-high")).to_have_count(1)
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run('#ticket-after-repair', {resultTypes: ['violations']})")["violations"]
-        assert [one["id"] for one in found] == []
+        assert visit.violations(within="#ticket-after-repair") == []
         fill(page, "Hand over", inspection__nevertheless="The new foot is stiffer")
         expect(page.locator("#ticket-head")).to_contain_text("Handed over")
         expect(page.locator("#ticket-papers")).to_contain_text("The new foot is stiffer")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from api import live
 from api.app import ApiSettings, create_app
 from store.connection import Session
 
+AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
+"""Finds what keeps people from using a page; `npm ci` in dashboard/ brings it."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -107,6 +110,17 @@ class Visit:
             )
         self.complaints.remove(noted.value.text)
         return int(status)
+
+    def violations(self, options: str = "{resultTypes: ['violations']}", within: str = "") -> list[str]:
+        """What axe finds on the page, or `within` a part of it, and finds again: buttons are pale while they ask."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        where = f"'{within}'" if within else "document"
+        for _ in range(4):
+            found = self.page.evaluate(f"axe.run({where}, {options})")["violations"]
+            if not found:
+                break
+            expect(self.page.locator(".htmx-request")).to_have_count(0)
+        return [f"{one['id']}: {one['nodes'][0]['html'][:120]} ({len(one['nodes'])})" for one in found]
 
     def go(self, address: str) -> Page:
         self.page.goto(self.site.url + address)
