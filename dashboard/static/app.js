@@ -5,6 +5,9 @@
 
 import { duration, moment } from "./words.js";
 
+// A form that is sent before htmx has seen it only loads its page anew: until then none can be (app.css).
+document.addEventListener("DOMContentLoaded", () => { document.documentElement.dataset.ready = ""; });
+
 // Times ----------------------------------------------------------------------------------------------------------------
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;

@@ -117,13 +117,46 @@ def work_by_its_steps(visit: Visit, site: Site, address: str) -> None:
     expect(drip).to_contain_text("outside: above 1")
 
 
-def test_a_repair_goes_its_road_from_quote_to_signature_on_a_phone(visitor: Visitor, site: Site) -> None:
+def alert(site: Site) -> None:
+    """An alarm is raised and joins the ticket of the seal."""
+    with site.database.owner() as conn, conn.transaction():
+        conn.execute(
+            "WITH raised AS ("
+            " INSERT INTO alarms (id, tenant, device_id, device, point, rule, detector, fault, severity, state, active,"
+            " since, raised_at, score, message, evidence)"
+            " SELECT gen_random_uuid(), tenant, id, device, 'flow', 'leak', 'shift', 'seal', 'high', 'unacknowledged',"
+            " true, now(), now(), 2.0, 'Flow 3.9 m3/h, expected 5.0', '{}' FROM devices WHERE device = 'pump-103'"
+            " RETURNING id, tenant, device_id)"
+            " INSERT INTO ticket_alarms (ticket_id, alarm_id, tenant)"
+            " SELECT t.id, raised.id, raised.tenant FROM raised"
+            " JOIN tickets t ON t.device_id = raised.device_id AND t.fault = 'seal'"
+        )
+        conn.execute(
+            "INSERT INTO alarm_events (event_id, occurrence_id, tenant, at, kind, state, severity, score, who)"
+            " SELECT gen_random_uuid(), id, tenant, now(), 'raised', state, severity, score, 'bellwether' FROM alarms"
+            " WHERE rule = 'leak'"
+        )
+
+
+def accept_from_the_alert(visit: Visit, site: Site) -> Page:
+    """Who is looking at the alarms sees one come, goes to its ticket, and takes it."""
+    visit.sign_in(ENGINEER)
+    page = visit.go("/alarms")
+    expect(page.locator("[data-link='live']")).to_be_attached()
+    alert(site)
+    page.locator(".alarm-list > li", has_text="Flow 3.9 m3/h").get_by_role("link", name="ticket").click()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("#ticket-head")).to_contain_text("Accepted")
+    return page
+
+
+def test_an_engineers_day_from_the_alert_to_the_signature_on_a_phone(visitor: Visitor, site: Site) -> None:
     address = site.ticket("pump-103")
     code = site.rows("SELECT code FROM tickets WHERE device = 'pump-103' AND fault = 'seal'")[0][0]
     site.change("UPDATE users SET role = 'engineer' WHERE login = %s", ENGINEER)
+    site.change("UPDATE tickets SET state = 'dispatched' WHERE device = 'pump-103' AND fault = 'seal'")
     with visitor(PHONE) as visit:
-        visit.sign_in(ENGINEER)
-        page = visit.go(address)
+        page = accept_from_the_alert(visit, site)
         head = page.locator("#ticket-head")
         page.get_by_role("button", name="Start diagnosis").click()
         expect(page.locator("#ticket-live")).to_contain_text("the warranty ended on 2026-03-01")
