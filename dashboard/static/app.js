@@ -6,7 +6,18 @@
 import { duration, moment } from "./words.js";
 
 // A form that is sent before htmx has seen it only loads its page anew: until then none can be (app.css).
-document.addEventListener("DOMContentLoaded", () => { document.documentElement.dataset.ready = ""; });
+// A filter chosen before that is asked for now.
+document.addEventListener("DOMContentLoaded", () => {
+  document.documentElement.dataset.ready = "";
+  for (const form of document.querySelectorAll("form.filters[hx-get]")) {
+    if ([...form.elements].some(wasChanged)) form.requestSubmit();
+  }
+});
+
+function wasChanged(field) {
+  if (field.type !== "select-one") return field.type !== "submit" && field.value !== field.defaultValue;
+  return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+}
 
 // Times ----------------------------------------------------------------------------------------------------------------
 

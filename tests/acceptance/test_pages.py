@@ -432,6 +432,23 @@ def test_what_somebody_types_survives_the_news(visitor: Visitor, site: Site) -> 
         expect(row.get_by_label("Reason")).to_be_focused()
 
 
+def test_what_is_chosen_or_pressed_before_the_script_is_there_is_not_lost(visitor: Visitor) -> None:
+    with visitor() as visit:
+        page = visit.sign_in()
+        held: list[Route] = []
+        page.route("**/htmx.min*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+        page.goto(visit.site.url + "/alarms", wait_until="commit")
+        page.select_option("#f-severity", "high")
+        button = page.get_by_role("button", name="Acknowledge", exact=True).first
+        assert button.evaluate("it => getComputedStyle(it.form).pointerEvents") == "none"
+        until(lambda: held)
+        held[0].continue_()
+        page.wait_for_url("**/alarms?*severity=high*")
+        expect(page.locator("#alarms .alarm-list > li:not(.tone-high)")).to_have_count(0)
+        expect(page.locator("#alarms .alarm-list > li.tone-high").first).to_be_visible()
+        assert button.evaluate("it => getComputedStyle(it.form).pointerEvents") == "auto"
+
+
 def test_what_happens_before_a_page_listens_is_shown(visitor: Visitor, site: Site) -> None:
     """A ticket gets a comment after its page was written, before the page's stream of news is open."""
 
