@@ -10,10 +10,11 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from prognosis.after_repair import Outcome
 from store.errors import NotFound
 from store.queries import queries
 from store.transactions import Transaction
-from tickets.after_repair import begins, ends, first_look
+from tickets.after_repair import Stage, begins, ends, first_look
 from tickets.states import State
 from tickets.terms import Terms
 
@@ -68,6 +69,15 @@ def checks(conn: Transaction, ticket_id: UUID) -> list[Check]:
     """The checks of a ticket, the newest first; without a ticket none."""
     with conn.cursor(row_factory=class_row(Check)) as cursor:
         return cursor.execute(_SQL["of_ticket"], {"ticket": ticket_id, "limit": _MOST}).fetchall()
+
+
+def judgement(conn: Transaction, ticket_id: UUID, turn: int) -> Check | None:
+    """The check that says how the repair of this turn stands: the one after the hand-over where that can say something,
+    else the last after a test. None: there is none."""
+    for check in checks(conn, ticket_id):
+        if check.turn == turn and (check.stage == Stage.TEST or check.outcome != Outcome.CANNOT_SAY):
+            return check
+    return None
 
 
 def held(conn: Transaction, check_id: UUID) -> Check:

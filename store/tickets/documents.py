@@ -19,13 +19,16 @@ from uuid import UUID
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from prognosis.after_repair import Outcome
 from store.errors import NotFound
 from store.queries import queries
+from store.repairs.checks import judgement
 from store.tickets.history import record
 from store.tickets.papers import Papers, papers
 from store.tickets.rows import Ticket
 from store.tickets.steps import present_work
 from store.transactions import Transaction
+from tickets.documents.after_repair import Judged
 from tickets.documents.contents import (
     Case,
     Entries,
@@ -199,7 +202,16 @@ def _work(conn: Transaction, of: Ticket, now: datetime) -> Work:
         stages=[(name, reached[state]) for state, name in _STAGES.items() if state in reached],
         steps=_steps(conn, of),
         handed_over_at=reached["handed_over"],
+        judged=_judged(conn, of),
     )
+
+
+def _judged(conn: Transaction, of: Ticket) -> Judged | None:
+    check = judgement(conn, of.id, of.turn)
+    if check is None:
+        return None
+    points, compared = check.found.get("points", []), check.found.get("compared", 0)
+    return Judged(Outcome(check.outcome), check.reason, check.looked_at, check.ran_h, points, compared)
 
 
 def _steps(conn: Transaction, of: Ticket) -> list[StepLine]:

@@ -19,6 +19,7 @@ from store import tickets, training
 from store.connection import Session, act_for, connect
 from store.outbox import Parcel
 from store.repairs import rounds
+from tickets.documents.after_repair import HEADING
 from tickets.intake import Service
 from tickets.needs import Paper
 from tickets.states import State, Verdict
@@ -119,6 +120,16 @@ def newest(api: RunningApi, ticket: UUID) -> JSON:
     return found
 
 
+def report_section(api: RunningApi, ticket: UUID) -> JSON:
+    """What the latest service report says of the machine since its repair."""
+    path = f"/api/v1/tickets/{ticket}/documents"
+    client = api.client(Role.ENGINEER)
+    latest = next(one for one in ok(client.get(path))["items"] if one["kind"] == "service" and one["is_latest"])
+    sections = ok(client.get(f"{path}/{latest['id']}"))["content"]["sections"]
+    (found,) = (section for section in sections if section["heading"] == HEADING)
+    return dict(found)
+
+
 def deliver(api: RunningApi) -> list[str]:
     """Bring every parcel, each twice, as a postman would who was killed before ticking it off."""
     postman = TicketsApi(api.url, lambda tenant: issue(SECRET, "notify", tenant, Role.SERVICE, 60), AFTER_REPAIR_PATH)
@@ -166,6 +177,9 @@ def test_a_repair_that_was_none_is_refused_and_taken_back_once_after_the_hand_ov
     assert "an inspector's word why nevertheless: since the repair vibration is 3.5" in problem["detail"]
     why = looked_at | {"nevertheless": "The new foot is stiffer"}
     ok(client.post(path, json={"to": "handed_over", "inspection": why}))
+    told = dict(report_section(api, ticket)["facts"])
+    assert "vibration is 3.5" in told["Judgement"]
+    assert told["Handed over because"] == "The new foot is stiffer"
     rows(
         api,
         "UPDATE repair_checks SET begins_at = %s, look_at = %s WHERE ticket_id = %s AND stage = 'service'",
@@ -201,6 +215,12 @@ def test_a_repair_that_holds_is_well_before_and_after_the_hand_over(api: Running
     hand_over(api, ticket, at + 11 * HOUR)
     signed = {"name": "A. Dairy", "signed_at": at.isoformat()}
     go(api, ticket, State.FOLLOW_UP, at + 12 * HOUR, papers={Paper.SIGNATURE: signed})
+    rested = report_section(api, ticket)
+    assert rested["facts"][0] == ["Judgement", "Well: all is as it was in health"]
+    assert {tuple(row[:1] + row[-1:]) for row in rested["table"]["rows"]} == {
+        ("Vibration", "As in health"),
+        ("Current", "As in health"),
+    }
     assert looked(conn, at + 16 * HOUR) == ["well"]
     assert deliver(api) == []
     assert ok(api.client().get(f"/api/v1/tickets/{ticket}"))["state"] == "follow_up"

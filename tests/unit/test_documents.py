@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboard.paper_pdf import pdf_of
+from prognosis.after_repair import Outcome
 from tickets.clocks import Clock, ClockName, Effect
 from tickets.documents import signature
+from tickets.documents.after_repair import HEADING, Judged
 from tickets.documents.contents import (
     Case,
     Entry,
@@ -110,6 +112,40 @@ def test_a_service_report_says_what_was_found_and_done_and_what_it_came_to() -> 
     assert section(again, "Parts").paragraphs == ["No part was replaced."]
     assert "Steps" not in {one.heading for one in again.sections}
     assert section(again, "Signature").strokes == STROKES
+
+
+COMPARED = {
+    "point": "bearing_temperature",
+    "unit": "degC",
+    "mode": "full load",
+    "low": 35.0,
+    "high": 45.0,
+    "before": 88.1234,
+    "now": None,
+    "swing_usual": 0.2,
+    "swing_before": None,
+    "swing_now": 0.0,
+    "why": "",
+}
+
+
+def test_a_service_report_says_how_the_machine_does_as_far_as_it_is_known() -> None:
+    def told(check: Judged | None) -> Document:
+        return service(CASE, Issue("SR-2026-000007", 1, NOON, "Ben"), SAID, replace(WORK, judged=check))
+
+    assert HEADING not in {one.heading for one in told(None).sections}
+    unknown = section(told(Judged(Outcome.CANNOT_SAY, "it has to run first", None, 0.0, [COMPARED], 9)), HEADING)
+    assert unknown.facts == [("Judgement", "None when this report was issued: it has to run first")]
+    assert unknown.table is None, "what was seen of too little running is no value"
+
+    points = [{**COMPARED, "now": 41.0, "why": "still"}, COMPARED, {**COMPARED, "now": 41.0, "mode": ""}]
+    known = told(Judged(Outcome.NOT_WELL, "it rests", NOON, 4.0, points, 9))
+    assert dict(section(known, HEADING).facts)["Looked at"] == "22 November 2026, 13:00 CET, after 4 h of running"
+    assert "these are the 2" in section(known, HEADING).paragraphs[-1]
+    assert rows(known, HEADING) == [
+        ("Bearing temperature, full load, swing within ten minutes", "–", "0", "0.2", "°C", "Not well"),  # noqa: RUF001
+        ("Bearing temperature", "88.12", "41", "35 to 45", "°C", "As in health"),
+    ]
 
 
 def test_a_signature_without_strokes_and_a_quote_without_an_answer_are_as_good() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from telemetry.units import SPELLED
+from tickets.documents.after_repair import Judged, judged
 from tickets.documents.form import TITLES, Document, Kind, Section, Table
+from tickets.documents.writing import NONE, amount, day, folded, moment, number, paragraphs, plain, rounded, unit
 from tickets.needs import Paper
 from tickets.states import Verdict
 from tickets.steps import StepState
@@ -27,8 +27,6 @@ _STATES: Mapping[StepState, str] = {
     StepState.DONE: "Done",
     StepState.LEFT_OUT: "Left out",
 }
-
-_NONE = "\N{EN DASH}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a repair was."""
+    """What a repair was. `judged`: what telemetry says of it by now; None: nothing was looked at."""
 
     verdict: str
     parts: Sequence[PartLine]
@@ -119,6 +117,7 @@ class Work:
     stages: Sequence[tuple[str, datetime]]
     steps: Sequence[StepLine]
     handed_over_at: datetime
+    judged: Judged | None = None
 
 
 Entries = Mapping[Paper, Entry]
@@ -133,10 +132,10 @@ def diagnosis(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]
         case,
         issue,
         _reported(case),
-        Section("Where the fault is", _paragraphs(body["located"])),
-        Section("What is to be done", _paragraphs(body["plan"])),
-        Section("What could be done instead", _paragraphs(body.get("alternative", ""))),
-        Section("Time and parts", facts=[("Estimated work", f"{_number(body['hours'])} h")], table=_wanted(parts)),
+        Section("Where the fault is", paragraphs(body["located"])),
+        Section("What is to be done", paragraphs(body["plan"])),
+        Section("What could be done instead", paragraphs(body.get("alternative", ""))),
+        Section("Time and parts", facts=[("Estimated work", f"{number(body['hours'])} h")], table=_wanted(parts)),
     )
 
 
@@ -144,15 +143,15 @@ def quote(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]) ->
     """What a repair costs, for what, and why the customer is asked."""
     body = said[Paper.QUOTE].body
     found = said[Paper.DIAGNOSIS].body if Paper.DIAGNOSIS in said else {"located": "", "plan": ""}
-    warranty = [("Warranty of the machine", f"until {_day(case.warranty_until)}")] if case.warranty_until else []
+    warranty = [("Warranty of the machine", f"until {day(case.warranty_until)}")] if case.warranty_until else []
     return _document(
         Kind.QUOTE,
         case,
         issue,
-        Section("Amount", facts=[("All in", _amount(body)), *warranty]),
-        Section("What it is for", _paragraphs(body["covers"]), table=_wanted(parts)),
-        Section("Where the fault is", _paragraphs(found["located"])),
-        Section("What is to be done", _paragraphs(found["plan"])),
+        Section("Amount", facts=[("All in", amount(body)), *warranty]),
+        Section("What it is for", paragraphs(body["covers"]), table=_wanted(parts)),
+        Section("Where the fault is", paragraphs(found["located"])),
+        Section("What is to be done", paragraphs(found["plan"])),
         Section(
             "How to answer",
             [f"The repair begins once you have accepted: on the page of the ticket, with its code {case.code}."],
@@ -169,14 +168,15 @@ def service(case: Case, issue: Issue, said: Entries, work: Work) -> Document:
         case,
         issue,
         _reported(case),
-        Section("Cause", [_CAUSES[work.verdict], *_paragraphs(located)] if work.verdict else _paragraphs(located)),
-        Section("Work", _done(said), [(name, _moment(at, case.zone)) for name, at in work.stages]),
+        Section("Cause", [_CAUSES[work.verdict], *paragraphs(located)] if work.verdict else paragraphs(located)),
+        Section("Work", _done(said), [(name, moment(at, case.zone)) for name, at in work.stages]),
         Section("Steps", table=_steps(work.steps)),
         _fitted(work.parts),
         _values(work.before, test.body.get("values", []) if test else []),
         _tested(case, said),
+        judged(work.judged, _nevertheless(said), case.zone),
         _agreed(case, said),
-        Section("Advice", _paragraphs(test.body.get("advice", "") if test else "")),
+        Section("Advice", paragraphs(test.body.get("advice", "") if test else "")),
         _guarantee(case, work.handed_over_at),
         _signed(case, said),
     )
@@ -185,7 +185,7 @@ def service(case: Case, issue: Issue, said: Entries, work: Work) -> Document:
 def _document(kind: Kind, case: Case, issue: Issue, *sections: Section) -> Document:
     facts = [
         ("Number", f"{issue.number}, version {issue.version}" if issue.version > 1 else issue.number),
-        ("Issued", f"{_moment(issue.at, case.zone)}, by {issue.by}"),
+        ("Issued", f"{moment(issue.at, case.zone)}, by {issue.by}"),
         ("Ticket", case.code),
         ("Customer", case.customer),
         ("Machine", f"{case.device}, {case.model}" if case.model else case.device),
@@ -201,22 +201,22 @@ def _document(kind: Kind, case: Case, issue: Issue, *sections: Section) -> Docum
 
 
 def _reported(case: Case) -> Section:
-    said = [case.title, *_paragraphs(case.reported)]
-    return Section("What was reported", said, [("Reported", _moment(case.opened_at, case.zone))])
+    said = [case.title, *paragraphs(case.reported)]
+    return Section("What was reported", said, [("Reported", moment(case.opened_at, case.zone))])
 
 
 def _done(said: Entries) -> list[str]:
     """What the engineer says was done; where nothing is said of it, what was to be done."""
     done = said[Paper.TEST].body.get("work", "") if Paper.TEST in said else ""
     planned = said[Paper.DIAGNOSIS].body["plan"] if Paper.DIAGNOSIS in said else ""
-    return _paragraphs(done or planned)
+    return paragraphs(done or planned)
 
 
 def _steps(steps: Sequence[StepLine]) -> Table:
     rows = []
-    for number, step in enumerate(steps, 1):
-        measured = f"{_number(step.value)} {_unit(step.unit)}".rstrip() if step.value is not None else _NONE
-        rows.append((str(number), step.text, _STATES[step.state], measured, step.note or _NONE))
+    for place, step in enumerate(steps, 1):
+        measured = f"{number(step.value)} {unit(step.unit)}".rstrip() if step.value is not None else NONE
+        rows.append((str(place), step.text, _STATES[step.state], measured, step.note or NONE))
     return Table(("No.", "Step", "State", "Measured", "Note"), rows)
 
 
@@ -228,7 +228,7 @@ def _wanted(parts: Sequence[PartLine]) -> Table | None:
 def _fitted(parts: Sequence[PartLine]) -> Section:
     if not parts:
         return Section("Parts", ["No part was replaced."])
-    rows = [(one.number, one.name, str(one.quantity), one.serial or _NONE, one.replaces or _NONE) for one in parts]
+    rows = [(one.number, one.name, str(one.quantity), one.serial or NONE, one.replaces or NONE) for one in parts]
     return Section("Parts", table=Table(("Part", "Name", "Quantity", "Put in", "Taken out"), rows))
 
 
@@ -237,13 +237,11 @@ def _values(before: Sequence[Measured], after: Sequence[Mapping[str, Any]]) -> S
     lines: dict[str, list[str]] = {}
     for one in before:
         low, high = one.low, one.high
-        normal = f"{_rounded(low)} to {_rounded(high)}" if low is not None and high is not None else _NONE
-        lines[_folded(one.point)] = [_plain(one.point), _rounded(one.value), _NONE, normal, _unit(one.unit)]
+        normal = f"{rounded(low)} to {rounded(high)}" if low is not None and high is not None else NONE
+        lines[folded(one.point)] = [plain(one.point), rounded(one.value), NONE, normal, unit(one.unit)]
     for value in after:
-        line = lines.setdefault(
-            _folded(value["name"]), [_plain(value["name"]), _NONE, _NONE, _NONE, _unit(value["unit"])]
-        )
-        line[2] = _number(value["value"])
+        line = lines.setdefault(folded(value["name"]), [plain(value["name"]), NONE, NONE, NONE, unit(value["unit"])])
+        line[2] = number(value["value"])
     head = ("Value", "Before", "After", "Normal", "Unit")
     return Section("Values before and after", table=Table(head, list(lines.values())))
 
@@ -253,10 +251,15 @@ def _tested(case: Case, said: Entries) -> Section:
     facts: list[tuple[str, str]] = []
     if test:
         result = "Passed" if test.body["passed"] else "Not passed"
-        facts.append(("Function test", f"{result}, {_moment(test.at, case.zone)}, by {test.by}"))
+        facts.append(("Function test", f"{result}, {moment(test.at, case.zone)}, by {test.by}"))
     if look and look.body["passed"]:
-        facts.append(("Inspection", f"Passed, {_moment(look.at, case.zone)}, by {look.by}"))
-    return Section("Test", _paragraphs(test.body["note"]) if test else [], facts)
+        facts.append(("Inspection", f"Passed, {moment(look.at, case.zone)}, by {look.by}"))
+    return Section("Test", paragraphs(test.body["note"]) if test else [], facts)
+
+
+def _nevertheless(said: Entries) -> str:
+    look = said.get(Paper.INSPECTION)
+    return str(look.body.get("nevertheless", "")) if look else ""
 
 
 def _agreed(case: Case, said: Entries) -> Section:
@@ -264,8 +267,8 @@ def _agreed(case: Case, said: Entries) -> Section:
     if offer is None or answer is None or answer.at < offer.at:
         return Section("Quote")
     word = "Accepted" if answer.body["accepted"] else "Declined"
-    by = f"{_moment(answer.at, case.zone)}, by {answer.body['name']}"
-    return Section("Quote", facts=[("All in", _amount(offer.body)), (word, by)])
+    by = f"{moment(answer.at, case.zone)}, by {answer.body['name']}"
+    return Section("Quote", facts=[("All in", amount(offer.body)), (word, by)])
 
 
 def _guarantee(case: Case, handed_over_at: datetime) -> Section:
@@ -273,7 +276,7 @@ def _guarantee(case: Case, handed_over_at: datetime) -> Section:
     until = (handed_over_at + case.guarantee).astimezone(case.zone).date()
     text = (
         f"Should the fault come back, the repair is taken up again under its own warranty: for {days} days from the day"
-        f" on which the ticket is closed, at least until {_day(until)}. Say the ticket's code, {case.code}."
+        f" on which the ticket is closed, at least until {day(until)}. Say the ticket's code, {case.code}."
     )
     return Section("Warranty on this repair", [text])
 
@@ -282,46 +285,6 @@ def _signed(case: Case, said: Entries) -> Section:
     signature = said.get(Paper.SIGNATURE)
     if signature is None:
         return Section("Signature", ["Not signed yet."])
-    signed_at = _moment(datetime.fromisoformat(signature.body["signed_at"]), case.zone)
+    signed_at = moment(datetime.fromisoformat(signature.body["signed_at"]), case.zone)
     facts = [("Taken back by", signature.body["name"]), ("Signed", signed_at)]
     return Section("Signature", facts=facts, strokes=signature.body.get("strokes", ()))
-
-
-def _paragraphs(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _amount(body: Mapping[str, Any]) -> str:
-    return f"{Decimal(body['amount']):,.2f} {body['currency']}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _moment(at: datetime, zone: ZoneInfo) -> str:
-    local = at.astimezone(zone)
-    return f"{local.day} {local:%B %Y, %H:%M} {local:%Z}"
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
-
-
-def _number(value: float) -> str:
-    """As it was typed."""
-    return f"{value:.12g}"
-
-
-def _rounded(value: float) -> str:
-    """As a sensor can know it."""
-    return f"{value:.4g}"
-
-
-def _unit(name: str) -> str:
-    return SPELLED.get(name, name)
-
-
-def _folded(name: str) -> str:
-    return name.replace("_", " ").strip().casefold()
-
-
-def _plain(name: str) -> str:
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
