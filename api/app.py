@@ -9,85 +9,54 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 import store.health
-from api import (
-    ROOT,
-    after_repair,
-    alarm_kpis,
-    alarm_policy,
-    alarms,
-    appointments,
+from api import ROOT, events, health, metrics, pages
+from api.access import audit, keys, personal, sessions, users
+from api.access.passwords import Passwords
+from api.alarms import alarms, floods, maintenance, rules, trials
+from api.alarms import kpis as alarm_kpis
+from api.alarms import policy as alarm_policy
+from api.bodies import BodyLimit
+from api.fleet import (
     assessment,
-    attachments,
-    audit,
     baselines,
     changepoints,
-    channels,
-    corrective_actions,
     credentials,
-    customers,
-    depots,
     devices,
-    dispatch,
-    documents,
-    engineers,
-    events,
-    floods,
-    health,
-    keys,
-    kpi_goals,
-    kpis,
     learning,
-    ledger,
     lessons,
     machines,
-    maintenance,
-    messages,
-    metrics,
-    on_call,
-    pages,
-    parts,
-    parts_moves,
-    parts_plans,
-    parts_tickets,
-    parts_transfers,
     peers,
-    personal,
-    plans,
     presence,
     prognosis,
     quality,
     readings,
-    rejects,
-    reports,
-    retention,
-    reviews,
-    rules,
-    second_handlings,
-    sessions,
-    site_people,
-    sops,
-    surveys,
-    terms,
-    ticket_quality,
-    ticket_steps,
-    tickets,
     training,
-    trials,
-    users,
     waveforms,
-    webhooks,
 )
-from api.bodies import BodyLimit
+from api.follow_up import corrective_actions, reviews, second_handlings, surveys
 from api.headers import SafeHeaders
+from api.intake import ledger, rejects, retention
+from api.kpis import goals as kpi_goals
+from api.kpis import kpis
 from api.live import Feed
+from api.messages import channels, messages, on_call, webhooks
 from api.metrics import Figures, Measured
 from api.openapi import describe
-from api.passwords import Passwords
+from api.parts import depots, parts
+from api.parts import moves as parts_moves
+from api.parts import plans as parts_plans
+from api.parts import tickets as parts_tickets
+from api.parts import transfers as parts_transfers
+from api.plans import plans
 from api.problems import answer_with_problems
 from api.rates import Rate
 from api.service import Service
 from api.settings import ApiSettings
-from api.uploads import larger_bodies
+from api.staffing import dispatch, engineers, site_people
+from api.tickets import after_repair, appointments, attachments, customers, documents, reports, sops, terms, tickets
+from api.tickets import quality as ticket_quality
+from api.tickets import steps as ticket_steps
+from api.tickets.uploads import larger_bodies
 from store.transactions import Transactions
 
 __all__ = ["ROUTERS", "ApiSettings", "create_app"]

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from alarms.roles import Role
 from api import ROOT
-from api.auth import Anyone, Caller
+from api.access.auth import Anyone, Caller
 from api.errors import BadValue, NotSignedIn
 from api.live import Feed, Subscription
 from api.service import service

@@ -17,7 +17,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from api.auth import Caller
+from api.access.auth import Caller
 from api.service import service
 from store import access
 from store.transactions import Transaction

@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 
 from alarms.roles import STAFF
-from api.auth import Caller
+from api.access.auth import Caller
 from api.errors import NotForYou, NotSignedIn, TooMany
 from dashboard import Pages, zone_of
 from dashboard.pages import THEMES

@@ -13,45 +13,16 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from alarms.roles import PEOPLE
-from api import (
-    alarm_kpis_page,
-    alarms_page,
-    audit_page,
-    channels_page,
-    customers_page,
-    dispatch_page,
-    documents_page,
-    engineers_page,
-    fleet_page,
-    follow_up_page,
-    improvement_pages,
-    intake_page,
-    kpis_page,
-    machine_form,
-    machine_page,
-    maintenance_page,
-    messages_page,
-    model_section,
-    on_call_page,
-    parts_page,
-    plans_page,
-    reports_page,
-    rules_page,
-    terms_page,
-    ticket_steps_page,
-    tickets_page,
-    webhooks_page,
-)
-from api.appointments import ReplyIn, reply_by_code
-from api.auth import (
-    COOKIE,
-    begin_session,
-    check_same_origin,
-    end_session,
-    require,
-    sign_in,
-)
+from api.access import audit_page
+from api.access.auth import COOKIE, begin_session, check_same_origin, end_session, require, sign_in
+from api.alarms import alarms_page, maintenance_page, rules_page
+from api.alarms import kpis_page as alarm_kpis_page
 from api.errors import NotForYou, NotSignedIn
+from api.fleet import fleet_page, machine_form, machine_page, model_section
+from api.follow_up import follow_up_page, improvement_pages
+from api.intake import intake_page
+from api.kpis import kpis_page
+from api.messages import channels_page, messages_page, on_call_page, webhooks_page
 from api.page_frame import (
     HEADERS,
     NOT_FOUND,
@@ -60,8 +31,14 @@ from api.page_frame import (
     answer_mistake,
     own_address,
 )
-from api.ticket_codes import answer_by_code, by_code
-from api.ticket_papers import AnswerIn
+from api.parts import parts_page
+from api.plans import plans_page
+from api.staffing import dispatch_page, engineers_page
+from api.tickets import customers_page, documents_page, reports_page, terms_page, tickets_page
+from api.tickets import steps_page as ticket_steps_page
+from api.tickets.appointments import ReplyIn, reply_by_code
+from api.tickets.codes import answer_by_code, by_code
+from api.tickets.papers import AnswerIn
 from dashboard import words
 from dashboard.pages import STATIC
 from store import tickets as ticket_store

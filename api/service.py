@@ -7,9 +7,9 @@ from typing import cast
 
 from fastapi import Request
 
+from api.access.passwords import Passwords
 from api.live import Feed
 from api.metrics import Figures
-from api.passwords import Passwords
 from api.rates import Rate
 from api.settings import ApiSettings
 from store.transactions import Transactions

@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 
 from alarms.roles import Role
 from api import ROOT
+from api.access.auth import Allow
 from api.app import ROUTERS
-from api.auth import Allow
 
 _HEAD = """# Who may do what
 

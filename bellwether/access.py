@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from alarms.roles import Role
-from api.auth import key_hash
-from api.passwords import hash_password
+from api.access.auth import key_hash
+from api.access.passwords import hash_password
 from store import access
 from store.connection import Session
 from store.errors import Conflict

@@ -85,7 +85,7 @@ def run_ingest(settings: Settings) -> None:
 
 def run_notify(settings: Settings) -> None:
     """From the outbox to the API; plans; the log's seal; storage care; assessment; verdicts on vibration; training."""
-    from api.tokens import issue
+    from api.access.tokens import issue
     from notify.after_repair import AfterRepair
     from notify.assessment import Assessment
     from notify.channels.people import People

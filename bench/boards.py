@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import PASSWORDS, TENANTS, Database, fresh_database
 
 from alarms.roles import Role
+from api.access.tokens import issue
 from api.app import create_app
 from api.settings import ApiSettings
-from api.tokens import issue
 from bench.lines import Line, at_most, show
 from bench.servers import running_servers
 from bench.year import TENANT, fill

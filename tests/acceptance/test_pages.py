@@ -19,8 +19,8 @@ from visiting import DESK, PHONE, SECRET, Site, Visitor, served, visiting
 from waiting import until
 
 from alarms.roles import Role
-from api.auth import COOKIE
-from api.tokens import issue
+from api.access.auth import COOKIE
+from api.access.tokens import issue
 from dashboard import figures
 from store import tickets
 from store.connection import Session

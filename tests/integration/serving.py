@@ -17,8 +17,8 @@ from waiting import until
 
 from alarms.roles import Role
 from api import live
+from api.access.tokens import issue
 from api.app import ApiSettings, create_app
-from api.tokens import issue
 from store.connection import Session
 
 # A stop waits for this look: a second at the end of each of hundreds of tests.

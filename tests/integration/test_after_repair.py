@@ -12,7 +12,7 @@ import pytest
 from serving import JSON, SECRET, RunningApi, ok, refused
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 from notify.after_repair import AfterRepair
 from notify.destinations import AFTER_REPAIR_PATH, TicketsApi
 from store import tickets, training

@@ -13,8 +13,8 @@ import pytest
 from serving import JSON, SECRET, RunningApi, ok, refused, served
 
 from alarms.roles import Role
-from api.auth import COOKIE
-from api.passwords import hash_password
+from api.access.auth import COOKIE
+from api.access.passwords import hash_password
 from api.settings import ApiSettings
 from store.access import FREE_FAILURES, create_user
 from store.errors import Misconfigured

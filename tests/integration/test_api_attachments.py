@@ -16,8 +16,8 @@ import pytest
 from serving import JSON, SECRET, RunningApi, ok, refused, served
 
 from alarms.roles import Role
-from api import uploads
-from api.tokens import issue
+from api.access.tokens import issue
+from api.tickets import uploads
 from store import attachments
 from store.connection import act_for, connect
 

@@ -9,7 +9,7 @@ import pytest
 from serving import JSON, SECRET, RunningApi, alarm_event, ok, refused
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 
 DAIRY = {"number": "K-1007", "name": "Riverside Dairy", "contact": "Jo Novak, 030 901820", "tier": "vip", "notes": ""}
 

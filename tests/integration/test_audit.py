@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from waiting import until
 
 from alarms.roles import Role
-from api.auth import network_of
+from api.access.auth import network_of
 from bellwether.cli import app
 from notify.sealing import Sealing
 from store import audit, retention

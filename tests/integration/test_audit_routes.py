@@ -18,9 +18,9 @@ from serving import SECRET, RunningApi, ok
 
 from alarms.roles import Role
 from alarms.rules import rule_from_json
+from api.alarms.rules_page import write as write_rule
 from api.app import ApiSettings, create_app
-from api.rules_page import write as write_rule
-from api.terms_page import write
+from api.tickets.terms_page import write
 from store import waveforms
 from telemetry.waveform import Waveform
 from tickets.calendar import WEEKDAYS

@@ -15,7 +15,7 @@ from serving import JSON, SECRET, RunningApi, alarm_event, ok
 from waiting import until
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 from bellwether.stack.port import choose
 from notify.destinations import TicketsApi
 from notify.loop import Notify

@@ -12,7 +12,7 @@ import pytest
 from serving import SECRET, RunningApi, ok, refused
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 from store import waveforms
 from store.connection import Session
 from telemetry.waveform import Waveform

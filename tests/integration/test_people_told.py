@@ -25,7 +25,7 @@ from serving import JSON, SECRET, RunningApi, ok, refused
 from waiting import until
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 from notify.channels import apprised, people
 from notify.channels.people import People
 from store.connection import act_for, connect

@@ -17,7 +17,7 @@ from serving import JSON, SECRET, RunningApi, ok, refused
 from waiting import until
 
 from alarms.roles import Role
-from api.tokens import issue
+from api.access.tokens import issue
 from notify.destinations import PLANS_PATH, TicketsApi
 from notify.loop import Notify
 from notify.plans import Plans

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from alarms.roles import Role
 from alarms.rules import rule_from_json
-from api.rules_page import write
+from api.alarms.rules_page import write
 from bellwether.cli import app
 from notify.trials import try_next
 from store import trial_runs

@@ -1,0 +1,1 @@
+"""Alarms, the rules that raise them, and what keeps them few: floods, maintenance, trials, KPIs."""

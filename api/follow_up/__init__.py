@@ -1,0 +1,1 @@
+"""After the repair: surveys, second handlings, corrective actions, the month."""

@@ -1,0 +1,1 @@
+"""Service KPIs and their goals."""

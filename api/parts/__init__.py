@@ -1,0 +1,1 @@
+"""Parts: where they lie, what moves them, what will be needed."""

@@ -1,0 +1,1 @@
+"""Who goes where: engineers, sites, proposals of the dispatch."""
