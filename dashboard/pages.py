@@ -63,7 +63,6 @@ class Pages:
             "machine_state": words.machine_state,
             "presence": words.presence,
             "detector": words.detector,
-            "ticket_move": words.ticket_move,
             "ticket_paper": words.ticket_paper,
             "look": words.look,
             "moment": datetime.fromisoformat,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from alarms.roles import DESK, INSPECTORS, Role
 from api.errors import BadValue
 from api.tickets.papers import PapersIn
+from dashboard.words import ticket_move
 from store.tickets import Ticket
 from tickets.intake import Service
 from tickets.needs import Facts, Need, Paper, Quote, lacks
@@ -49,7 +50,7 @@ def moves_of(t: Ticket, facts: Facts, role: Role, *, may_assign: bool) -> list[d
         for to in found
         if to is not State.DISPATCHED or not (may_assign or not t.assignee)
     ]
-    return sorted(steps, key=lambda step: (step["ends"], bool(step["lacks"])))
+    return sorted(steps, key=lambda step: (step["ends"], bool(step["lacks"]), "failed_test" in step["asks"]))
 
 
 def _step(to: State, move: Move, facts: Facts, role: Role) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def _step(to: State, move: Move, facts: Facts, role: Role) -> dict[str, Any]:
     asks |= {"diagnosis"} if Need.DIAGNOSIS in move.needs and not facts.diagnosed else set()
     asks |= {"from_afar"} if Need.NO_VISIT in move.needs and facts.service is Service.ON_SITE else set()
     asks |= {"pause_reason"} if to is State.ON_HOLD else set()
+    test_failed = Paper.TEST in move.papers and Need.TEST not in move.needs
+    asks |= {"failed_test"} if test_failed else set()
     met = set[Need]()
     if Paper.ANSWER in move.papers and role in DESK and facts.quote is Quote.OPEN:
         asks.add("answer" if Need.APPROVAL in move.needs else "refusal")
@@ -73,6 +76,7 @@ def _step(to: State, move: Move, facts: Facts, role: Role) -> dict[str, Any]:
         short.append("an inspection by somebody who did not work on it")
     return {
         "to": to.value,
+        "name": "Test failed" if test_failed else ticket_move(to),
         "asks": asks,
         "lacks": next((what for what in short if what), ""),
         "ends": to in {State.ON_HOLD, State.CANCELLED},

@@ -31,6 +31,7 @@ def test_who_is_on_call_where_they_are_reached_and_what_reached_nobody(site: Sit
         page.get_by_role("button", name="Keep").click()
         expect(page.get_by_role("status").filter(has_text="Kept.")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert visit.violations_in_both() == []
 
         page = visit.go("/on-call")
         expect(page.get_by_role("heading", name="Now:")).to_contain_text("nobody")
@@ -44,6 +45,7 @@ def test_who_is_on_call_where_they_are_reached_and_what_reached_nobody(site: Sit
         page.get_by_role("button", name="Keep the chain").click()
         expect(page.locator("#on-call ol li")).to_have_count(5)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert visit.violations_in_both() == []
 
         site.change(
             "UPDATE messages SET state = 'undeliverable', ended_at = now(), error = 'answered 500' WHERE login = %s",
@@ -55,3 +57,4 @@ def test_who_is_on_call_where_they_are_reached_and_what_reached_nobody(site: Sit
         page.get_by_role("button", name="I have seen that").click()
         expect(page.locator("#messages tbody")).to_contain_text("seen by Mo")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert visit.violations_in_both() == []

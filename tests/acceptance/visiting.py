@@ -122,6 +122,15 @@ class Visit:
             expect(self.page.locator(".htmx-request")).to_have_count(0)
         return [f"{one['id']}: {one['nodes'][0]['html'][:120]} ({len(one['nodes'])})" for one in found]
 
+    def violations_in_both(self) -> list[str]:
+        """What axe finds on the page as it is, and what its other colours make hard to read."""
+        dark = self.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        found = self.violations()
+        self.page.emulate_media(color_scheme="light" if dark else "dark")
+        found += [f"in the other colours: {one}" for one in self.violations("{runOnly: ['color-contrast']}")]
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        return found
+
     def go(self, address: str) -> Page:
         self.page.goto(self.site.url + address)
         return self.page
