@@ -17,10 +17,10 @@ from api.models import Answered, Asked, Instant, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_number, page
 from store.errors import NotFound
+from store.locks import Lock
 from store.messages import channels, log
 from store.messages.addresses import LONGEST, BadAddress
 from store.messages.log import Which
-from store.webhooks.keys import Lock
 
 State = Literal["waiting", "sent", "undeliverable"]
 Number = Annotated[int, Path(ge=1, le=2**63 - 1, description="A message", examples=[4711])]

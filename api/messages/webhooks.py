@@ -17,12 +17,12 @@ from api.models import Answered, Asked, From, Instant, Message, To, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_number, after_time_id, page
 from dashboard.told import EVENT_GROUPS, EVENTS
+from store.locks import Lock
 from store.transactions import Transaction
-from store.webhooks import deliveries, endpoints
+from store.webhooks import deliveries, endpoints, keys
 from store.webhooks.addresses import LONGEST_URL, target_of
 from store.webhooks.deliveries import Which
 from store.webhooks.endpoints import Webhook
-from store.webhooks.keys import Lock
 
 # What one request asks to be sent again. Too high: a receiver that is just back is told of a month at once.
 MOST_REPLAYED = 10_000
@@ -315,7 +315,7 @@ def _judge(caller: Caller, url: str) -> None:
 
 
 def _lock(caller: Caller) -> Lock:
-    return Lock(caller.service.settings.secret)
+    return Lock(caller.service.settings.secret, keys.PURPOSE)
 
 
 def _with_key(made: Webhook, key: str) -> NewKeyOut:

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from store.messages.addresses import MAIL, BadAddress, plugin_of
-from store.webhooks.addresses import may_reach
+from store.networks import may_reach
 
 _LONGEST_REASON = 300
 _here = threading.local()

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 
-from store.webhooks.addresses import Target, may_reach, target_of
+from store.networks import may_reach
+from store.webhooks.addresses import Target, target_of
 
 # From the connection to the answer. A receiver that must work longer takes the event first and works afterwards. Too
 # low: distant receivers in their busy hour fail. Too high: a dead one holds a worker that others wait for.

@@ -10,17 +10,17 @@ from psycopg.rows import class_row
 
 from store.connection import Session
 from store.errors import Conflict, NotFound
+from store.locks import Lock
 from store.messages.addresses import MAIL, address_of
 from store.queries import queries
 from store.transactions import Transaction
-from store.webhooks.keys import Lock
 from tickets.wall import Hours, zone_named
 from tickets.wishes import DEFAULT_WISHES, Wishes
 
 # Too low: a phone, a mailbox and a chat do not fit. Too high: one alarm is a hundred messages to one person.
 MOST = 10
 PURPOSE = "channels"
-"""What addresses are locked for: see `store.webhooks.keys.Lock`."""
+"""What addresses are locked for: see `store.locks.Lock`."""
 
 _SQL = queries("channels")
 

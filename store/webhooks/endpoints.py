@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 from psycopg.rows import class_row
 
 from store.errors import Conflict, NotFound
+from store.locks import Lock
 from store.queries import queries
 from store.transactions import Transaction
-from store.webhooks.keys import Lock, new_key
+from store.webhooks.keys import new_key
 
 # Each event is written once for each of them, in the transaction of what happened. Too low: systems share one. Too
 # high: a flood of alarms is slowed by what it tells of.

@@ -26,13 +26,13 @@ from waiting import until
 
 from alarms.roles import Role
 from api.access.tokens import issue
-from notify.channels import apprised, people
+from notify.channels import apprised, carrier
 from notify.channels.people import People
 from store.connection import act_for, connect
 from store.messages import deliveries
 from store.messages.queue import queue_customer_message
 
-people.ROUND_S = 0.1  # a stop waits for it
+carrier.ROUND_S = 0.1  # a stop waits for it
 deliveries.AGAIN_FIRST_S = 0.05
 
 

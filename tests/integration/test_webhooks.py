@@ -26,10 +26,10 @@ from waiting import until
 
 from alarms.roles import Role
 from bellwether.stack.port import choose
-from notify.channels import posting, webhooks
+from notify.channels import carrier, posting
 from notify.channels.webhooks import Webhooks
 
-webhooks.ROUND_S = 0.1  # a stop waits for it
+carrier.ROUND_S = 0.1  # a stop waits for it
 
 
 @dataclass

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notify.channels.signing import signature
-from store.webhooks.addresses import may_reach, target_of
-from store.webhooks.keys import Lock, Unopenable
+from store.locks import Lock, Unopenable
+from store.networks import may_reach
+from store.webhooks.addresses import target_of
 
 CLOSED = (
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "168.63.129.16"),
@@ -73,13 +74,13 @@ def test_a_url_is_taken_apart() -> None:
 
 
 def test_a_key_opens_under_its_own_secret_and_name_alone() -> None:
-    locked = Lock(SECRET).lock("one", "whk_of mine")
-    assert Lock(SECRET).open("one", locked) == "whk_of mine"
-    assert Lock(SECRET).lock("one", "whk_of mine") != locked
+    locked = Lock(SECRET, "webhooks").lock("one", "whk_of mine")
+    assert Lock(SECRET, "webhooks").open("one", locked) == "whk_of mine"
+    assert Lock(SECRET, "webhooks").lock("one", "whk_of mine") != locked
     changed = locked[:-1] + bytes([locked[-1] ^ 1])
     for secret, name, text in ((SECRET, "two", locked), (SECRET + "!", "one", locked), (SECRET, "one", changed)):
         with pytest.raises(Unopenable):
-            Lock(secret).open(name, text)
+            Lock(secret, "webhooks").open(name, text)
 
 
 def test_the_signature_is_as_it_was_promised() -> None:
