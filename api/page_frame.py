@@ -18,6 +18,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from alarms.roles import STAFF
 from api.access.auth import Caller
@@ -99,6 +100,15 @@ def answer(request: Request, template: str, values: Mapping[str, Any], status: i
         "partial": wants_part(request),
     }
     return HTMLResponse(_PAGES.render(template, {**always, **values}), status, HEADERS)
+
+
+def reasons(error: ValidationError, together: str = "") -> dict[str, str]:
+    """Why what was typed cannot be, by field; what is wrong with several `together` under that name."""
+    found: dict[str, str] = {}
+    for one in error.errors():
+        field = str(one["loc"][0]) if one["loc"] else together
+        found.setdefault(field, one["msg"].removeprefix("Value error, "))
+    return found
 
 
 def mistake_of(error: Exception) -> Mistake:

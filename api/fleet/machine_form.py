@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from alarms.roles import STAFF
 from api.access.auth import Caller, Staff
 from api.fleet.machines import MachineFacts
-from api.page_frame import PageRoute, answer, head_of
+from api.page_frame import PageRoute, answer, head_of, reasons
 from store import machines
 from store.transactions import Transaction
 
@@ -70,7 +70,7 @@ def say(request: Request, caller: Staff, device: str, said: Annotated[SaidForm, 
         try:
             facts = MachineFacts.model_validate(said.facts())
         except ValidationError as error:
-            wrong = reasons(error)
+            wrong = reasons(error, together="bearing")
         else:
             machines.set_machine(conn, device, facts.model_dump(exclude_none=True), caller.principal.name)
         built = built_of(conn, caller, device)
@@ -94,15 +94,6 @@ def built_of(conn: Transaction, caller: Caller, device: str) -> dict[str, Any]:
         "typed": {name: "" if facts.get(name) is None else str(facts[name]) for name, *_ in FIELDS},
         "wrong": {},
     }
-
-
-def reasons(error: ValidationError) -> dict[str, str]:
-    """Why what was typed cannot be, by field; what is wrong with several together under the first of them."""
-    found: dict[str, str] = {}
-    for one in error.errors():
-        field = str(one["loc"][0]) if one["loc"] else "bearing"
-        found.setdefault(field, one["msg"].removeprefix("Value error, "))
-    return found
 
 
 def _written(name: str, facts: Mapping[str, Any]) -> str:

@@ -10,9 +10,8 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from api.errors import BadValue
-from api.fleet.machine_form import reasons
 from api.messages.channels import ChannelChange, ChannelIn, OneOfUs, WishesIn, add, keep_wishes, myself, written
-from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.page_frame import PageRoute, answer, head_of, reasons, wants_part
 from store import on_call
 from store.errors import Conflict
 from store.messages import channels, log

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from api.access.auth import Administrator, Caller
 from api.errors import BadValue
-from api.fleet.machine_form import reasons
 from api.messages.webhooks import KeyIn, WebhookChange, WebhookIn, change, create, rotate
-from api.page_frame import PageRoute, answer, filters_of, head_of, wants_part
+from api.page_frame import PageRoute, answer, filters_of, head_of, reasons, wants_part
 from dashboard.told import EVENT_GROUPS, EVENTS
 from store.errors import Conflict
 from store.transactions import Transaction

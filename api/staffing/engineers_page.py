@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from alarms.roles import DESK
 from api.access.auth import Caller, Desk, Staff
 from api.access.users import Login
-from api.fleet.machine_form import reasons
-from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.page_frame import PageRoute, answer, head_of, reasons, wants_part
 from api.staffing.engineers import EngineerChange, EngineerIn, SiteIn
 from api.staffing.site_people import MOST_PEOPLE
 from store import engineers, site_people

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alarms.roles import DESK, STAFF, Role
 from api.access.auth import Caller, Desk, Staff
-from api.fleet.machine_form import reasons
-from api.page_frame import PageRoute, answer, filters_of, head_of, wants_part
+from api.page_frame import PageRoute, answer, filters_of, head_of, reasons, wants_part
 from api.tickets.customers import Concerned, CustomerChange, CustomerIn, FileIn
 from store import customers
 from store.errors import Conflict, NotFound

@@ -73,3 +73,11 @@ def test_a_dispatcher_sees_why_sends_whom_is_proposed_and_somebody_else(planned:
         row.locator("button").click()
         until(lambda: planned.rows("SELECT FROM sites WHERE latitude = 48.137"))
         expect(row.locator("input[name=latitude]")).to_have_value("48.137")
+        page = visit.go("/engineers")
+        change = page.locator("section[aria-labelledby='h-engineers'] li", has_text="kim@demo.example")
+        change.locator("summary").click()
+        change.locator("input[name=longitude]").fill("")
+        change.get_by_role("button", name="Keep", exact=True).click()
+        expect(page.get_by_role("alert").filter(has_text="Not kept")).to_have_text(
+            "Not kept: a place has a latitude and a longitude"
+        )
