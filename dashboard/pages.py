@@ -65,6 +65,7 @@ class Pages:
             "detector": words.detector,
             "ticket_paper": words.ticket_paper,
             "look": words.look,
+            "way": words.way,
             "moment": datetime.fromisoformat,
             "verdict": words.verdict,
             "urgency": words.urgency,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dashboard import figures
 from telemetry.units import SPELLED
+from tickets.customers_word import WAYS, Way
 
 ALARM_STATES: dict[str, str] = {
     "normal": "Normal",
@@ -219,6 +220,11 @@ def ticket_move(name: str) -> str:
 
 def ticket_paper(name: str) -> str:
     return TICKET_PAPERS.get(name, plain(name))
+
+
+def way(name: str) -> str:
+    """How a customer's word came."""
+    return WAYS[Way(name)]
 
 
 def look(name: str) -> str:

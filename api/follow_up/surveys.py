@@ -18,11 +18,11 @@ from api.models import Answered, Asked, Instant, Prose, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from api.service import service
-from store import tickets
 from store.connection import Actor
 from store.follow_up import surveys
 from store.follow_up.surveys import Survey
 from store.transactions import Transaction
+from tickets.customers_word import CUSTOMER
 from tickets.surveys import HOUSE_FOLLOW_UP, MOST_QUESTIONS, BadAnswers
 
 LONGEST_COMMENT = 2000
@@ -220,7 +220,7 @@ def answer_by_link(request: Request, link: str, asked: AnswersIn) -> None:
     """Keep what the holder of a link says. NotFound; Conflict where it was answered, or is over; BadValue."""
     tenant, survey_id, by = _opened(request, link)
     with service(request).transactions.of(tenant, by) as conn:
-        take(conn, tenant, survey_id, asked, "link", tickets.CUSTOMER)
+        take(conn, tenant, survey_id, asked, "link", CUSTOMER)
 
 
 def take(
@@ -250,7 +250,7 @@ def _opened(request: Request, link: str) -> tuple[str, UUID, Actor]:
     parts.trackers.take(place)
     with parts.transactions.of_nobody() as conn:
         tenant, survey_id = surveys.holder_of(conn, link)
-    return tenant, survey_id, Actor(tickets.CUSTOMER, "", network_of(place), route_of(request))
+    return tenant, survey_id, Actor(CUSTOMER, "", network_of(place), route_of(request))
 
 
 def _now() -> datetime:

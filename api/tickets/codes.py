@@ -15,6 +15,7 @@ from api.tickets.papers import AnswerIn
 from store import tickets
 from store.connection import Actor
 from store.transactions import Transaction
+from tickets.customers_word import CUSTOMER, Way
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def by_code(request: Request, code: str) -> Iterator[tuple[Transaction, str, UUI
     parts.trackers.take(place_of(request))
     with parts.transactions.of_nobody() as conn:
         tenant, ticket_id = tickets.holder_of(conn, code)
-    by = Actor(tickets.CUSTOMER, "", network_of(place_of(request)), route_of(request))
+    by = Actor(CUSTOMER, "", network_of(place_of(request)), route_of(request))
     with parts.transactions.of(tenant, by) as conn:
         yield conn, tenant, ticket_id
 
@@ -35,5 +36,5 @@ def by_code(request: Request, code: str) -> Iterator[tuple[Transaction, str, UUI
 def answer_by_code(request: Request, code: str, asked: AnswerIn) -> None:
     """Accept or decline the quote of a ticket, once. NotFound; Conflict where none waits for an answer."""
     with by_code(request, code) as (conn, tenant, ticket_id):
-        body = asked.model_dump(mode="json")
-        tickets.answer_quote(conn, tenant, ticket_id, body, who=tickets.CUSTOMER, now=datetime.now(UTC))
+        body = {**asked.model_dump(mode="json"), "way": Way.PAGE.value}
+        tickets.answer_quote(conn, tenant, ticket_id, body, who=CUSTOMER, now=datetime.now(UTC))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainSerializer, StringConstraints, model_validator
 
 from api.models import Answered, Asked, Instant, Line, Name, Prose, Reason
+from tickets.customers_word import Way
 from tickets.documents import signature
 from tickets.needs import Paper
 
@@ -18,6 +19,10 @@ MOST_VALUES = 100
 LONGEST_WINDOW = timedelta(days=7)
 
 Amount = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2), PlainSerializer(str, return_type=str)]
+
+
+Told = Literal[Way.TELEPHONE, Way.EMAIL, Way.IN_PERSON, Way.LETTER]
+"""By which way somebody heard a customer's word who writes it down."""
 
 
 class DiagnosisIn(Asked):
@@ -43,6 +48,12 @@ class AnswerIn(Asked):
     accepted: bool
     name: Line = Field(description="Who answered")
     note: Prose = ""
+
+
+class ToldAnswerIn(AnswerIn):
+    """The customer's answer to a quote, as somebody was told it."""
+
+    way: Told | None = Field(None, description="How it came")
 
 
 class AppointmentIn(Asked):
@@ -119,7 +130,7 @@ class PapersIn(Asked):
 
     diagnosis: DiagnosisIn | None = None
     quote: QuoteIn | None = None
-    answer: AnswerIn | None = None
+    answer: ToldAnswerIn | None = None
     appointment: AppointmentIn | None = None
     test: TestIn | None = None
     inspection: InspectionIn | None = None

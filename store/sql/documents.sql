@@ -58,6 +58,10 @@ SELECT number, version FROM documents
 WHERE ticket_id = %(id)s AND turn = %(turn)s AND kind = %(kind)s
 ORDER BY version DESC LIMIT 1
 
+-- name: version
+-- What stands in a version of a document of a ticket.
+SELECT content FROM documents WHERE ticket_id = %(id)s AND number = %(number)s AND version = %(version)s
+
 -- name: next_place
 -- The next number of a kind in a year; nobody else takes one until this transaction ends.
 INSERT INTO document_numbers AS n (tenant, kind, year, last) VALUES (%(tenant)s, %(kind)s, %(year)s, 1)

@@ -24,10 +24,9 @@ from store.tickets.rows import (
     tickets,
     track,
 )
-from store.tickets.waiting import CUSTOMER, answer_quote, holder_of, take_up
+from store.tickets.waiting import answer_quote, holder_of, take_up
 
 __all__ = [
-    "CUSTOMER",
     "Draw",
     "Heading",
     "Issued",

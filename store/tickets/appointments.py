@@ -17,9 +17,9 @@ from store.messages.queue import queue_customer_message
 from store.queries import queries
 from store.tickets.history import record
 from store.tickets.rows import locked
-from store.tickets.waiting import CUSTOMER
 from store.transactions import Transaction
 from tickets.appointments import Reply, Standing, reminder, standing, why_not
+from tickets.customers_word import CUSTOMER
 from tickets.terms import HOUSE
 
 _SQL, _TICKETS = queries("appointments"), queries("tickets")

@@ -28,21 +28,11 @@ from store.tickets.papers import Papers, papers
 from store.tickets.rows import Ticket
 from store.tickets.steps import present_work
 from store.transactions import Transaction
+from tickets.customers_word import CUSTOMER
 from tickets.documents.after_repair import Judged
-from tickets.documents.contents import (
-    Case,
-    Entries,
-    Entry,
-    Issue,
-    Measured,
-    PartLine,
-    StepLine,
-    Work,
-    diagnosis,
-    quote,
-    service,
-)
-from tickets.documents.form import TITLES, Document, Kind, number_of, to_plain
+from tickets.documents.contents import answered, answers, diagnosis, quote, service
+from tickets.documents.facts import Case, Entries, Entry, Issue, Measured, PartLine, StepLine, Work
+from tickets.documents.form import TITLES, Document, Kind, from_plain, number_of, to_plain
 from tickets.needs import Paper
 from tickets.states import State
 from tickets.steps import Kind as StepKind
@@ -54,6 +44,9 @@ _SQL = queries("documents")
 MOST_LINES = 200
 # A quote that is changed fifty times has as many versions.
 MOST_DOCUMENTS = 500
+
+# A diagnosis, a quote and the customer's answer to it: what was agreed to is a version of its own.
+_WITH = ((Kind.DIAGNOSIS, {Paper.DIAGNOSIS}), (Kind.QUOTE, {Paper.QUOTE, Paper.ANSWER}))
 
 _STAGES = {
     "accepted": "Accepted",
@@ -121,19 +114,26 @@ def issue_with_move(
     conn: Transaction, tenant: str, was: State, after: Ticket, came: Papers, terms: Terms, *, who: str, now: datetime
 ) -> None:
     """Issue what a move brings about, once it and its papers are stored. `after`: the ticket as it is by then."""
-    due = [kind for kind, paper in ((Kind.DIAGNOSIS, Paper.DIAGNOSIS), (Kind.QUOTE, Paper.QUOTE)) if paper in came]
+    due = [kind for kind, papers in _WITH if papers & came.keys()]
     is_handed_over = (was, after.state) == (State.QUALITY_CHECK, State.HANDED_OVER)
     if is_handed_over or Paper.SIGNATURE in came:
         due.append(Kind.SERVICE)
-    if not due:
+    issue(conn, tenant, after, due, terms, who=who, now=now)
+
+
+def issue(
+    conn: Transaction, tenant: str, of: Ticket, kinds: Collection[Kind], terms: Terms, *, who: str, now: datetime
+) -> None:
+    """Issue the next version of each, from what is stored by now of a ticket that is locked."""
+    if not kinds:
         return
-    said = _said(conn, after, who)
+    said = _said(conn, of)
     by = _names(conn, [who])[who]
-    case = _case(conn, after.id, terms)
-    for kind in due:
-        number, version = _number(conn, tenant, after, kind, now.astimezone(case.zone).year)
-        written = _written(conn, kind, after, case, Issue(number, version, now, by), said)
-        _keep(conn, tenant, after, kind, written, version, who=who, now=now)
+    case = _case(conn, of.id, terms)
+    for kind in kinds:
+        number, version = _number(conn, tenant, of, kind, now.astimezone(case.zone).year)
+        written = _written(conn, kind, of, case, Issue(number, version, now, by), said)
+        _keep(conn, tenant, of, kind, written, version, who=who, now=now)
 
 
 def _written(conn: Transaction, kind: Kind, of: Ticket, case: Case, issue: Issue, said: Entries) -> Document:
@@ -141,9 +141,18 @@ def _written(conn: Transaction, kind: Kind, of: Ticket, case: Case, issue: Issue
         case Kind.DIAGNOSIS:
             return diagnosis(case, issue, said, _parts(conn, "wanted", of.id))
         case Kind.QUOTE:
+            offer = _before(conn, of, issue) if answers(said) else None
+            if offer is not None:
+                return answered(offer, case, issue, said)
             return quote(case, issue, said, _parts(conn, "wanted", of.id))
         case Kind.SERVICE:
             return service(case, issue, said, _work(conn, of, issue.at))
+
+
+def _before(conn: Transaction, of: Ticket, issue: Issue) -> Document | None:
+    """The version before this one: what was answered, word for word."""
+    row = conn.execute(_SQL["version"], {"id": of.id, "number": issue.number, "version": issue.version - 1}).fetchone()
+    return from_plain(row[0]) if row else None
 
 
 def _number(conn: Transaction, tenant: str, of: Ticket, kind: Kind, year: int) -> tuple[str, int]:
@@ -179,16 +188,16 @@ def _case(conn: Transaction, ticket_id: UUID, terms: Terms) -> Case:
     return Case(**row, zone=terms.calendar.zone, guarantee=terms.guarantee)
 
 
-def _said(conn: Transaction, of: Ticket, who: str) -> Entries:
+def _said(conn: Transaction, of: Ticket) -> Entries:
     """The latest of each paper of the ticket's turn, with names for logins."""
     latest = {Paper(one.paper): one for one in papers(conn, of.id) if one.turn == of.turn}
     names = _names(conn, {one.who for one in latest.values()})
-    return {paper: Entry(one.at, names[one.who], one.body) for paper, one in latest.items()}
+    return {paper: Entry(one.at, names[one.who], one.body, one.who) for paper, one in latest.items()}
 
 
 def _names(conn: Transaction, logins: Collection[str]) -> dict[str, str]:
     known: dict[str, str] = dict(conn.execute(_SQL["names"], {"logins": list(logins)}).fetchall())
-    return {login: known.get(login) or login for login in logins}
+    return {login: known.get(login) or login for login in logins} | {CUSTOMER: "the customer"}
 
 
 def _work(conn: Transaction, of: Ticket, now: datetime) -> Work:
@@ -198,7 +207,7 @@ def _work(conn: Transaction, of: Ticket, now: datetime) -> Work:
     return Work(
         verdict=of.verdict or "",
         parts=_parts(conn, "fitted", of.id, since=since),
-        before=_before(conn, of.id),
+        before=_measured(conn, of.id),
         stages=[(name, reached[state]) for state, name in _STAGES.items() if state in reached],
         steps=_steps(conn, of),
         handed_over_at=reached["handed_over"],
@@ -228,7 +237,7 @@ def _parts(conn: Transaction, query: str, ticket_id: UUID, **more: Any) -> Seque
         return cursor.execute(_SQL[query], {"id": ticket_id, "limit": MOST_LINES, **more}).fetchall()
 
 
-def _before(conn: Transaction, ticket_id: UUID) -> list[Measured]:
+def _measured(conn: Transaction, ticket_id: UUID) -> list[Measured]:
     rows = conn.execute(_SQL["measured"], {"id": ticket_id, "limit": MOST_LINES}).fetchall()
     return [
         Measured(said["point"], said["observed"], said.get("unit") or "", said.get("low"), said.get("high"))

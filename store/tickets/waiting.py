@@ -7,22 +7,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from store import terms as term_store
 from store.connection import Session, act_for
 from store.errors import Conflict, NotFound
 from store.queries import queries
+from store.tickets.documents import issue
 from store.tickets.history import record, save_moves
 from store.tickets.papers import papers, quote_of, write
 from store.tickets.rows import Ticket, locked, plain_code, ticket
 from store.transactions import Transaction
 from tickets.clocks import ClockName, Effect
+from tickets.documents.form import Kind
 from tickets.needs import Facts, Paper, Quote
 from tickets.states import State
 from tickets.terms import ON_HOLD, Terms
 
 _SQL, _PAPERS = queries("tickets"), queries("ticket_papers")
-
-CUSTOMER = "customer"
-"""Who answers by a ticket's code."""
 
 _RESUME: Mapping[ClockName, Effect] = dict.fromkeys(ClockName, Effect.RESUME)
 # What is looked at in one turn. Too low: a delivery for many tickets takes minutes. Too high: one look takes long.
@@ -70,7 +70,7 @@ def holder_of(conn: Transaction, code: str) -> tuple[str, UUID]:
 def answer_quote(
     conn: Transaction, tenant: str, ticket_id: UUID, answer: Mapping[str, Any], *, who: str, now: datetime
 ) -> Ticket:
-    """Take a customer's answer to a quote: from then on nobody waits for it.
+    """Take a customer's answer to a quote: from then on nobody waits for it, and the quote says it.
 
     Raises
     ------
@@ -83,6 +83,7 @@ def answer_quote(
     if State.AWAITING_APPROVAL not in {before.state, before.held_from} or not is_open:
         raise Conflict("there is no quote here that waits for an answer")
     write(conn, tenant, before, Paper.ANSWER, answer, who=who, now=now)
+    issue(conn, tenant, before, [Kind.QUOTE], term_store.in_force(conn), who=who, now=now)
     conn.execute(_SQL["touch"], {"id": ticket_id, "now": now})
     if before.state == State.AWAITING_APPROVAL:
         end_pause(conn, ticket_id, who, now)

@@ -46,7 +46,14 @@ def test_documents_come_with_the_moves_of_a_road_and_stay_as_they_were(api: Runn
     assert clock_of(engineer, ticket, "diagnosis_report")["stopped_at"]
     ok(move(engineer, ticket, "awaiting_approval", quote={**QUOTE, "amount": "450.00"}))
     assert sorted(issued(engineer, path)) == [("diagnosis", 1, True), ("quote", 1, False), ("quote", 2, True)]
+    offer = ok(engineer.get(f"{path}/documents"))["items"][0]
     ok(nobody.post(f"{tracked}/quote", json={"accepted": True, "name": "A. Dairy"}))
+    agreed = ok(nobody.get(f"{tracked}/documents"))["items"][0]
+    assert (agreed["number"], agreed["version"]) == (offer["number"], 3)
+    said, offered = (ok(nobody.get(f"{tracked}/documents/{one['id']}"))["content"] for one in (agreed, offer))
+    assert said["sections"][:-1] == offered["sections"][:-1]
+    assert [name for name, _ in said["sections"][-1]["facts"]] == ["Accepted", "Heard"]
+    assert b"QU-" in engineer.get(f"{path}/documents/{agreed['id']}/pdf").content
     ok(move(engineer, ticket, "repairing", service="remote"))
     ok(move(engineer, ticket, "testing"))
     ok(move(engineer, ticket, "quality_check", verdict="confirmed", test=TEST))
@@ -86,6 +93,24 @@ def test_documents_come_with_the_moves_of_a_road_and_stay_as_they_were(api: Runn
     refused(engineer.get(f"/api/v1/tickets/{other['id']}/documents/{latest['id']}/pdf"), 404)
     refused(api.client(Role.ENGINEER, "other").get(f"{path}/documents"), 404)
     refused(api.client(Role.DEPOT).get(f"{path}/documents"), 403)
+
+
+def test_an_answer_that_somebody_was_told_is_a_version_too_and_says_by_which_way(api: RunningApi) -> None:
+    engineer, desk = api.client(Role.ENGINEER), api.client(Role.DISPATCHER)
+    ticket = diagnosing(api, engineer)
+    path = f"/api/v1/tickets/{ticket['id']}"
+    ok(move(engineer, ticket, "awaiting_approval", diagnosis=DIAGNOSIS, quote=QUOTE))
+    answer = {"accepted": True, "name": "A. Dairy", "way": "telephone"}
+    window = {"begins_at": "2026-11-24T08:00:00Z", "ends_at": "2026-11-24T10:00:00Z"}
+    refused(move(desk, ticket, "scheduled", appointment=window, answer={**answer, "way": "page"}), 422)
+    ok(move(desk, ticket, "scheduled", appointment=window, answer=answer))
+    assert issued(desk, path)[0] == ("quote", 2, True)
+    latest = ok(desk.get(f"{path}/documents"))["items"][0]
+    told = ok(desk.get(f"{path}/documents/{latest['id']}"))["content"]["sections"][-1]
+    assert "by telephone, written down by" in dict(told["facts"])["Heard"]
+    page = desk.get(f"/tickets/{ticket['id']}", headers={"Accept": "text/html"}).text
+    assert "Accepted by A. Dairy, by telephone" in page
+    refused(api.client(None).post(f"/api/v1/tickets/track/{ticket['code']}/quote", json=answer), 422)
 
 
 def test_numbers_have_no_gap_whatever_comes_at_once_or_fails(api: RunningApi) -> None:

@@ -14,18 +14,8 @@ from prognosis.after_repair import Outcome
 from tickets.clocks import Clock, ClockName, Effect
 from tickets.documents import signature
 from tickets.documents.after_repair import HEADING, Judged
-from tickets.documents.contents import (
-    Case,
-    Entry,
-    Issue,
-    Measured,
-    PartLine,
-    StepLine,
-    Work,
-    diagnosis,
-    quote,
-    service,
-)
+from tickets.documents.contents import answered, diagnosis, quote, service
+from tickets.documents.facts import Case, Entry, Issue, Measured, PartLine, StepLine, Work
 from tickets.documents.form import Document, Kind, Section, from_plain, number_of, to_plain
 from tickets.needs import Facts, Paper
 from tickets.report_clocks import effects
@@ -166,6 +156,25 @@ def test_a_diagnosis_and_a_quote_say_where_the_fault_is_and_what_it_takes() -> N
     offer = quote(CASE, Issue("QU-2026-000001", 1, NOON, "Ben"), SAID, [])
     assert dict(section(offer, "Amount").facts)["Warranty of the machine"] == "until 1 March 2026"
     assert CASE.code in section(offer, "How to answer").paragraphs[0]
+
+
+def test_a_quote_that_was_answered_says_what_it_said_and_how_it_was_answered() -> None:
+    offer = quote(CASE, Issue("QU-2026-000001", 1, NOON, "Ben"), SAID, [PartLine("seal-12", "Shaft seal", 2)])
+    later = Issue("QU-2026-000001", 2, NOON + timedelta(hours=1), "Dana")
+    said = {**SAID[Paper.ANSWER].body, "accepted": False, "way": "telephone", "note": "Too dear"}
+    told = answered(offer, CASE, later, {**SAID, Paper.ANSWER: Entry(NOON, "Dana", said, "dana")})
+    assert told.sections[:-1] == [one for one in offer.sections if one.heading != "How to answer"]
+    assert dict(told.facts) == {**dict(offer.facts), "Number": "QU-2026-000001, version 2"}
+    assert told.sections[-1].paragraphs == ["Too dear"]
+    assert told.sections[-1].facts == [
+        ("Declined", "22 November 2026, 13:00 CET, by A. Dairy"),
+        ("Heard", "by telephone, written down by Dana"),
+    ]
+    # Who changes their mind has answered once.
+    by_code = {**SAID, Paper.ANSWER: replace(SAID[Paper.ANSWER], who="customer")}
+    again = answered(told, CASE, replace(later, version=3), by_code)
+    assert [one.heading for one in again.sections].count("Answer") == 1
+    assert again.sections[-1].facts[1] == ("Heard", "on the page of the ticket, with its code")
 
 
 def test_what_was_frozen_is_printed_in_the_same_bytes_each_time() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from tickets.documents.after_repair import Judged, judged
-from tickets.documents.form import TITLES, Document, Kind, Section, Table
+from tickets.customers_word import CUSTOMER, WAYS, Way
+from tickets.documents.after_repair import judged
+from tickets.documents.facts import Case, Entries, Issue, Measured, PartLine, StepLine, Work
+from tickets.documents.form import TITLES, Document, Facts, Kind, Section, Table
 from tickets.documents.writing import NONE, amount, day, folded, moment, number, paragraphs, plain, rounded, unit
 from tickets.needs import Paper
 from tickets.states import Verdict
 from tickets.steps import StepState
+
+_HOW_TO_ANSWER, _ANSWER = "How to answer", "Answer"
 
 _CAUSES: Mapping[str, str] = {
     Verdict.CONFIRMED: "The fault that was reported was found.",
@@ -27,101 +29,6 @@ _STATES: Mapping[StepState, str] = {
     StepState.DONE: "Done",
     StepState.LEFT_OUT: "Left out",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """The ticket and the machine that a document is about; empty texts are not known.
-
-    Attributes
-    ----------
-    zone
-        The tenant's: every time is written in it.
-    guarantee
-        How long after its ticket is closed a repair that did not hold is taken up again.
-    """
-
-    code: str
-    title: str
-    reported: str
-    opened_at: datetime
-    device: str
-    model: str
-    serial: str
-    site: str
-    customer: str
-    warranty_until: date | None
-    zone: ZoneInfo
-    guarantee: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Of a version of a document: which, when, and by whom by name."""
-
-    number: str
-    version: int
-    at: datetime
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A paper, see `tickets.needs.Paper`: what was written, when, and by whom by name."""
-
-    at: datetime
-    by: str
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PartLine:
-    """A part that is wanted, or was put in. Serial numbers of what went in and of what came out for it."""
-
-    number: str
-    name: str
-    quantity: int
-    serial: str = ""
-    replaces: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A point before the repair. `low`, `high`: where it is on a healthy day, where that is known."""
-
-    point: str
-    value: float
-    unit: str
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StepLine:
-    """A step of the work order as it was ticked off; `value`: what was measured there."""
-
-    text: str
-    state: StepState
-    value: float | None = None
-    unit: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a repair was. `judged`: what telemetry says of it by now; None: nothing was looked at."""
-
-    verdict: str
-    parts: Sequence[PartLine]
-    before: Sequence[Measured]
-    stages: Sequence[tuple[str, datetime]]
-    steps: Sequence[StepLine]
-    handed_over_at: datetime
-    judged: Judged | None = None
-
-
-Entries = Mapping[Paper, Entry]
-"""The latest of each paper since the ticket was last reopened."""
 
 
 def diagnosis(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]) -> Document:
@@ -153,10 +60,18 @@ def quote(case: Case, issue: Issue, said: Entries, parts: Sequence[PartLine]) ->
         Section("Where the fault is", paragraphs(found["located"])),
         Section("What is to be done", paragraphs(found["plan"])),
         Section(
-            "How to answer",
+            _HOW_TO_ANSWER,
             [f"The repair begins once you have accepted: on the page of the ticket, with its code {case.code}."],
         ),
     )
+
+
+def answered(offer: Document, case: Case, issue: Issue, said: Entries) -> Document:
+    """A quote as it was issued, word for word, with the customer's answer in the place of how to give one."""
+    kept = [section for section in offer.sections if section.heading not in {_HOW_TO_ANSWER, _ANSWER}]
+    noted = paragraphs(said[Paper.ANSWER].body.get("note", ""))
+    facts = [("Number", _version(issue)) if name == "Number" else (name, text) for name, text in offer.facts]
+    return Document(offer.title, offer.number, facts, [*kept, Section(_ANSWER, noted, _answered(case, said))])
 
 
 def service(case: Case, issue: Issue, said: Entries, work: Work) -> Document:
@@ -184,7 +99,7 @@ def service(case: Case, issue: Issue, said: Entries, work: Work) -> Document:
 
 def _document(kind: Kind, case: Case, issue: Issue, *sections: Section) -> Document:
     facts = [
-        ("Number", f"{issue.number}, version {issue.version}" if issue.version > 1 else issue.number),
+        ("Number", _version(issue)),
         ("Issued", f"{moment(issue.at, case.zone)}, by {issue.by}"),
         ("Ticket", case.code),
         ("Customer", case.customer),
@@ -198,6 +113,10 @@ def _document(kind: Kind, case: Case, issue: Issue, *sections: Section) -> Docum
         [(name, text) for name, text in facts if text],
         [section for section in sections if not section.is_empty],
     )
+
+
+def _version(issue: Issue) -> str:
+    return f"{issue.number}, version {issue.version}" if issue.version > 1 else issue.number
 
 
 def _reported(case: Case) -> Section:
@@ -262,13 +181,25 @@ def _nevertheless(said: Entries) -> str:
     return str(look.body.get("nevertheless", "")) if look else ""
 
 
-def _agreed(case: Case, said: Entries) -> Section:
-    offer, answer = said.get(Paper.QUOTE), said.get(Paper.ANSWER)
-    if offer is None or answer is None or answer.at < offer.at:
-        return Section("Quote")
+def answers(said: Entries) -> bool:
+    """Whether the last quote was answered."""
+    return Paper.QUOTE in said and Paper.ANSWER in said and said[Paper.ANSWER].at >= said[Paper.QUOTE].at
+
+
+def _answered(case: Case, said: Entries) -> Facts:
+    """How the last quote was answered, and how that was heard; empty: it is open, or there is none."""
+    if not answers(said):
+        return []
+    answer = said[Paper.ANSWER]
     word = "Accepted" if answer.body["accepted"] else "Declined"
-    by = f"{moment(answer.at, case.zone)}, by {answer.body['name']}"
-    return Section("Quote", facts=[("All in", amount(offer.body)), (word, by)])
+    way = Way(answer.body.get("way") or (Way.PAGE if answer.who == CUSTOMER else Way.TOLD))
+    heard = WAYS[way] if way is Way.PAGE else f"{WAYS[way]}, written down by {answer.by}"
+    return [(word, f"{moment(answer.at, case.zone)}, by {answer.body['name']}"), ("Heard", heard)]
+
+
+def _agreed(case: Case, said: Entries) -> Section:
+    answered = _answered(case, said)
+    return Section("Quote", facts=[("All in", amount(said[Paper.QUOTE].body)), *answered] if answered else [])
 
 
 def _guarantee(case: Case, handed_over_at: datetime) -> Section:
