@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
@@ -19,13 +18,13 @@ from store import terms as term_store
 from store.errors import Conflict, NotFound
 from store.queries import queries
 from store.tickets import Opening, Outcome, Ticket, open_by_person, ticket
-from store.tickets.history import record, save_moves
+from store.tickets.history import record
 from store.tickets.raising import PROBABLE, raise_priority
+from store.tickets.reopening import DONE, reopen
 from store.tickets.rows import locked, machine_of
 from store.transactions import Transaction
 from tickets.intake import SYMPTOMS, Intake, Service, fault_class_of, merged, symptom_of, title_of
-from tickets.priority import FaultClass, Level
-from tickets.states import OPENING, State
+from tickets.priority import FaultClass
 
 _SQL = queries("reports")
 _TICKETS = queries("tickets")
@@ -115,16 +114,17 @@ def take(
     Conflict
         Tickets open and close faster than this can join one.
     """
-    known = conn.execute(_SQL["ticket_of_report"], {"id": said.id}).fetchone()
-    if known is not None:
-        return Opening(ticket(conn, known[0]), Outcome.JOINED, again=True)
     machine, terms = machine_of(conn, device), term_store.in_force(conn)
     symptom, fault_class = SYMPTOMS[said.symptom], fault_class_of(said.symptom, lost)
     place = {"device_id": machine.id, "fault": symptom.fault}
     for _ in range(_TURNS):
+        known = _known(conn, said)
+        if known is not None:
+            return known
         joined = conn.execute(_TICKETS["lock_open"], place).fetchone()
         if joined is not None:
-            return _join(conn, tenant, joined[0], said, fault_class, who, now)
+            # Another may have taken the same report while this one waited for the lock.
+            return _known(conn, said) or _join(conn, tenant, joined[0], said, fault_class, who, now)
         closed = conn.execute(_TICKETS["lock_closed"], {**place, "closed_since": now - terms.reopens_within}).fetchone()
         if closed is not None:
             reopened = _reopen(conn, tenant, closed[0], said, fault_class, who, now)
@@ -213,10 +213,20 @@ def _record_of(said: KeptReport) -> Intake:
     )
 
 
+def _known(conn: Transaction, said: Said) -> Opening | None:
+    """The ticket that the report was given before; None where it is new."""
+    row = conn.execute(_SQL["ticket_of_report"], {"id": said.id}).fetchone()
+    return None if row is None else Opening(ticket(conn, row[0]), Outcome.JOINED, again=True)
+
+
 def _join(
     conn: Transaction, tenant: str, ticket_id: UUID, said: Said, fault_class: FaultClass, who: str, now: datetime
 ) -> Opening:
     before = ticket(conn, ticket_id)
+    if before.state in DONE:
+        reopened = _reopen(conn, tenant, ticket_id, said, fault_class, who, now)
+        if reopened is not None:
+            return reopened
     _note(conn, tenant, ticket_id, said, who, now)
     _raise(conn, tenant, before, said, fault_class, who, now)
     return Opening(ticket(conn, ticket_id), Outcome.JOINED, again=False)
@@ -225,28 +235,11 @@ def _join(
 def _reopen(
     conn: Transaction, tenant: str, ticket_id: UUID, said: Said, fault_class: FaultClass, who: str, now: datetime
 ) -> Opening | None:
-    """None where another ticket of the machine and fault has opened meanwhile: the index refuses a second."""
+    """None where another ticket of the machine and fault has opened meanwhile."""
     before = ticket(conn, ticket_id)
-    try:
-        with conn.transaction():
-            conn.execute(_TICKETS["reopen"], {"id": ticket_id, "now": now})
-    except UniqueViolation:
+    if not reopen(conn, tenant, before, who, now, note=said.words, detail={"symptom": said.symptom}):
         return None
     _keep(conn, tenant, ticket_id, said, who, now)
-    record(
-        conn,
-        tenant,
-        ticket_id,
-        "reopened",
-        who,
-        now,
-        from_state=State.CLOSED,
-        to_state=State.REOPENED,
-        note=said.words,
-        detail={"symptom": said.symptom},
-    )
-    promises = term_store.in_force(conn).promises(Level(before.level), machine_of(conn, before.device).tier)
-    save_moves(conn, tenant, before, OPENING, who, now, promises)
     _raise(conn, tenant, before, said, fault_class, who, now)
     return Opening(ticket(conn, ticket_id), Outcome.REOPENED, again=False)
 

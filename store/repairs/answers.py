@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from psycopg.errors import UniqueViolation
-
 from store import terms as term_store
 from store.errors import Conflict
 from store.queries import queries
 from store.repairs.checks import Check, held
-from store.tickets.history import record, save_moves
+from store.tickets.history import record
+from store.tickets.reopening import reopen
 from store.tickets.rows import Ticket, locked, machine_of
 from store.transactions import Transaction
 from tickets.after_repair import Answer, answer
-from tickets.priority import Level
-from tickets.states import OPENING, State
+from tickets.states import State
 
 _SQL, _TICKETS = queries("after_repair"), queries("tickets")
 
@@ -51,28 +49,11 @@ def take_back(conn: Transaction, tenant: str, check_id: UUID, *, who: str, now: 
 
 
 def _reopen(conn: Transaction, tenant: str, before: Ticket, check: Check, who: str, now: datetime) -> bool:
-    """Whether it could be: where the fault has another open ticket the index refuses, and that one is told."""
-    try:
-        with conn.transaction():
-            conn.execute(_TICKETS["reopen"], {"id": before.id, "now": now})
-    except UniqueViolation:
-        _tell_other(conn, tenant, before, check, who, now)
-        return False
-    record(
-        conn,
-        tenant,
-        before.id,
-        "reopened",
-        who,
-        now,
-        event_id=check.id,
-        from_state=State(before.state),
-        to_state=State.REOPENED,
-        note=f"Since the repair {check.reason}",
-    )
-    promises = term_store.in_force(conn).promises(Level(before.level), machine_of(conn, before.device).tier)
-    save_moves(conn, tenant, before, OPENING, who, now, promises)
-    return True
+    """Whether it could be: where the fault has another open ticket that one is told."""
+    if reopen(conn, tenant, before, who, now, note=f"Since the repair {check.reason}", event_id=check.id):
+        return True
+    _tell_other(conn, tenant, before, check, who, now)
+    return False
 
 
 def _tell_other(conn: Transaction, tenant: str, before: Ticket, check: Check, who: str, now: datetime) -> None:

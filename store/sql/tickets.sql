@@ -79,7 +79,7 @@ SELECT ticket_id, kind FROM ticket_events WHERE event_id = %(event_id)s
 -- The open ticket of a machine and fault, held.
 SELECT id FROM tickets
 WHERE device_id = %(device_id)s AND fault = %(fault)s AND state NOT IN ('closed', 'cancelled')
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: lock_closed
 -- The latest ticket of a machine and fault that closed since then, held. One that was reopened while we waited for it
@@ -88,7 +88,7 @@ SELECT id FROM tickets
 WHERE device_id = %(device_id)s AND fault = %(fault)s AND state = 'closed' AND closed_at > %(closed_since)s
 ORDER BY closed_at DESC
 LIMIT 1
-FOR UPDATE
+FOR NO KEY UPDATE
 
 -- name: open
 -- A new ticket, unless there is an open one: the index decides, not a look beforehand.

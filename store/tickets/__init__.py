@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from store.tickets.alarm_events import Opening, Outcome, open_or_join
 from store.tickets.documents import Heading, Issued, document, documents, documents_of_device
 from store.tickets.history import ring
 from store.tickets.moves import assign, comment, move
-from store.tickets.openings import Opening, Outcome, open_by_person, open_or_join
+from store.tickets.openings import open_by_person
 from store.tickets.papers import Papers, Written, facts_now, papers
 from store.tickets.quality import Draw, Month, draws, months
 from store.tickets.rows import (

@@ -143,6 +143,16 @@ def test_a_fault_that_is_back_reopens_its_ticket(api: RunningApi) -> None:
     assert report(api, device)["ticket"]["id"] != first["id"]
 
 
+@pytest.mark.parametrize("state", ["handed_over", "follow_up"])
+def test_a_fault_that_is_back_after_the_hand_over_takes_its_ticket_back(api: RunningApi, state: str) -> None:
+    device = served_device(api)
+    first = report(api, device)["ticket"]
+    with api.database.owner() as conn:
+        conn.execute("UPDATE tickets SET state = %s, verdict = 'confirmed' WHERE id = %s", [state, first["id"]])
+    back = report(api, device, words="It leaks again.")
+    assert (back["outcome"], back["ticket"]["id"], back["ticket"]["state"]) == ("reopened", first["id"], "reopened")
+
+
 def test_twenty_who_report_one_leak_at_once_have_one_ticket(api: RunningApi) -> None:
     device, client = served_device(api), api.client(Role.ENGINEER)
 

@@ -163,6 +163,20 @@ def test_a_fault_that_comes_back_within_72_hours_reopens_its_ticket_with_new_clo
     assert len(whole(api, ticket)["clocks"]) == 6
 
 
+@pytest.mark.parametrize("state", ["handed_over", "follow_up"])
+def test_a_fault_that_is_back_after_the_hand_over_takes_its_ticket_back_with_new_clocks(
+    api: RunningApi, state: str
+) -> None:
+    device = api.plant.device()
+    ticket = open_ticket(api, device)
+    with api.database.owner() as conn:
+        conn.execute("UPDATE tickets SET state = %s, verdict = 'confirmed' WHERE id = %s", [state, ticket["id"]])
+        conn.execute("UPDATE ticket_clocks SET stopped_at = now() WHERE ticket_id = %s", [ticket["id"]])
+    back = ok(api.client(Role.SERVICE).post("/api/v1/tickets", json=alarm_event(device)))
+    assert (back["id"], back["state"], back["turn"]) == (ticket["id"], "reopened", 1)
+    assert {clock["stopped_at"] for clock in back["clocks"]} == {None}
+
+
 def test_a_fault_that_comes_back_later_opens_a_new_ticket(api: RunningApi) -> None:
     device = api.plant.device()
     ticket = closed_ticket(api, device)
