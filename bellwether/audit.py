@@ -10,12 +10,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bellwether.findings import Finding
 from bellwether.rejects import address_of
 from bellwether.settings import Settings
-from store.audit import Place, Verified, verification, verify
+from store.audit import Place, Verified, verification, verify, verify_end
 from store.audit.chain import Link, followed
 from store.connection import Session, connect, look_only, unavailable
 from store.errors import Misconfigured
+
+# Rows that the doctor looks at, of all chains together: two seconds. `verify` looks at all.
+_AT_THE_ENDS = 20_000
 
 
 @contextmanager
@@ -39,6 +43,21 @@ def verified(conn: Session, tenant: str | None, head: str | None) -> Sequence[Ve
     if not verification.may_verify(conn):
         raise Misconfigured("BELLWETHER_DATABASE_URL: as the owner of the database, or as bellwether_reader")
     return [verify(conn, one, _hash(head)) for one in ([tenant] if tenant is not None else verification.chains(conn))]
+
+
+def chains_finding(conn: Session) -> Finding | None:
+    """How the chains end, in a transaction of the caller's; None where there is none that this role sees."""
+    tenants = verification.chains(conn) if verification.may_look(conn) else []
+    if not tenants:
+        return None
+    ends = {tenant: verify_end(conn, tenant, max(_AT_THE_ENDS // len(tenants), 1)) for tenant in tenants}
+    bad = [
+        f"{tenant or '(logins that nobody has)'}, {one.what}: {one.reason}" for tenant, (_, one) in ends.items() if one
+    ]
+    if bad:
+        return Finding("audit", "failed", "; ".join(bad), "see `bellwether audit verify` and docs/audit.md")
+    rows = sum(count for count, _ in ends.values())
+    return Finding("audit", "ok", f"the last {rows} acts follow on one another, {len(tenants)} chains")
 
 
 def shown(one: Verified) -> dict[str, Any]:

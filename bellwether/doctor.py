@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
+from bellwether.audit import chains_finding
+from bellwether.findings import Finding
 from bellwether.settings import Settings
 from ingest.broker import probe
 from ingest.broker.probe import Probed
@@ -23,8 +23,6 @@ from store.errors import Misconfigured, Unavailable
 from store.gate import ENDING_WITHIN, Glance
 from store.health import Health
 from store.health import examine as examine_database
-
-Verdict = Literal["ok", "warning", "failed"]
 
 # Readings from further ahead than this are not scored: a server that is off by as much misjudges a healthy fleet.
 _CLOCK_TOLERANCE_S = 2.0
@@ -44,23 +42,6 @@ _LOSSY = {
     (2, 17, 2): "ON CONFLICT DO NOTHING into a compressed chunk stopped at the first conflict (timescaledb#7672)",
     (2, 26, 0): "direct compression lost rows (timescaledb#9381)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check. `remedy` is empty where nothing needs doing."""
-
-    check: str
-    verdict: Verdict
-    found: str
-    remedy: str = ""
-
-    @property
-    def line(self) -> str:
-        return f"{self.check}: {self.found}" + (f" - {self.remedy}" if self.remedy else "")
-
-    def as_json(self) -> dict[str, str]:
-        return asdict(self)
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -85,6 +66,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         with unavailable(), connect(settings.need_database_url(), "doctor") as conn:
             glance = gate.glance(conn)
             health = examine_database(conn)
+            chains = chains_finding(conn)
     except Misconfigured as error:
         yield Finding("database", "failed", str(error))
         return
@@ -92,6 +74,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "failed", str(error), "is the server up, and is this machine let in?")
         return
     yield from database_findings(health)
+    if chains is not None:
+        yield chains
     if glance is not None and glance.gate_age_s is not None:
         yield from credential_findings(glance)
 

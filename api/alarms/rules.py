@@ -10,9 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from pydantic import Field
 
+from alarms.roles import Role
 from alarms.rules import rule_from_json, rule_to_json
 from api import ROOT
-from api.access.auth import Anyone, Manager
+from api.access.auth import Anyone, Caller, Manager
 from api.alarms.trials import accepted
 from api.errors import BadValue
 from api.models import Answered, Asked, Instant, Reason, example
@@ -63,7 +64,9 @@ class RuleOut(Answered):
     changed_by: str
     trial: UUID | None = Field(description="By which it was accepted")
     untried: str = Field(description="Or why without one")
-    override_note: str = Field(description="Why it is in force although it is above the alarm budget")
+    override_note: str = Field(
+        description="Why it is in force although it is above the alarm budget; empty for owners, to whom it is not said"
+    )
 
 
 class RulesOut(Answered):
@@ -86,21 +89,21 @@ class RuleChange(Asked):
 def list_rules(caller: Anyone) -> RulesOut:
     """The tenant's rules over the defaults, disabled ones too. The most specific that covers a stream governs it."""
     with caller.transaction() as conn:
-        return RulesOut(items=[_shown(kept) for kept in rules.rules(conn)])
+        return RulesOut(items=[_shown(kept, caller) for kept in rules.rules(conn)])
 
 
 @router.get("/{rule_id}", summary="One rule")
 def get_rule(caller: Anyone, rule_id: RuleId) -> RuleOut:
     """A rule as it is in force."""
     with caller.transaction() as conn:
-        return _shown(rules.rule(conn, rule_id))
+        return _shown(rules.rule(conn, rule_id), caller)
 
 
 @router.get("/{rule_id}/versions", summary="What a rule has been")
 def list_versions(caller: Anyone, rule_id: RuleId) -> RulesOut:
     """Every version of a rule, newest first."""
     with caller.transaction() as conn:
-        return RulesOut(items=[_shown(kept) for kept in rules.versions(conn, rule_id)])
+        return RulesOut(items=[_shown(kept, caller) for kept in rules.versions(conn, rule_id)])
 
 
 @router.put("/{rule_id}", summary="Change a rule")
@@ -121,14 +124,18 @@ def change_rule(caller: Manager, rule_id: RuleId, asked: RuleChange) -> RuleOut:
     with caller.transaction() as conn:
         by = accepted(conn, who.tenant, rule, asked.override, datetime.now(UTC))
         kept = rules.change_rule(conn, who.tenant, rule, seen_version=asked.version, who=who.name, accepted=by)
-        return _shown(kept)
+        return _shown(kept, caller)
 
 
-def _shown(kept: KeptRule) -> RuleOut:
+def _shown(kept: KeptRule, caller: Caller) -> RuleOut:
+    """Why somebody of the house went past its budget is not for its customers."""
+    accepted = asdict(kept.accepted)
+    if caller.principal.role is Role.OWNER:
+        accepted["override_note"] = ""
     return RuleOut(
         rule=rule_to_json(kept.rule),
         version=kept.version,
         changed_at=kept.changed_at,
         changed_by=kept.changed_by,
-        **asdict(kept.accepted),
+        **accepted,
     )

@@ -149,6 +149,7 @@ def _page(
         "tried": kept.rule.detector in TRIED,
         "wrong": wrong,
         "is_kept": is_kept,
+        "told_why": caller.principal.role is not Role.OWNER,
         "may_change": caller.principal.role in {Role.MANAGER, Role.ADMINISTRATOR},
     }
     return answer(request, "rule.html", values, 422 if wrong else 200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from store.audit.acts import Act, Head, head, heads, note, page
 from store.audit.chain import GENESIS, Place, Wrong, hash_of
 from store.audit.sealing import seal
-from store.audit.verification import Verified, verify
+from store.audit.verification import Verified, verify, verify_end
 
 __all__ = [
     "GENESIS",
@@ -21,4 +21,5 @@ __all__ = [
     "page",
     "seal",
     "verify",
+    "verify_end",
 ]

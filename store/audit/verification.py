@@ -1,4 +1,5 @@
-"""Verification: a tenant's chain recomputed from its first row, and the stories that it speaks of held against it.
+"""Verification: a tenant's chain recomputed from its first row, and the stories that it speaks of held against it; or
+only how it ends, for whoever looks often.
 
 One look at one moment: what is written meanwhile is not seen. Some 10 000 rows a second; it holds no lock.
 """
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 
 from psycopg.rows import class_row
 
+from store.audit.acts import head
 from store.audit.chain import GENESIS, Link, Place, Wrong, followed
 from store.connection import Session
 from store.queries import queries
@@ -53,21 +55,40 @@ def verify(conn: Session, tenant: str, known: bytes | None = None, now: datetime
 
     In a transaction of the caller's that reads one snapshot, for whoever may read salts and events of all tenants.
     """
-    anchor = conn.execute(_SQL["anchor"], {"tenant": tenant}).fetchone()
-    begin = Place(*anchor) if anchor else Place(0, GENESIS)
+    begin = _begin(conn, tenant)
     at, wrong = followed(_links(conn, tenant), begin, known)
-    waiting, since = conn.execute(_SQL["waiting"], {"tenant": tenant}).fetchall()[0]
-    erased, badly = _erasures(conn, tenant, cut=anchor is not None)
+    erased, badly = _erasures(conn, tenant, cut=begin.seq > 0)
     wrong = wrong or _anchor(conn, tenant, begin) or badly or _events(conn, tenant)
-    clock = now or conn.execute("SELECT clock_timestamp()").fetchall()[0][0]
-    if wrong is None and since is not None and clock - since > SEALED_WITHIN:
-        wrong = Wrong(at.seq + 1, "unsealed", f"{waiting} acts wait for their seal since {since:%Y-%m-%d %H:%M} UTC")
-    return Verified(tenant, begin, at, waiting, erased, wrong)
+    waiting, late = _waiting(conn, tenant, at, now)
+    return Verified(tenant, begin, at, waiting, erased, wrong or late)
+
+
+def verify_end(conn: Session, tenant: str, most: int) -> tuple[int, Wrong | None]:
+    """How many of the last `most` rows of a chain follow on one another, and the first that does not.
+
+    What was done further up, to the stories or to the end itself is not seen: `verify` is for that.
+    """
+    begin, last = _begin(conn, tenant), head(conn, tenant)
+    since = max(begin.seq, last.seq - most if last is not None else 0)
+    with conn.cursor(row_factory=class_row(Link)) as cursor:
+        links = iter(cursor.execute(_SQL["end_links"], {"tenant": tenant, "since": since}).fetchall())
+    if since > begin.seq:
+        first = next(links)
+        begin = Place(first.seq, first.hash)
+        if first.seq != since:
+            return 0, Wrong(since, "missing", f"rows {since} to {first.seq - 1} are gone")
+    at, wrong = followed(links, begin, None)
+    return at.seq - begin.seq, wrong or _waiting(conn, tenant, at, None)[1]
 
 
 def may_verify(conn: Session) -> bool:
     """Whether this role sees all that a verification holds against each other."""
     return bool(conn.execute(_SQL["may_verify"]).fetchall()[0][0])
+
+
+def may_look(conn: Session) -> bool:
+    """Whether there is a log (yet) that this role may read."""
+    return bool(conn.execute(_SQL["may_look"]).fetchall()[0][0])
 
 
 def chains(conn: Session) -> list[str]:
@@ -77,8 +98,22 @@ def chains(conn: Session) -> list[str]:
 
 def links(conn: Session, tenant: str) -> tuple[Place, Iterator[Link]]:
     """A whole chain for an export: what it begins upon, and its rows."""
+    return _begin(conn, tenant), _links(conn, tenant)
+
+
+def _begin(conn: Session, tenant: str) -> Place:
     anchor = conn.execute(_SQL["anchor"], {"tenant": tenant}).fetchone()
-    return (Place(*anchor) if anchor else Place(0, GENESIS)), _links(conn, tenant)
+    return Place(*anchor) if anchor else Place(0, GENESIS)
+
+
+def _waiting(conn: Session, tenant: str, at: Place, now: datetime | None) -> tuple[int, Wrong | None]:
+    """How many acts wait for their seal; wrong where one has for too long."""
+    waiting, since = conn.execute(_SQL["waiting"], {"tenant": tenant}).fetchall()[0]
+    clock = now or conn.execute("SELECT clock_timestamp()").fetchall()[0][0]
+    if since is None or clock - since <= SEALED_WITHIN:
+        return waiting, None
+    told = f"{waiting} acts wait for their seal since {since:%Y-%m-%d %H:%M} UTC"
+    return waiting, Wrong(at.seq + 1, "unsealed", told)
 
 
 def _links(conn: Session, tenant: str) -> Iterator[Link]:

@@ -45,6 +45,11 @@ SELECT tenant FROM hop WHERE tenant IS NOT NULL
 -- Whether this role sees what a verification needs, of all tenants.
 SELECT has_table_privilege('audit_salts', 'SELECT')
 
+-- name: may_look
+-- Whether there is a log that this role may read.
+SELECT CASE WHEN to_regclass('audit_acts') IS NULL THEN false
+            ELSE has_table_privilege('audit_acts', 'SELECT') AND has_table_privilege('audit_anchors', 'SELECT') END
+
 -- name: lock_sealing
 -- One sealer at a time, until its transaction ends.
 SELECT pg_try_advisory_xact_lock(hashtext('bellwether audit'))
@@ -64,6 +69,11 @@ WHERE a.id = s.id
 -- A whole chain in its order.
 SELECT seq, id, tenant, at, actor, role, network, via, route, resource, subject, action, changes, hash
 FROM audit_acts WHERE tenant = %(tenant)s AND seq IS NOT NULL ORDER BY seq
+
+-- name: end_links
+-- The rows of a chain from a place on.
+SELECT seq, id, tenant, at, actor, role, network, via, route, resource, subject, action, changes, hash
+FROM audit_acts WHERE tenant = %(tenant)s AND seq >= %(since)s ORDER BY seq
 
 -- name: anchor
 -- Where the chain begins, if its older part was removed.

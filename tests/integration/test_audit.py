@@ -28,6 +28,7 @@ from waiting import until
 
 from alarms.roles import Role
 from api.access.auth import network_of
+from bellwether.audit import chains_finding
 from bellwether.cli import app
 from notify.sealing import Sealing
 from store import audit, retention
@@ -164,6 +165,35 @@ def test_the_first_row_that_was_tampered_with_is_named(chain: Session, how: str)
     assert what(chain) == wrong
     if how != "whose":
         assert verified(chain, "other").wrong is None, "every chain stands for itself"
+
+
+def test_the_end_alone_is_looked_at_where_the_whole_would_take_long(chain: Session) -> None:
+    head = DEVICES + 1
+    assert audit.verify_end(chain, "demo", 5) == (5, None)
+    assert audit.verify_end(chain, "demo", 1000) == (head, None)
+    assert audit.verify_end(chain, "nobody", 5) == (0, None)
+    for seq, most, found in ((head - 2, 5, "changed"), (head - 2, 2, None), (1, 1000, "changed"), (1, 5, None)):
+        with chain.transaction(force_rollback=True):
+            tamper(chain, f"UPDATE audit_acts SET subject = 'pump-9' WHERE tenant = 'demo' AND seq = {seq}")  # noqa: S608
+            wrong = audit.verify_end(chain, "demo", most)[1]
+            assert (wrong and wrong.what) == found
+    for seq in (head - 5, head - 2, 1):
+        with chain.transaction(force_rollback=True):
+            tamper(chain, f"DELETE FROM audit_acts WHERE tenant = 'demo' AND seq = {seq}")  # noqa: S608
+            wrong = audit.verify_end(chain, "demo", 5 if seq > 1 else 1000)[1]
+            assert wrong is not None
+            assert (wrong.what, wrong.seq) == ("missing", seq)
+
+
+def test_the_doctor_says_how_the_chains_end(chain: Session) -> None:
+    found = chains_finding(chain)
+    assert found is not None
+    assert found.verdict == "ok"
+    tamper(chain, "UPDATE audit_acts SET subject = 'pump-9' WHERE tenant = 'demo' AND seq = 5")
+    found = chains_finding(chain)
+    assert found is not None
+    assert (found.verdict, "demo, changed" in found.found) == ("failed", True)
+    assert "bellwether audit verify" in found.remedy
 
 
 def test_an_end_that_was_cut_off_is_found_against_a_head_that_was_kept(chain: Session) -> None:

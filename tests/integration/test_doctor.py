@@ -21,7 +21,8 @@ from waiting import until
 
 from bellwether import doctor
 from bellwether.cli import app
-from bellwether.doctor import Finding, broker_findings, database_findings
+from bellwether.doctor import broker_findings, database_findings
+from bellwether.findings import Finding
 from bellwether.stack import packages, port
 from bellwether.stack.account import Account
 from bellwether.stack.postgres import OWN_LIBRARIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from api.alarms.rules_page import write
 from bellwether.cli import app
 from notify.trials import try_next
 from store import trial_runs
+from telemetry import Stream
 from tickets.calendar import WEEKDAYS
 from tickets.terms import HOUSE
 
@@ -129,6 +131,14 @@ def test_a_manager_may_override_with_a_note_that_is_kept(plant: RunningApi) -> N
     refused(client.put("/api/v1/rules/overridden", json={"rule": wanted, "version": 0}), 409)
     kept = ok(client.put("/api/v1/rules/overridden", json=untried))
     assert kept["override_note"] == "the customer wants to see each spike"
+    owner = plant.client(Role.OWNER)
+    shown = [ok(owner.get("/api/v1/rules/overridden")), *ok(owner.get("/api/v1/rules/overridden/versions"))["items"]]
+    for role, told in ((Role.OWNER, False), (Role.MANAGER, True)):
+        page = httpx.get(f"{plant.url}/rules/overridden", cookies={"bw_session": plant.token(role)}, trust_env=False)
+        assert (page.status_code, "to see each spike" in page.text) == (200, told)
+    assert {one["override_note"] for one in [*shown, *ok(owner.get("/api/v1/rules"))["items"]]} == {""}, (
+        "not for customers"
+    )
     ok(client.put("/api/v1/rules/overridden", json={"rule": {**wanted, "enabled": False}, "version": 1}))
 
 
@@ -216,6 +226,45 @@ def test_the_command_says_the_same_and_leaves_the_database_as_it_is(plant: Runni
     for rule_id in ("silence", "no-such-rule", "limits"):  # not of readings; none; over nothing
         assert CliRunner().invoke(app, ["backtest", "--tenant", "demo", "--rule", rule_id], env=env).exit_code == 2
     assert not ok(plant.client().get("/api/v1/trials", params={"rule": "typed"}))["items"]
+
+
+@pytest.mark.parametrize("detector", ["limits", "multivariate"])
+def test_what_other_rules_called_for_is_what_counting_by_hand_finds(plant: RunningApi, detector: str) -> None:
+    """By site and day, but for what the rules that are played here called for at the points that they decide."""
+    draw, end = np.random.default_rng(7), NOW
+    start = end - timedelta(days=3, hours=7)
+    machines = [(9001, "demo", "north"), (9002, "demo", "north"), (9003, "demo", "south"), (9004, "other", "north")]
+    points, played = ("flow", "head"), [replace(rule_from_json(rule(name, 1.0)), detector=detector) for name in "ab"]
+    edges = [start - timedelta(microseconds=1), start, start + timedelta(days=1), end - timedelta(microseconds=1), end]
+    times = [*(start + timedelta(hours=float(hours)) for hours in draw.uniform(-20, 100, 300)), *edges]
+    calls = [(*machines[draw.integers(4)], points[draw.integers(2)], "abc"[draw.integers(3)], at) for at in times]
+    about = {}
+    for machine, tenant, _ in machines[:2]:
+        both = [Stream(machine * 10 + n, machine, tenant, "x", name, "flow", "m3/h") for n, name in enumerate(points)]
+        about[machine] = (both, both[:1])
+    own = {(machine, point) for machine in about for point in points[: 2 if detector == "multivariate" else 1]}
+    expected: dict[str, list[int]] = {}
+    for machine, tenant, site, point, by, at in calls:
+        if tenant == "demo" and start <= at < end and not (by in "ab" and (machine, point) in own):
+            expected.setdefault(site, [0] * 4)[(at - start) // timedelta(days=1)] += 1
+
+    with psycopg.connect(plant.database.owner_url) as conn:
+        for machine, tenant, site in machines:
+            conn.execute(
+                "INSERT INTO devices (id, tenant, device, site) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s)",
+                [machine, tenant, f"m{machine}", site],
+            )
+        conn.execute("SET LOCAL session_replication_role = replica")  # calls without their alarms
+        conn.cursor().executemany(
+            "INSERT INTO alarm_calls (event_id, occurrence_id, tenant, device_id, rule, point, severity, called_at)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), %s, %s, %s, %s, 'high', %s)",
+            [(tenant, machine, by, point, at) for machine, tenant, _, point, by, at in calls],
+        )
+        asked = trial_runs.Asked("demo", played[0], 3, None, 1, 1)
+        found = trial_runs._others(conn, asked, played, about, start, end)
+        conn.rollback()
+    assert {site: days.tolist() for site, days in found.items()} == expected
+    assert set(expected) == {"north", "south"}
 
 
 def test_on_its_page_a_change_is_tried_and_a_manager_keeps_it(plant: RunningApi) -> None:
