@@ -1,4 +1,4 @@
-"""The size of what is sent, looked at before anything reads it."""
+"""What is sent, looked at before anything reads it: its size, and whether its address is one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class TooLarge(Exception):
 
 
 class BodyLimit:
-    """Refuses a larger body with 413: at once where it says its length, else as soon as too much has come."""
+    """Refuses a larger body with 413: at once where it says its length, else as soon as too much has come. An address
+    that nothing can have is refused with 400."""
 
     def __init__(
         self, app: ASGIApp, largest_bytes: int = LARGEST_BODY_BYTES, larger: Mapping[str, int] | None = None
@@ -32,6 +33,10 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            # No name has a zero byte, and no database keeps one.
+            await problem(400, "bad-address", "an address has no zero bytes")(scope, receive, send)
             return
         largest_bytes = self._largest_of(scope)
         announced = dict(scope["headers"]).get(b"content-length", b"0")

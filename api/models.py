@@ -9,13 +9,48 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    field_validator,
+)
 
 DEVICE = r"^[A-Za-z0-9_.-]{1,64}$"
+# What is reckoned from a time, a year's step before or after it, has to be a time too.
+_YEARS = range(1900, 10_000)
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        found = time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("between the years 1900 and 9999") from None
+    if found.year not in _YEARS:
+        raise ValueError("between the years 1900 and 9999")
+    return found
+
+
+def is_text(value: object) -> bool:
+    """Whether each text in what was sent is one that a database keeps: no zero bytes, no halves of characters."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str() as text if _UNKEPT.search(text):
+                return False
+            case dict() as fields:
+                left += [*fields.keys(), *fields.values()]
+            case list() | tuple() | set() | frozenset() as items:
+                left += items
+    return True
 
 
 def _no_controls(text: str) -> str:
@@ -32,7 +67,7 @@ def _one_line(text: str) -> str:
 
 Instant = Annotated[
     AwareDatetime,
-    AfterValidator(lambda time: time.astimezone(UTC)),
+    AfterValidator(_in_utc),
     PlainSerializer(lambda time: time.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
 ]
 """An aware time; leaves the house as RFC 3339 in UTC."""
@@ -57,6 +92,13 @@ class Asked(BaseModel):
     """A request's body."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        if not is_text(value):
+            raise ValueError("control characters are not text")
+        return value
 
 
 class Answered(BaseModel):

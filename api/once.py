@@ -66,10 +66,17 @@ class Once:
 
 
 async def _once(request: Request, key: Key = None) -> Once:
-    body = await request.body()
-    plain = json.dumps(json.loads(body), sort_keys=True).encode() if key and body else b""
+    plain = _plain(await request.body()) if key else b""
     secret = service(request).settings.secret.encode()
     return Once(key, f"{request.method} {request.url.path}", hmac.digest(secret, plain, hashlib.sha256))
+
+
+def _plain(body: bytes) -> bytes:
+    """The same for what says the same; what a route without a body is sent is taken as it comes."""
+    try:
+        return json.dumps(json.loads(body), sort_keys=True).encode() if body else b""
+    except (ValueError, RecursionError):
+        return body
 
 
 OnceOnly = Annotated[Once, Depends(_once)]

@@ -19,10 +19,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from alarms.roles import STAFF
 from api.access.auth import Caller
-from api.errors import NotForYou, NotSignedIn, TooMany
+from api.errors import BadValue, NotForYou, NotSignedIn, TooMany
+from api.models import is_text
+from api.problems import SAY_THEMSELVES
 from dashboard import Pages, zone_of
 from dashboard.pages import THEMES
 from store import live, overview
@@ -52,7 +55,6 @@ NOT_FOUND = Mistake(404, "There is nothing here", "The address is wrong, or what
 _BROKEN = Mistake(500, "Something is wrong on our side", "It has been noted. Try again, or go back.", "", "Try again")
 _MISTAKES: tuple[tuple[type[Exception], Mistake], ...] = (
     (NotFound, NOT_FOUND),
-    (RequestValidationError, NOT_FOUND),
     (NotForYou, Mistake(403, "This is not for your role", "Ask an administrator if it should be.")),
     (
         Unavailable,
@@ -74,15 +76,19 @@ class PageRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
 
+        async def read(request: Request) -> Response:
+            await _check_form(request)
+            return await inner(request)
+
         async def handle(request: Request) -> Response:
             if wants_part(request):
-                return await inner(request)
+                return await read(request)
             try:
-                return await inner(request)
+                return await read(request)
             except NotSignedIn:
                 return RedirectResponse(_door(request), 303, HEADERS)
             except Exception as error:
-                return answer_mistake(request, mistake_of(error))
+                return answer_mistake(request, mistake_of(request, error))
 
         return handle
 
@@ -111,12 +117,40 @@ def reasons(error: ValidationError, together: str = "") -> dict[str, str]:
     return found
 
 
-def mistake_of(error: Exception) -> Mistake:
+def mistake_of(request: Request, error: Exception) -> Mistake:
     for kind, mistake in _MISTAKES:
         if isinstance(error, kind):
             return mistake
+    if isinstance(error, RequestValidationError):
+        return NOT_FOUND if request.method == "GET" else _refused(422, "some of it is not what it must be")
+    if isinstance(error, HTTPException):
+        return _refused(error.status_code, str(error.detail))
+    status, _ = SAY_THEMSELVES.get(type(error), (422, ""))
+    if isinstance(error, (BadValue, *SAY_THEMSELVES)):
+        return _refused(status, str(error))
     _log.error("a page failed", exc_info=error)
     return _BROKEN
+
+
+def _refused(status: int, why: str) -> Mistake:
+    advice = f"Nothing was changed: {why}. What was typed is still there when you go back in your browser."
+    return Mistake(status, "This could not be done", advice, "", "To the page as it is now")
+
+
+async def _check_form(request: Request) -> None:
+    """BadValue at a field with what no database keeps. Forms with files are read only once it is known who sends them,
+    see `api.uploads`."""
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return
+    for name, text in (await request.form()).multi_items():
+        if not is_text(text) or not is_text(name):
+            raise BadValue(name if is_text(name) else "body", "control characters are not text")
+
+
+def _here(request: Request) -> str:
+    """The page from which this was asked for: what a form is sent to lies below it."""
+    parts = request.url.path.split("/")
+    return "/".join(parts[:3]) if request.method == "POST" else request.url.path
 
 
 def _door(request: Request) -> str:
@@ -127,7 +161,7 @@ def _door(request: Request) -> str:
 
 def answer_mistake(request: Request, mistake: Mistake) -> Response:
     values = asdict(mistake)
-    values["onward"] = mistake.onward or request.url.path
+    values["onward"] = mistake.onward or _here(request)
     return answer(request, "error.html", values, mistake.status)
 
 

@@ -36,6 +36,25 @@ MEDIA_TYPE = "application/problem+json"
 # Long enough for a restart of the server, short enough that nobody gives up.
 RETRY_AFTER_S = 5
 _QUERY_CANCELED = "57014"
+SAY_THEMSELVES: Mapping[type[Exception], tuple[int, str]] = {
+    NotFound: (404, "not-found"),
+    Conflict: (409, "conflict"),
+    AlarmNotAllowed: (409, "not-allowed-now"),
+    TicketNotAllowed: (409, "not-allowed-now"),
+    NoSuchStep: (409, "not-allowed-now"),
+    NotShown: (409, "not-shown"),
+    NotForRole: (403, "not-for-you"),
+    NotForYou: (403, "not-for-you"),
+    Missing: (422, "something-missing"),
+    BadRule: (422, "bad-rule"),
+    NotTried: (409, "not-tried"),
+    Unasked: (422, "out-of-place"),
+    BadMove: (422, "bad-move"),
+    BadMark: (422, "bad-mark"),
+    NotTaken: (415, "not-taken"),
+    TooMuch: (413, "no-room"),
+}
+"""What a caller can do about, and is told as the domain says it."""
 _log = logging.getLogger(__name__)
 
 
@@ -94,24 +113,7 @@ def problem(
 
 def answer_with_problems(app: FastAPI) -> None:
     """Make every error of the app a problem."""
-    for error, status, kind in (
-        (NotFound, 404, "not-found"),
-        (Conflict, 409, "conflict"),
-        (AlarmNotAllowed, 409, "not-allowed-now"),
-        (TicketNotAllowed, 409, "not-allowed-now"),
-        (NoSuchStep, 409, "not-allowed-now"),
-        (NotShown, 409, "not-shown"),
-        (NotForRole, 403, "not-for-you"),
-        (NotForYou, 403, "not-for-you"),
-        (Missing, 422, "something-missing"),
-        (BadRule, 422, "bad-rule"),
-        (NotTried, 409, "not-tried"),
-        (Unasked, 422, "out-of-place"),
-        (BadMove, 422, "bad-move"),
-        (BadMark, 422, "bad-mark"),
-        (NotTaken, 415, "not-taken"),
-        (TooMuch, 413, "no-room"),
-    ):
+    for error, (status, kind) in SAY_THEMSELVES.items():
         app.add_exception_handler(error, _says_itself(status, kind))
     app.add_exception_handler(BadValue, _bad_value)
     app.add_exception_handler(BadTable, _bad_table)

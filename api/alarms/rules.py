@@ -81,7 +81,9 @@ class RuleChange(Asked):
     model_config = Asked.model_config | example(rule=_RULE, version=2)
 
     rule: dict[str, Any] = Field(description="Its fields, see `docs/api.md`; `id` as in the path, or left out")
-    version: int = Field(ge=0, description="The version that was read before the change; 0 for a rule that is new")
+    version: int = Field(
+        ge=0, lt=2**31 - 1, description="The version that was read before the change; 0 for a rule that is new"
+    )
     override: Reason | None = Field(None, description="Why it is to be in force although it is above the alarm budget")
 
 

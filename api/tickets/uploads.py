@@ -22,6 +22,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.access.auth import Caller
 from api.errors import BadValue, TooMany
+from api.models import is_text
 from api.settings import ApiSettings
 from store import attachments
 from store.attachments import PIECE_BYTES, Attachment, Budget, Given
@@ -93,6 +94,8 @@ async def form_of(request: Request) -> AsyncIterator[FormData]:
         async with _in_time():
             form = await request.form(max_files=FILES_PER_FORM, max_fields=_FIELDS_PER_FORM)
         try:
+            if not all(is_text(text) for text in form.values()):
+                raise BadValue("body", "control characters are not text")
             yield form
         finally:
             await form.close()

@@ -143,7 +143,9 @@ document.addEventListener("htmx:responseError", async (event) => {
   }
   let why = "";
   try {
-    why = JSON.parse(event.detail.xhr.responseText).detail;
+    const { detail, errors = [] } = JSON.parse(event.detail.xhr.responseText);
+    const at = errors[0]?.pointer.split(".").at(-1).replaceAll("_", " ");
+    why = at && !detail.endsWith(errors[0].detail) ? `${at}: ${errors[0].detail}` : detail;
   } catch {
     why = `the server answered ${status}`;
   }

@@ -105,6 +105,59 @@ def test_nasty_bodies_never_break_the_server(api: RunningApi, text: bytes) -> No
         refused(answer, answer.status_code)
 
 
+WHY = {"cause": "wear", "consequence": "a stop", "action": "look", "respond_within_s": 3600.0}
+LIMITS = {"detector": "limits", "fault": "condition", "severities": [[1.0, "high"]], "rationalisation": WHY}
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
+@pytest.mark.parametrize(
+    ("route", "body", "pointer"),
+    [
+        ("PUT rules/mine", {"rule": {**LIMITS, "rationalisation": {**WHY, "cause": "TEXT"}}, "version": 0}, "rule"),
+        ("POST trials", {"rule": {**LIMITS, "id": "mine", "point": "TEXT"}}, "rule"),
+        ("POST engineers", {"login": "jo", "skills": ["TEXT"], "shifts": {"zone": "UTC", "week": {}}}, "skills"),
+        ("POST depots", {"name": "west", "kind": "city", "region": "TEXT"}, "region"),
+    ],
+)
+def test_no_body_brings_text_that_no_database_keeps(
+    api: RunningApi, route: str, body: Any, pointer: str, text: str
+) -> None:
+    method, path = route.split()
+    content = json.dumps(body).replace("TEXT", json.dumps(text)[1:-1])
+    headers = {"Content-Type": "application/json"}
+    answer = api.client().request(method, f"/api/v1/{path}", content=content, headers=headers)
+    assert refused(answer, 422)["errors"][0]["pointer"].startswith(f"body.{pointer}")
+
+
+def test_half_a_character_is_no_table(api: RunningApi) -> None:
+    headers = {"Content-Type": "application/json"}
+    for path in ("customers", "devices", "parts"):
+        content = b'{"csv": "number,name\\r\\n1,\\ud800\\r\\n"}'
+        refused(api.client().post(f"/api/v1/{path}/import", content=content, headers=headers), 422)
+
+
+def test_an_address_has_no_zero_bytes(api: RunningApi) -> None:
+    for path in ("/api/v1/messages?login=a%00b", "/alarms?site=%00", "/track/a%00b"):
+        refused(api.client().get(path), 400)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_nothing_can_be_reckoned_from_is_refused(api: RunningApi, time: str) -> None:
+    for path in ("kpis", "audit", "ledger"):
+        answer = api.client().get(f"/api/v1/{path}", params={"to": time})
+        assert refused(answer, 422)["errors"][0]["pointer"] == "query.to"
+
+
+def test_a_version_that_no_rule_has_is_refused(api: RunningApi) -> None:
+    refused(api.client().put("/api/v1/rules/mine", json={"rule": LIMITS, "version": 2**63}), 422)
+
+
+def test_a_key_beside_a_body_that_nobody_asked_for(api: RunningApi) -> None:
+    headers = {"Idempotency-Key": str(uuid4()), "Content-Type": "application/json"}
+    answer = api.client().post(f"/api/v1/maintenance/{uuid4()}/end", content=b"{none", headers=headers)
+    refused(answer, 404)
+
+
 def test_numbers_that_are_none_are_no_evidence(api: RunningApi) -> None:
     event = alarm_event(api.plant.device())
     for number in (b"NaN", b"Infinity", b"1e999"):
