@@ -15,18 +15,21 @@ from datetime import datetime
 from store.connection import Session
 from store.queries import queries
 from store.transactions import Transaction
+from store.trials import WORTH
 from telemetry import QUANTITIES
 
 CLASSES: tuple[str, ...] = (
-    *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks", "messages"),
+    *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks", "messages", "trials"),
     *sorted(QUANTITIES),
 )
 """What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
 Rejects are kept for 30 days where nothing is said, assessments for a year, what webhooks were sent for 30 days,
-messages to people for 90."""
+messages to people and trials of rules for 90."""
 ASSESSMENTS_DAYS = 365
-LEAST_DAYS = {"audit": 90}
-"""Shorter, and whoever did what must not be seen could have it forgotten before anybody looks."""
+TRIALS_DAYS = 90
+LEAST_DAYS = {"audit": 90, "trials": WORTH.days}
+"""Of acts shorter, and whoever did what must not be seen could have it forgotten before anybody looks; of trials, and a
+rule that was tried could not be accepted any more."""
 
 # A reading with its share of the key, before compression: measured, 92 to 116.
 READING_BYTES = 115
@@ -114,6 +117,11 @@ def expire_clock_pieces(conn: Session, most: int) -> int:
 def cut_audit(conn: Session, most: int) -> int:
     """Remove at most so many acts from the beginning of a tenant's chain whose time is over; how many went."""
     return _expire(conn, "cut_audit", most)
+
+
+def expire_trials(conn: Session, most: int) -> int:
+    """Remove at most so many trials whose time is over and by which no rule was accepted; how many went."""
+    return conn.execute(queries("retention")["expire_trials"], {"most": most, "otherwise": TRIALS_DAYS}).rowcount
 
 
 def machines(conn: Session, after: int, limit: int) -> list[int]:

@@ -26,8 +26,8 @@ class KeptOut(Answered):
 
     name: str = Field(
         description=(
-            "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `webhooks`, `messages`;"
-            " `raw`: any other reading"
+            "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `files`, `webhooks`, `messages`,"
+            " `trials`; `raw`: any other reading"
         )
     )
     keep_days: int

@@ -34,6 +34,17 @@ SELECT expire_clock_pieces(%s)
 -- Some of the acts whose time is over.
 SELECT cut_audit(%s)
 
+-- name: expire_trials
+-- Some of the trials that ended so long ago that their tenant keeps them no longer, but what a rule was accepted by.
+DELETE FROM rule_trials WHERE id IN (
+    SELECT t.id
+    FROM rule_trials t
+    LEFT JOIN retention r ON r.tenant = t.tenant AND r.class = 'trials'
+    WHERE t.done_at < now() - make_interval(days => coalesce(r.keep_days, %(otherwise)s))
+      AND NOT EXISTS (SELECT FROM rules u WHERE u.trial = t.id)
+    LIMIT %(most)s
+)
+
 -- name: machines
 -- Machines after an id.
 SELECT id FROM devices WHERE id > %(after)s ORDER BY id LIMIT %(limit)s

@@ -21,7 +21,7 @@ from alarms.rules import rule_from_json
 from api.alarms.rules_page import write
 from bellwether.cli import app
 from notify.trials import try_next
-from store import trial_runs
+from store import retention, trial_runs
 from telemetry import Stream
 from tickets.calendar import WEEKDAYS
 from tickets.terms import HOUSE
@@ -265,6 +265,38 @@ def test_what_other_rules_called_for_is_what_counting_by_hand_finds(plant: Runni
         conn.rollback()
     assert {site: days.tolist() for site, days in found.items()} == expected
     assert set(expected) == {"north", "south"}
+
+
+def test_old_trials_go_but_those_that_a_rule_was_accepted_by(plant: RunningApi) -> None:
+    def kept() -> set[str]:
+        with plant.database.owner() as conn:
+            return {name for (name,) in conn.execute("SELECT rule_id FROM rule_trials WHERE rule_id LIKE 'aged-%'")}
+
+    with plant.database.owner() as conn:
+        for tenant, name, days, state in (
+            *(("demo", "old", 91, "done"), ("demo", "failed", 91, "failed"), ("demo", "young", 89, "done")),
+            *(("demo", "accepted", 400, "done"), ("demo", "waiting", 400, "waiting")),
+            *(("other", "long", 91, "done"), ("other", "over", 101, "done")),
+        ):
+            at = NOW - timedelta(days=days)
+            row = conn.execute(
+                "INSERT INTO rule_trials (tenant, rule_id, content, rule, days, people, engineers, state, asked_at,"
+                " asked_by, done_at) VALUES (%s, %s, '', '{}', 7, 1, 1, %s, %s, 'kim', %s) RETURNING id",
+                [tenant, f"aged-{name}", state, at, None if state == "waiting" else at],
+            ).fetchone()
+            if name == "accepted" and row:
+                conn.execute(
+                    "INSERT INTO rules (tenant, id, version, rule, enabled, created_by, trial)"
+                    " VALUES ('demo', 'aged', 1, %s, false, 'kim', %s)",
+                    [Jsonb({**rule("aged", 14.0), "enabled": False}), row[0]],
+                )
+    ok(plant.client(tenant="other").put("/api/v1/retention", json={"keep_days": {"trials": 100}}))
+    refused(plant.client().put("/api/v1/retention", json={"keep_days": {"trials": 13}}), 422)
+    with psycopg.connect(plant.database.url("notify"), autocommit=True) as conn:
+        assert [retention.expire_trials(conn, 2) for _ in range(3)] == [2, 1, 0]
+    assert kept() == {f"aged-{name}" for name in ("young", "accepted", "waiting", "long")}
+    with plant.database.owner() as conn:
+        conn.execute("DELETE FROM rule_trials WHERE rule_id = 'aged-waiting'")  # another's turn would be later
 
 
 def test_on_its_page_a_change_is_tried_and_a_manager_keeps_it(plant: RunningApi) -> None:
