@@ -63,7 +63,9 @@ class ReservationOut(Answered):
     made_at: Instant
     made_by: str
     promised_at: Instant = Field(description="It arrives by then")
-    expires_at: Instant = Field(description="It is set free then")
+    expires_at: Instant = Field(
+        description="What is held is set free then; what waits is kept for as long from when it is there"
+    )
     ended_at: Instant | None
 
 

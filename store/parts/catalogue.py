@@ -143,9 +143,10 @@ def depot(conn: Transaction, name: str) -> Depot:
 
 
 def standing_depot(conn: Transaction, name: str) -> Depot:
-    """One that is not closed. NotFound, Conflict."""
+    """One that is not closed, and that nobody closes until the transaction ends. NotFound, Conflict."""
+    is_open = conn.execute(_SQL["hold_open_depot"], {"name": name}).fetchone() is not None
     found = depot(conn, name)
-    if found.closed_at is not None:
+    if not is_open:
         raise Conflict(f"{name} is closed")
     return found
 
@@ -170,6 +171,7 @@ def change_depot(
     now: datetime,
 ) -> Depot:
     """Change what is given. Conflict where it would be closed with parts in it, or its engineer has a van."""
+    conn.execute(_SQL["hold_depot"], {"name": name})
     before = depot(conn, name)
     closed_at = before.closed_at if closed is None else (before.closed_at or now) if closed else None
     if closed and not before.closed_at and not conn.execute(_SQL["is_emptied"], {"place": before.id}).fetchall()[0][0]:

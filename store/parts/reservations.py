@@ -14,7 +14,7 @@ from psycopg.rows import class_row, dict_row
 
 from store.connection import Session
 from store.errors import Conflict, NotFound
-from store.parts.catalogue import Part, lock, part, policy, standing_depot
+from store.parts.catalogue import Part, Policy, lock, part, policy, standing_depot
 from store.queries import queries
 from store.tickets.history import record
 from store.transactions import Transaction
@@ -31,7 +31,8 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a ticket has asked for. `place` is empty while it waits; `promised_at`: it arrives by then."""
+    """What a ticket has asked for. `place` is empty while it waits; `promised_at`: it arrives by then; `expires_at`: if
+    it is held, it is set free then."""
 
     id: UUID
     part: str
@@ -137,7 +138,9 @@ def replan(conn: Transaction, tenant: str, part_id: int, now: datetime, who: str
             return
         shelves = [Shelf(**row | {"kind": PlaceKind(row["kind"])}) for row in cursor.execute(_SQL["shelves"], of)]
     for change in plan(shelves, [Need(**row | {"priority": Priority(row["priority"])}) for row in rows]):
-        conn.execute(_SQL["place"], {"id": change.need.id, "place": change.place})
+        conn.execute(
+            _SQL["place"], {"id": change.need.id, "place": change.place, "now": now, "held_days": Policy().held_days}
+        )
         _tell(conn, tenant, change, now, who)
 
 
@@ -149,7 +152,7 @@ def sweep(conn: Session, now: datetime) -> int:
     for reservation, tenant, ticket, part_id in over:
         with conn.transaction():
             lock(conn, [part_id])
-            if conn.execute(_SQL["end_reservation"], {"id": reservation, "state": "expired", "now": now}).rowcount:
+            if conn.execute(_SQL["expire"], {"id": reservation, "now": now}).rowcount:
                 record(conn, tenant, ticket, "part_expired", "bellwether", now, note="nobody came for it")
             replan(conn, tenant, part_id, now)
     with conn.transaction():

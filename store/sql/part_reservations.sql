@@ -24,13 +24,23 @@ WHERE s.part_id = %(part)s AND p.kind IN ('central', 'regional', 'city', 'van', 
 GROUP BY p.id
 
 -- name: place
--- Where a reservation is held from now on; NULL: it waits.
-UPDATE part_reservations SET place_id = %(place)s, state = CASE WHEN %(place)s::int IS NULL THEN 'waiting' ELSE 'held' END
-WHERE id = %(id)s
+-- Where a reservation is held from now on, as long as the tenant says once it was waited for; NULL: it waits.
+UPDATE part_reservations r
+SET place_id = %(place)s, state = CASE WHEN %(place)s::int IS NULL THEN 'waiting' ELSE 'held' END,
+    expires_at = CASE WHEN r.state = 'waiting' AND %(place)s::int IS NOT NULL
+                      THEN %(now)s + make_interval(days => coalesce((SELECT p.held_days FROM part_policies p
+                                                                     WHERE p.tenant = r.tenant), %(held_days)s))
+                      ELSE r.expires_at END
+WHERE r.id = %(id)s
 
 -- name: end_reservation
 -- It is over.
 UPDATE part_reservations SET state = %(state)s, ended_at = %(now)s WHERE id = %(id)s AND ended_at IS NULL
+
+-- name: expire
+-- Nobody has come for it in time, as it stands now: it may have been taken, or wait again.
+UPDATE part_reservations SET state = 'expired', ended_at = %(now)s
+WHERE id = %(id)s AND state = 'held' AND expires_at <= %(now)s
 
 -- name: part_of
 -- Which part a reservation that stands is of: what must be locked before it is looked at.
@@ -58,9 +68,9 @@ SELECT d.model FROM tickets t JOIN devices d ON d.id = t.device_id WHERE t.id = 
 SELECT state FROM tickets WHERE id = %(ticket)s FOR NO KEY UPDATE
 
 -- name: over
--- Reservations that nobody has come for in time.
+-- Reservations that nobody has come for in time. Who waits for a part keeps waiting: there was nothing to come for.
 SELECT id, tenant, ticket_id, part_id FROM part_reservations
-WHERE ended_at IS NULL AND expires_at <= %(now)s
+WHERE ended_at IS NULL AND state = 'held' AND expires_at <= %(now)s
 ORDER BY part_id, id
 LIMIT %(limit)s
 

@@ -62,6 +62,16 @@ VALUES (%(tenant)s, %(kind)s, %(name)s, %(region)s, %(engineer)s)
 ON CONFLICT DO NOTHING
 RETURNING id
 
+-- name: hold_depot
+-- Hold a depot until the transaction ends: nothing is put into it meanwhile.
+SELECT FROM part_places WHERE name = %(name)s AND kind IN ('central', 'regional', 'city', 'van') FOR UPDATE
+
+-- name: hold_open_depot
+-- Keep a depot open until the transaction ends: something is being put into it. Others may do so as well.
+SELECT FROM part_places
+WHERE name = %(name)s AND kind IN ('central', 'regional', 'city', 'van') AND closed_at IS NULL
+FOR KEY SHARE
+
 -- name: change_depot
 -- Where it is, whose it is, and whether it is still one.
 UPDATE part_places SET region = %(region)s, engineer = %(engineer)s, closed_at = %(closed_at)s WHERE id = %(id)s

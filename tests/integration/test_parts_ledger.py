@@ -581,6 +581,21 @@ def test_what_nobody_comes_for_is_set_free(module_database: Database) -> None:
         assert kinds(conn, first)[-1] == "part_expired"
 
 
+def test_what_is_not_to_be_had_yet_is_waited_for_and_kept_from_when_it_is_there(module_database: Database) -> None:
+    late = NOW + timedelta(days=30)
+    with api(module_database) as conn:
+        number, depot = a_part(conn), a_depot(conn)
+        ticket = a_ticket(conn, module_database)
+        reservations.reserve(conn, "demo", ticket, number, 1, who="jo", now=NOW)
+    with closing(connect(module_database.url("notify"), "notify")) as conn:
+        reservations.sweep(conn, late)
+    with api(module_database) as conn:
+        assert state(conn, ticket) == [("waiting", None)]
+        shelves.receive(conn, act(now=late), number, depot)
+        (one,) = reservations.reservations(conn, ticket)
+        assert (one.state, one.expires_at) == ("held", late + timedelta(days=14))
+
+
 def test_twelve_tickets_that_ask_at_once_hold_no_more_than_there_is(module_database: Database) -> None:
     """And urgent ones that take from the others at the same time as those are closed: no deadlock, nobody twice."""
     with api(module_database) as conn:
@@ -630,6 +645,26 @@ def test_a_depot_closes_only_when_it_is_empty(module_database: Database) -> None
         assert balances(conn, number) == {("supplier", ""): -1, ("difference", ""): 1}
         with pytest.raises(Conflict, match="received before"):
             transfers.receive(conn, act(), transfer)
+
+
+def test_a_depot_into_which_parts_are_being_put_does_not_close_meanwhile(module_database: Database) -> None:
+    with api(module_database) as conn:
+        number, depot = a_part(conn), a_depot(conn)
+    with api(module_database) as one, api(module_database) as other:
+        shelves.receive(one, act(), number, depot)
+        other.execute("SET LOCAL lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            catalogue.change_depot(other, depot, closed=True, now=NOW)
+        other.rollback()
+    with api(module_database) as one, api(module_database) as other:
+        empty = a_depot(one)
+        one.commit()
+        act_for(one, "demo")
+        catalogue.change_depot(one, empty, closed=True, now=NOW)
+        other.execute("SET LOCAL lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            shelves.receive(other, act(), number, empty)
+        other.rollback()
 
 
 def test_a_lot_expires_on_one_day(module_database: Database) -> None:
