@@ -184,6 +184,7 @@ def _queue(
             "escalation": one.id,
             "round": round_,
             "step": step,
+            "page": "",
             "once": once,
             "held_until": held_until,
             "error": error,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
+from tickets.links import progress
+
 # How often one appointment may be answered by whoever has the code. Too low: who changes their mind twice has to call.
 # Too high: a story of a ticket that nobody can read.
 MOST_ANSWERS = 10
@@ -48,7 +50,7 @@ def reminder(device: str, title: str, begins_at: datetime, ends_at: datetime, co
     same_day = begins_at.date() == ends_at.date()
     until = f"{ends_at:%H:%M}" if same_day else f"{ends_at:%A %d %B %Y, %H:%M}"
     when = f"{begins_at:%A %d %B %Y, %H:%M} to {until} ({begins_at.tzname()})"
-    where = f"{pages.rstrip('/')}/track/{code}" if pages else f"where you follow your ticket, with the code {code}"
+    where = progress(pages, code) if pages else f"where you follow your ticket, with the code {code}"
     return f"Appointment for {device}: {when}", (
         f"This is to remind you of the appointment for {device} ({title}):\n\n{when}\n\n"
         f"Please confirm it, or ask for another time: {where}\n"

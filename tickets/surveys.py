@@ -42,7 +42,7 @@ HOUSE_FOLLOW_UP: Mapping[str, Any] = {
         {"id": "recommend", "kind": "recommend", "text": "How likely are you to recommend us to somebody you know?"},
         {"id": "comment", "kind": "text", "text": "What should we have done better?"},
     ],
-    # Where customers reach these pages; without it nobody is written to, and all are called.
+    # Where these pages are reached: messages lead there. Without it nobody is sent a survey, and all are called.
     "page_address": "",
     # By then the customer is asked, or called.
     "survey_h": 24,

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from api.models import Asked, Line
+from tickets.links import LONGEST_ADDRESS, address_of
 from tickets.surveys import FEWEST_QUESTIONS, HOUSE_FOLLOW_UP, MOST_QUESTIONS, Kind
 
 NUMBERS = tuple(name for name in HOUSE_FOLLOW_UP if name not in {"questions", "page_address"})
@@ -31,8 +32,12 @@ class FollowUpIn(Asked):
     questions: Annotated[list[QuestionIn], Field(min_length=FEWEST_QUESTIONS, max_length=MOST_QUESTIONS)]
     page_address: Annotated[
         str,
-        StringConstraints(strip_whitespace=True, pattern=r"^(https?://[A-Za-z0-9.:-]{1,200})?$"),
-        Field(description="Where customers reach the pages, as https://service.example; empty: nobody is written to"),
+        StringConstraints(max_length=LONGEST_ADDRESS),
+        AfterValidator(address_of),
+        Field(
+            description="Where these pages are reached, as https://service.example: messages lead there, those to"
+            " customers by their code; empty: they lead nowhere, and nobody is sent a survey"
+        ),
     ]
     survey_h: int = Field(ge=1, le=720, description="Working time by which the customer is asked, or called")
     answer_days: int = Field(ge=1, le=90, description="For so long a survey can be answered")

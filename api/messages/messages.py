@@ -56,6 +56,7 @@ class MessageOut(Answered):
         error="",
         settled_at=None,
         settled_by="",
+        page="/alarms/5a0c8bb1-0d5a-4a5e-8f6e-57b1b3ac2f10",
     )
 
     id: int
@@ -81,6 +82,7 @@ class MessageOut(Answered):
     error: str
     settled_at: Instant | None = Field(description="When somebody saw that it did not arrive")
     settled_by: str
+    page: str = Field(description="Path of the page it is about; empty: there is none")
 
 
 class SettledOut(Answered):

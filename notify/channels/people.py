@@ -73,7 +73,7 @@ class People(Carrier[Due, Outcome]):
             url = self._lock.open(name or channels.mail_name(due.tenant), locked)
         except Unopenable:
             return Outcome("the address cannot be opened: has BELLWETHER_SECRET changed?", 0, lasting=True)
-        return send(url, due.subject, due.body, to=due.recipient, to_private=self._to_private)
+        return send(url, due.subject, words_of(due), to=due.recipient, to_private=self._to_private)
 
     def tick_off(self, conn: Session, due: Due, outcome: Outcome, jitter: float) -> None:
         with conn.transaction():
@@ -92,6 +92,13 @@ class People(Carrier[Due, Outcome]):
 
     def forget(self, conn: Session) -> None:
         deliveries.forget(conn)
+
+
+def words_of(due: Due) -> str:
+    """What is sent: to staff with the page it is about. What a customer may open is in their words, by its code."""
+    if not (due.login and due.address and due.page):
+        return due.body
+    return f"{due.body.rstrip()}\n\n{due.address}{due.page}"
 
 
 def _held(conn: Session, due: Due, now: datetime) -> bool:

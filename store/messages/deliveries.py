@@ -30,7 +30,11 @@ _SQL = queries("messages")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A message to be sent now. `attempts` counts this one; addresses are locked, None where there is none."""
+    """A message to be sent now.
+
+    `attempts` counts this one. `page` is the path of what it is about, `address` where the tenant's pages are reached;
+    empty: there is none. The addresses of channel and mail are locked, None where there is none.
+    """
 
     id: int
     tenant: str
@@ -43,6 +47,8 @@ class Due:
     body: str
     escalation_id: int | None
     attempts: int
+    page: str
+    address: str
     channel_address: bytes | None
     mail_address: bytes | None
 

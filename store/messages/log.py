@@ -18,7 +18,8 @@ _TEST = "This is a test: whatever concerns you will arrive here too."
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one channel. `login` is one of ours; otherwise `recipient` is a customer's address."""
+    """One message to one channel. `login` is one of ours; otherwise `recipient` is a customer's address. `page` is the
+    path of what it is about."""
 
     id: int
     kind: str
@@ -43,6 +44,7 @@ class Message:
     error: str
     settled_at: datetime | None
     settled_by: str
+    page: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ RETURNING id
 SELECT m.id, m.kind, m.login, m.recipient, m.channel, m.urgent, m.subject, m.body, m.alarm_id, m.ticket_id, m.escalation_id,
        m.round, m.step, m.asked_by, m.queued_at, m.state, m.attempts,
        CASE WHEN m.state = 'waiting' THEN m.next_attempt_at END AS next_attempt_at, m.ended_at, m.took_ms, m.error, m.settled_at,
-       m.settled_by
+       m.settled_by, coalesce(nullif(m.page, ''), '/alarms/' || m.alarm_id, '/tickets/' || m.ticket_id, '') AS page
 FROM messages m
 WHERE (%(id)s::bigint IS NULL OR m.id = %(id)s)
   AND (%(state)s::text IS NULL OR m.state = %(state)s)
@@ -42,17 +42,18 @@ WHERE state = 'undeliverable' AND settled_at IS NULL AND (%(id)s::bigint IS NULL
 
 -- name: again
 -- Another message in the place of one that did not arrive.
-INSERT INTO messages (tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, asked_by)
-SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, %(who)s
+INSERT INTO messages (tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page,
+                      asked_by)
+SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page, %(who)s
 FROM messages WHERE id = %(id)s
 RETURNING id
 
 -- name: queue_for_person
 -- A message of a chain's to one channel, or to nobody: then it is undeliverable, and says why.
 INSERT INTO messages (tenant, kind, login, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, escalation_id, round,
-                      step, once, next_attempt_at, state, ended_at, error)
+                      step, page, once, next_attempt_at, state, ended_at, error)
 VALUES (%(tenant)s, %(kind)s, %(login)s, %(channel_id)s, %(channel)s, %(urgent)s, %(subject)s, %(body)s, %(alarm_id)s,
-        %(ticket_id)s, %(escalation)s, %(round)s, %(step)s, %(once)s, coalesce(%(held_until)s, now()),
+        %(ticket_id)s, %(escalation)s, %(round)s, %(step)s, %(page)s, %(once)s, coalesce(%(held_until)s, now()),
         CASE WHEN %(error)s = '' THEN 'waiting' ELSE 'undeliverable' END,
         CASE WHEN %(error)s <> '' THEN now() END, %(error)s)
 ON CONFLICT (tenant, once) DO NOTHING
@@ -74,6 +75,8 @@ WITH due AS (
     RETURNING m.*
 )
 SELECT t.id, t.tenant, t.kind, t.login, t.recipient, t.channel_id, t.urgent, t.subject, t.body, t.escalation_id, t.attempts,
+       coalesce(nullif(t.page, ''), '/alarms/' || t.alarm_id, '/tickets/' || t.ticket_id, '') AS page,
+       page_address(t.tenant) AS address,
        c.address AS channel_address, m.address AS mail_address
 FROM taken t
 LEFT JOIN person_channels c ON c.id = t.channel_id AND c.enabled

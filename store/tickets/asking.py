@@ -8,6 +8,7 @@ from store.messages.queue import queue_customer_message
 from store.queries import queries
 from store.tickets.rows import Ticket
 from store.transactions import Transaction
+from tickets import links
 from tickets.priority import Level, Tier
 from tickets.surveys import link_hash, new_link
 from tickets.terms import Terms
@@ -38,7 +39,7 @@ def ask(conn: Transaction, tenant: str, of: Ticket, terms: Terms, now: datetime)
     ).fetchone()
     if made is None or not may_write:
         return
-    minutes = f"{len(rules.questions)} questions, a minute or two: {rules.page_address}/survey/{link}"
+    minutes = f"{len(rules.questions)} questions, a minute or two: {links.survey(rules.page_address, link)}"
     until = f"The link is yours alone, and open until {now + rules.answer:%d %B %Y}."
     queue_customer_message(
         conn,
@@ -47,7 +48,7 @@ def ask(conn: Transaction, tenant: str, of: Ticket, terms: Terms, now: datetime)
         contact=contact,
         subject=f"How was it? {of.title}",
         body=f"{f'Dear {name},' if name else 'Dear customer,'}\n\nthe work on {of.device} is done. How was it?\n\n"
-        f"{minutes}\n\n{until}\n",
+        f"{minutes}\n\n{until}\n\nWhat was done: {links.progress(rules.page_address, of.code)}\n",
         once=f"survey:{of.id}:{of.turn}",
         ticket_id=of.id,
     )

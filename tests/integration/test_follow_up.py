@@ -105,6 +105,8 @@ def test_a_customer_is_written_to_and_answers_once_by_a_link_that_nobody_else_ha
     ((recipient, body),) = sql("SELECT recipient, body FROM messages WHERE ticket_id = %s", ticket["id"])
     link = body.split(f"{PAGE_ADDRESS}/survey/")[1].split()[0]
     assert recipient == "dairy@north.example"
+    assert f"{PAGE_ADDRESS}/track/{ticket['code']}\n" in body
+    assert "/tickets/" not in body, "that is for staff"
     ((kept,),) = sql("SELECT link_hash FROM surveys WHERE id = %s", survey["id"])
     assert bytes(kept) == link_hash(link)
     path = f"/api/v1/surveys/by-link/{link}"

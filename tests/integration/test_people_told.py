@@ -34,6 +34,7 @@ from store.messages.queue import queue_customer_message
 
 carrier.ROUND_S = 0.1  # a stop waits for it
 deliveries.AGAIN_FIRST_S = 0.05
+PAGES = "https://plant.example"
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Service:
     http: str = ""
     smtp: str = ""
     told: list[tuple[str, str]] = field(default_factory=list)  # the path, and what was said
+    words: list[str] = field(default_factory=list)  # all that was said by HTTP
     mails: list[tuple[list[str], str]] = field(default_factory=list)
 
     def told_at(self, path: str) -> list[str]:
@@ -62,6 +64,7 @@ def service() -> Iterator[Service]:
         def do_POST(self) -> None:
             said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             found.told.append((self.path, said["title"]))
+            found.words.append(said["message"])
             self.send_response(500 if self.path.startswith("/broken") else 200)
             self.end_headers()
 
@@ -94,6 +97,15 @@ def service() -> Iterator[Service]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def address(api: RunningApi) -> None:
+    """Where the pages are, as the terms say it."""
+    found = ok(api.client().get("/api/v1/terms"))
+    terms = found["terms"] | {"follow_up": found["terms"]["follow_up"] | {"page_address": f"{PAGES}/"}}
+    asked = {"terms": terms, "version": found["version"], "reason": "Messages lead somewhere"}
+    ok(api.client().put("/api/v1/terms", json=asked))
 
 
 @pytest.fixture
@@ -180,6 +192,7 @@ def test_whoever_is_on_call_is_told_and_the_next_only_when_nobody_takes_it(
         ok(hers.post(f"/api/v1/alarms/{alarm}/acknowledge", json={"note": "I go"}))
         until(lambda: ended(owner, alarm) == "alarm acknowledged")
     assert service.told_at("/kim")[0].startswith("HIGH: ")
+    assert [words.split("\n")[-1] for words in service.words] == 2 * [f"{PAGES}/alarms/{alarm}"]
     assert log_of(owner, quiet) == [], "nobody is called for what is low"
     told = ok(api.client(Role.MANAGER).get("/api/v1/messages", params={"alarm": str(alarm)}))["items"]
     assert [(one["kind"], one["step"]) for one in told] == [("chain.alarm", 1), ("on_call.alarm", 0)]
