@@ -53,7 +53,18 @@ from api.rates import Rate
 from api.service import Service
 from api.settings import ApiSettings
 from api.staffing import dispatch, engineers, site_people
-from api.tickets import after_repair, appointments, attachments, customers, documents, reports, sops, terms, tickets
+from api.tickets import (
+    after_repair,
+    appointments,
+    attachments,
+    customers,
+    documents,
+    reports,
+    sending,
+    sops,
+    terms,
+    tickets,
+)
 from api.tickets import quality as ticket_quality
 from api.tickets import steps as ticket_steps
 from api.tickets.uploads import larger_bodies
@@ -66,7 +77,7 @@ _RESOURCES = (
     *(alarm_kpis, kpis, kpi_goals),
     *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
     *(dispatch, engineers, site_people, appointments),
-    *(reports, attachments, documents, ticket_quality, after_repair, ticket_steps, sops),
+    *(reports, attachments, documents, sending, ticket_quality, after_repair, ticket_steps, sops),
     *(surveys, second_handlings, corrective_actions, reviews),
     *(webhooks, messages, channels, on_call),
     # Paths that are words come before those that are a part's number.

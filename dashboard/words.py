@@ -60,6 +60,7 @@ CLOCKS: dict[str, str] = {
     "call_back": "Call back",
     "diagnosis_report": "Diagnosis report",
     "service_report": "Service report",
+    "sent_back": "Sent back",
 }
 TICKET_EVENTS: dict[str, str] = {
     "opened": "Opened",
@@ -88,6 +89,7 @@ TICKET_EVENTS: dict[str, str] = {
     "procedure_chosen": "Another procedure",
     "step_taken_back": "Step taken back",
     "document_issued": "Document issued",
+    "sent_back": "Sent back to the customer",
     "appointment_reminded": "Customer reminded of the appointment",
     "appointment_confirmed": "Appointment confirmed",
     "appointment_another_time": "Customer asks for another time",
@@ -155,6 +157,7 @@ TICKET_PAPERS: dict[str, str] = {
     "check": "Quality check",
     "inspection": "Inspection",
     "signature": "Signature",
+    "sent_back": "Sent back",
 }
 # Who looks at a repair.
 LOOKS: dict[str, str] = {"own": "the engineer", "site": "an inspector", "sample": "the head office (drawn)"}

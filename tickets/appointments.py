@@ -44,6 +44,17 @@ def why_not(ends_at: datetime, answers: int, now: datetime) -> str:
     return ""
 
 
+def too_late(ends_at: datetime, answered_at: datetime | None, said_at: datetime, now: datetime) -> str:
+    """Why what somebody was told is not taken down; empty: it is."""
+    if now >= ends_at:
+        return "the appointment is over"
+    if said_at > now:
+        return "that has not been said yet"
+    if answered_at is not None and answered_at > said_at:
+        return "the customer has answered since"
+    return ""
+
+
 def reminder(device: str, title: str, begins_at: datetime, ends_at: datetime, code: str, pages: str) -> tuple[str, str]:
     """Subject and words of what the customer is sent; times as the clock on the service's wall shows them. `pages` is
     where the pages are reached; empty: only the code is named."""

@@ -27,13 +27,14 @@ class ClockName(StrEnum):
     CALL_BACK = "call_back"  # and until the customer was called back
     DIAGNOSIS_REPORT = "diagnosis_report"  # for these two see tickets/report_clocks.py
     SERVICE_REPORT = "service_report"
+    SENT_BACK = "sent_back"  # of what was sent in: from the repair until it has left
 
 
 PROMISED = (ClockName.ASSIGNMENT, ClockName.RESPONSE, ClockName.ON_SITE, ClockName.RESOLUTION)
 """What each level promises, in the order in which it falls due; all of it begins as a ticket opens."""
 
-AFTERWARDS = frozenset({ClockName.SECOND_HANDLING, ClockName.CALL_BACK})
-"""These are of the customer and not of the road: no move of the ticket touches them."""
+AFTERWARDS = frozenset({ClockName.SECOND_HANDLING, ClockName.CALL_BACK, ClockName.SENT_BACK})
+"""These are not of the road: they go on when the ticket has ended, and no hold or hand-over touches them."""
 
 
 class Effect(StrEnum):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 CUSTOMER = "customer"
@@ -28,3 +30,13 @@ WAYS: Mapping[Way, str] = {
     Way.IN_PERSON: "in person",
     Way.TOLD: "told to the service desk",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a customer has said to somebody: who said it, when, by which way, and the login of whom they told."""
+
+    name: str
+    at: datetime
+    way: Way
+    by: str

@@ -24,6 +24,7 @@ class Paper(StrEnum):
     CHECK = "check"  # which inspections are asked for: never sent, always found
     INSPECTION = "inspection"
     SIGNATURE = "signature"  # the customer's, at the hand-over
+    SENT_BACK = "sent_back"  # when sent-in goods left, with whom: beside no move
 
 
 class Need(StrEnum):

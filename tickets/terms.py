@@ -84,6 +84,8 @@ HOUSE: Mapping[str, Any] = {
     "expert_h": 24,
     # So long a diagnosis, and the report of a repair that has been tested, may take.
     "report_h": 2,
+    # So long after its repair what was sent in may stay.
+    "send_back_h": 48,
     # Machines so critical are looked at by an inspector after each repair.
     "inspected": [Criticality.A.value],
     # Of repairs that are drawn for the head office. At a tenth, half of all months would have less than a tenth.
@@ -135,6 +137,7 @@ class Terms:
     guarantee: timedelta
     expert: timedelta
     report: timedelta
+    send_back: timedelta
     inspected: frozenset[Criticality]
     sample_share: float
     follow_up: FollowUp
@@ -175,6 +178,10 @@ class Terms:
         """By when the customer has a diagnosis, or the report of a repair: counted as the expert's answer is."""
         return Promise(self.report, self.calendar_of(level), self.warn_at_share, level, self.version)
 
+    def send_back_promise(self, level: Level) -> Promise:
+        """By when sent-in goods have left: counted as the expert's answer is."""
+        return Promise(self.send_back, self.calendar_of(level), self.warn_at_share, level, self.version)
+
     def why_waiting(self, state: str) -> str:
         """The reason to wait of a state."""
         reason = WAITS_FOR.get(state, ON_HOLD)
@@ -210,6 +217,7 @@ def terms_of(fields: Mapping[str, Any], version: int) -> Terms:
         # Versions that were written before these were asked for go by the house's.
         timedelta(hours=fields.get("expert_h", HOUSE["expert_h"])),
         timedelta(hours=fields.get("report_h", HOUSE["report_h"])),
+        timedelta(hours=fields.get("send_back_h", HOUSE["send_back_h"])),
         frozenset(Criticality(one) for one in fields.get("inspected", HOUSE["inspected"])),
         fields.get("sample_share", HOUSE["sample_share"]),
         _follow_up(fields.get("follow_up", HOUSE_FOLLOW_UP)),

@@ -183,6 +183,15 @@ class TrackedAnswer(Answered):
 
     accepted: bool
     at: Instant
+    name: str = Field(description="Who answered")
+
+
+class TrackedParcel(Answered):
+    """What was sent in, on its way back."""
+
+    left_at: Instant
+    carrier: str
+    tracking: str = Field(description="The carrier's number; empty: it has none")
 
 
 class TrackedOut(Answered):
@@ -204,6 +213,7 @@ class TrackedOut(Answered):
         quote={"amount": "480.00", "currency": "EUR", "covers": "Shaft seal and two hours"},
         answer=None,
         appointment=None,
+        sent_back=None,
     )
 
     code: str
@@ -218,6 +228,7 @@ class TrackedOut(Answered):
     quote: TrackedQuote | None = Field(description="What the repair costs; null: nothing was quoted")
     answer: TrackedAnswer | None = Field(description="Null: the quote waits for it")
     appointment: AppointmentIn | None = Field(description="When somebody comes")
+    sent_back: TrackedParcel | None = Field(description="What was sent in has left; null: it has not, or nothing was")
 
 
 def shown(conn: Transaction, ticket: Ticket) -> TicketOut:

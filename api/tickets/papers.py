@@ -138,7 +138,7 @@ class PapersIn(Asked):
 
     def papers(self) -> dict[Paper, dict[str, Any]]:
         """Those that came, as they are kept."""
-        found = ((paper, getattr(self, paper)) for paper in Paper if paper is not Paper.CHECK)
+        found = ((paper, getattr(self, paper)) for paper in Paper if paper in self.__class__.model_fields)
         return {paper: body.model_dump(mode="json") for paper, body in found if body is not None}
 
 

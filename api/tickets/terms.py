@@ -101,6 +101,7 @@ class TermsIn(Asked):
     guarantee_days: int = Field(ge=1, le=3650, description="For so long a person may reopen a ticket")
     expert_h: int = Field(24, ge=1, le=720, description="Working time in which an expert answers")
     report_h: int = Field(2, ge=1, le=720, description="Working time for a diagnosis, and for the report of a repair")
+    send_back_h: int = Field(48, ge=1, le=720, description="Working time from a repair until sent-in goods have left")
     inspected: set[Criticality] = Field({Criticality.A}, description="Machines whose repairs an inspector looks at")
     sample_share: float = Field(0.15, ge=0.1, le=1, description="Of repairs that are drawn for the head office")
     follow_up: FollowUpIn = Field(HOUSE_FOLLOW_UP, description="After a repair")

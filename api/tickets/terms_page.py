@@ -82,7 +82,7 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
     found |= {"warn_at_share": f"{100 * terms['warn_at_share']:g}"}
     found |= {name: str(terms[name]) for name in ("reopens_within_h", "guarantee_days")}
     later = {**HOUSE, **terms}  # a version that is older than these has those of the house
-    found |= {name: str(later[name]) for name in ("expert_h", "report_h")}
+    found |= {name: str(later[name]) for name in ("expert_h", "report_h", "send_back_h")}
     found |= {"inspected": ", ".join(later["inspected"])}
     found |= {"sample_share": f"{100 * later['sample_share']:g}", "after_repair_h": f"{later['after_repair_h']:g}"}
     found |= {"steps_needed": "yes" if later["steps_needed"] else "no"}
@@ -121,7 +121,14 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         "matrix": matrix,
         **{
             name: get(name, "")
-            for name in ("reopens_within_h", "guarantee_days", "expert_h", "report_h", "after_repair_h")
+            for name in (
+                "reopens_within_h",
+                "guarantee_days",
+                "expert_h",
+                "report_h",
+                "send_back_h",
+                "after_repair_h",
+            )
         },
         "remind_h": get("remind_h", ""),
         "inspected": _parts(get("inspected", "").upper()),

@@ -27,6 +27,7 @@ from store import assessment, customers, episodes, overview
 from store import terms as term_store
 from store import tickets as ticket_store
 from store.tickets import appointments
+from store.tickets.sending import may_send_back
 from store.transactions import Transaction
 from tickets.clocks import Clock, ClockName
 from tickets.intake import Service
@@ -77,7 +78,7 @@ def tickets(request: Request, caller: Person) -> Response:
 @router.get("/tickets/{ticket_id}")
 def ticket(request: Request, caller: Person, ticket_id: UUID) -> Response:
     with caller.transaction() as conn:
-        return _ticket(request, conn, caller, ticket_id)
+        return ticket_page(request, conn, caller, ticket_id)
 
 
 async def _typed(request: Request) -> dict[str, str]:
@@ -115,7 +116,7 @@ def move(
             service=service,
             papers=papers_of(typed, term_store.in_force(conn).calendar.zone, now),
         )
-        return _ticket(request, conn, caller, ticket_id)
+        return ticket_page(request, conn, caller, ticket_id)
 
 
 @router.post("/tickets/{ticket_id}/assign")
@@ -129,7 +130,7 @@ def assign(
     now = datetime.now(UTC)
     with caller.transaction() as conn:
         ticket_store.assign(conn, who.tenant, ticket_id, assignee, role=who.role, who=who.name, note="", now=now)
-        return _ticket(request, conn, caller, ticket_id)
+        return ticket_page(request, conn, caller, ticket_id)
 
 
 @router.post("/tickets/{ticket_id}/comment")
@@ -139,10 +140,11 @@ def comment(
     who = caller.principal
     with caller.transaction() as conn:
         ticket_store.comment(conn, who.tenant, ticket_id, note, who=who.name, now=datetime.now(UTC))
-        return _ticket(request, conn, caller, ticket_id)
+        return ticket_page(request, conn, caller, ticket_id)
 
 
-def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID) -> Response:
+def ticket_page(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID) -> Response:
+    """The whole page, or what of it has changed where its script asks."""
     now = datetime.now(UTC)
     role = caller.principal.role
     shell = head_of(conn, caller, "tickets")
@@ -152,6 +154,7 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
     points = overview.points(conn, t.device, now, POINTS_PER_MACHINE)
     end = t.closed_at or now
     terms = term_store.in_force(conn)
+    papers = [paper for paper in ticket_store.papers(conn, t.id) if paper.turn == t.turn]
     may_assign = role in DESK and TicketState(t.state) not in ENDED
     present = ticket_store.clocks_of(conn, [t.id]).get(t.id, {})
     values = {
@@ -164,8 +167,10 @@ def _ticket(request: Request, conn: Transaction, caller: Caller, ticket_id: UUID
         "pauses": ticket_store.pauses(conn, t.id),
         "pause_reasons": terms.pauses,
         "moves": moves_of(t, ticket_store.facts_now(conn, t, caller.principal.name, now), role, may_assign=may_assign),
-        "papers": [paper for paper in ticket_store.papers(conn, t.id) if paper.turn == t.turn],
+        "papers": papers,
         "appointment": appointments.appointment(conn, t.id),
+        "may_tell": role in STAFF,
+        "may_send_back": role in STAFF and may_send_back(t, papers, now),
         "wall_clock": terms.calendar.zone.key,
         "documents": documents_of(conn, caller, t.id),
         "verdicts": [verdict.value for verdict in Verdict],
@@ -214,6 +219,10 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
         summary = str(detail.get("name", ""))
     elif event.kind == "document_issued":
         summary = f"{detail.get('number')}, version {detail.get('version')}"
+    elif event.kind == "sent_back":
+        summary = " ".join(str(detail[name]) for name in ("carrier", "tracking") if detail.get(name))
+    elif event.kind.startswith("appointment_") and detail.get("way"):
+        summary = f"{detail.get('name')}, {words.way(detail['way'])}"
     elif detail.get("assignee"):
         summary = f"to {names.get(detail['assignee'], detail['assignee'])}"
     if detail.get("reason"):

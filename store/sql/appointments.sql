@@ -2,7 +2,8 @@
 -- The appointment that a ticket waits for, held by whoever holds the ticket.
 SELECT p.id AS paper_id, t.id AS ticket_id, t.code, t.device, t.title, t.assignee, t.priority,
        (p.body ->> 'begins_at')::timestamptz AS begins_at, (p.body ->> 'ends_at')::timestamptz AS ends_at,
-       a.reminded_at, a.answer, coalesce(a.note, '') AS note, a.answered_at, coalesce(a.answers, 0) AS answers
+       a.reminded_at, a.answer, coalesce(a.note, '') AS note, a.answered_at, coalesce(a.answers, 0) AS answers,
+       coalesce(a.said_by, '') AS said_by, a.way, coalesce(a.taken_by, '') AS taken_by
 FROM tickets t
 CROSS JOIN LATERAL (SELECT id, body FROM ticket_papers
                     WHERE ticket_id = t.id AND turn = t.turn AND paper = 'appointment' ORDER BY id DESC LIMIT 1) p
@@ -13,7 +14,8 @@ WHERE t.id = %(id)s AND t.state = 'scheduled'
 -- The appointments of tickets that wait for one, the soonest first.
 SELECT p.id AS paper_id, t.id AS ticket_id, t.code, t.device, t.title, t.assignee, t.priority,
        (p.body ->> 'begins_at')::timestamptz AS begins_at, (p.body ->> 'ends_at')::timestamptz AS ends_at,
-       a.reminded_at, a.answer, coalesce(a.note, '') AS note, a.answered_at, coalesce(a.answers, 0) AS answers
+       a.reminded_at, a.answer, coalesce(a.note, '') AS note, a.answered_at, coalesce(a.answers, 0) AS answers,
+       coalesce(a.said_by, '') AS said_by, a.way, coalesce(a.taken_by, '') AS taken_by
 FROM tickets t
 CROSS JOIN LATERAL (SELECT id, body FROM ticket_papers
                     WHERE ticket_id = t.id AND turn = t.turn AND paper = 'appointment' ORDER BY id DESC LIMIT 1) p
@@ -51,7 +53,9 @@ SELECT coalesce(contact_of_ticket(%(id)s), '')
 
 -- name: answered
 -- The customer's last word to an appointment.
-INSERT INTO appointments AS a (paper_id, ticket_id, tenant, answer, note, answered_at, answers)
-VALUES (%(paper_id)s, %(ticket_id)s, %(tenant)s, %(answer)s, %(note)s, %(now)s, 1)
+INSERT INTO appointments AS a (paper_id, ticket_id, tenant, answer, note, answered_at, answers, said_by, way, taken_by)
+VALUES (%(paper_id)s, %(ticket_id)s, %(tenant)s, %(answer)s, %(note)s, %(now)s, (%(way)s = 'page')::int, %(said_by)s, %(way)s,
+        %(taken_by)s)
 ON CONFLICT (paper_id) DO UPDATE
-SET answer = excluded.answer, note = excluded.note, answered_at = excluded.answered_at, answers = a.answers + 1
+SET answer = excluded.answer, note = excluded.note, answered_at = excluded.answered_at, answers = a.answers + excluded.answers,
+    said_by = excluded.said_by, way = excluded.way, taken_by = excluded.taken_by

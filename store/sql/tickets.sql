@@ -59,7 +59,7 @@ ORDER BY a.raised_at, a.id
 
 -- name: track
 -- A ticket by its code, for whoever holds the code.
-SELECT code, device, title, state, priority, opened_at, updated_at, closed_at, steps, quote, answer, appointment
+SELECT code, device, title, state, priority, opened_at, updated_at, closed_at, steps, quote, answer, appointment, sent_back
 FROM ticket_of_code(%(code)s)
 
 -- name: machine

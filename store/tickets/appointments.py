@@ -18,8 +18,8 @@ from store.queries import queries
 from store.tickets.history import record
 from store.tickets.rows import locked
 from store.transactions import Transaction
-from tickets.appointments import Reply, Standing, reminder, standing, why_not
-from tickets.customers_word import CUSTOMER
+from tickets.appointments import Reply, Standing, reminder, standing, too_late, why_not
+from tickets.customers_word import CUSTOMER, Heard, Way
 from tickets.terms import HOUSE
 
 _SQL, _TICKETS = queries("appointments"), queries("tickets")
@@ -30,7 +30,10 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """The appointment that a ticket waits for. `paper_id` is of what was agreed: another time is another one."""
+    """The appointment that a ticket waits for. `paper_id` is of what was agreed: another time is another one.
+
+    `said_by` and `taken_by` are of an answer that somebody was told and wrote down.
+    """
 
     paper_id: int
     ticket_id: UUID
@@ -46,6 +49,9 @@ class Appointment:
     note: str
     answered_at: datetime | None
     answers: int
+    said_by: str
+    way: str | None
+    taken_by: str
 
     @property
     def standing(self) -> Standing:
@@ -66,24 +72,43 @@ def appointments(conn: Transaction, *, limit: int, after: tuple[datetime, UUID] 
         return cursor.execute(_SQL["coming"], asked).fetchall()
 
 
-def reply(conn: Transaction, tenant: str, ticket_id: UUID, answer: Reply, note: str, *, now: datetime) -> Appointment:
-    """Take the customer's word to an appointment; a later one takes its place.
+def reply(
+    conn: Transaction,
+    tenant: str,
+    ticket_id: UUID,
+    answer: Reply,
+    note: str,
+    *,
+    now: datetime,
+    heard: Heard | None = None,
+) -> Appointment:
+    """Take the customer's word to an appointment; a later one takes its place. `heard`: somebody was told it, and
+    writes it down; else it is by the ticket's code.
 
     Raises
     ------
     NotFound
     Conflict
-        There is no appointment that waits for one, or no more.
+        There is no appointment that waits for one, or no more; or it was answered after this was said.
     """
     locked(conn, ticket_id)
     found = appointment(conn, ticket_id)
-    reason = "there is no appointment here" if found is None else why_not(found.ends_at, found.answers, now)
-    if found is None or reason:
+    if found is None:
+        raise Conflict("there is no appointment here")
+    reason = (
+        why_not(found.ends_at, found.answers, now)
+        if heard is None
+        else too_late(found.ends_at, found.answered_at, heard.at, now)
+    )
+    if reason:
         raise Conflict(reason)
-    said = {"paper_id": found.paper_id, "ticket_id": ticket_id, "tenant": tenant, "now": now}
-    conn.execute(_SQL["answered"], {**said, "answer": answer, "note": note})
+    heard = heard or Heard("", now, Way.PAGE, "")
+    fields = {"paper_id": found.paper_id, "ticket_id": ticket_id, "tenant": tenant, "now": heard.at, "answer": answer}
+    fields |= {"note": note, "said_by": heard.name, "way": heard.way, "taken_by": heard.by}
+    conn.execute(_SQL["answered"], fields)
     conn.execute(_TICKETS["touch"], {"id": ticket_id, "now": now})
-    record(conn, tenant, ticket_id, f"appointment_{answer}", CUSTOMER, now, note=note)
+    detail = {"name": heard.name, "way": heard.way} if heard.by else {}
+    record(conn, tenant, ticket_id, f"appointment_{answer}", heard.by or CUSTOMER, now, note=note, detail=detail)
     kept = appointment(conn, ticket_id)
     assert kept is not None  # noqa: S101 - the ticket is held
     return kept

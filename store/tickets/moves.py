@@ -218,5 +218,6 @@ def _promises(
         ClockName.EXPERT: terms.expert_promise(level),
         ClockName.DIAGNOSIS_REPORT: terms.report_promise(level),
         ClockName.SERVICE_REPORT: terms.report_promise(level),
+        ClockName.SENT_BACK: terms.send_back_promise(level),
     }
     return terms.promises(level, machine_of(conn, before.device).tier) | own

@@ -118,6 +118,7 @@ class Tracked:
     quote: Mapping[str, Any] | None
     answer: Mapping[str, Any] | None
     appointment: Mapping[str, Any] | None
+    sent_back: Mapping[str, Any] | None
 
 
 def tickets(

@@ -130,6 +130,33 @@ def test_who_has_the_code_confirms_or_asks_for_another_time_and_the_desk_sees_it
     refused(nobody.post(path, json={"answer": "confirmed"}), 409)
 
 
+def test_what_a_customer_says_by_telephone_is_written_down(api: RunningApi) -> None:
+    ticket = scheduled(api, timedelta(hours=6))
+    nobody, desk = api.client(None), api.client(Role.DISPATCHER)
+    path, tracked = f"/api/v1/tickets/{ticket['id']}/appointment", f"/api/v1/tickets/track/{ticket['code']}/appointment"
+    an_hour_ago = (NOW - timedelta(hours=1)).isoformat()
+    said = {"answer": "confirmed", "name": "Ann Dairy", "way": "telephone", "said_at": an_hour_ago}
+    refused(desk.post(path, json={**said, "way": "page"}), 422)
+    ahead = (NOW + timedelta(hours=1)).isoformat()
+    assert "not been said" in refused(desk.post(path, json={**said, "said_at": ahead}), 409)["detail"]
+    refused(api.client(Role.DISPATCHER, "other").post(path, json=said), 404)
+    kept = ok(desk.post(path, json=said))
+    assert (kept["standing"], kept["said_by"], kept["way"], kept["taken_by"]) == (
+        *("confirmed", "Ann Dairy", "telephone", "a-dispatcher"),
+    )
+    told = ok(desk.get(f"/api/v1/tickets/{ticket['id']}"))["events"][-1]
+    assert (told["kind"], told["who"], told["detail"]["name"]) == ("appointment_confirmed", "a-dispatcher", "Ann Dairy")
+    assert "Ann Dairy by telephone to a-dispatcher" in desk.get("/dispatch", headers={"Accept": "text/html"}).text
+    assert "Confirmed, by telephone" in nobody.get(f"/track/{ticket['code']}").text
+
+    ok(nobody.post(tracked, json={"answer": "another_time"}))
+    assert "answered since" in refused(desk.post(path, json=said), 409)["detail"]
+    typed = {"reply": "confirmed", "name": "Ann Dairy", "way": "in_person", "said_at": "", "note": "At the gate"}
+    page = desk.post(f"/tickets/{ticket['id']}/appointment", data=typed, headers={"Accept": "text/html"})
+    assert "At the gate" in page.text
+    assert "Ann Dairy in person" in page.text
+
+
 def test_an_appointment_that_is_over_is_not_answered(api: RunningApi) -> None:
     ticket = scheduled(api, timedelta(hours=-3))
     path = f"/api/v1/tickets/track/{ticket['code']}/appointment"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 from serving import JSON, RunningApi, alarm_event, ok, refused
 
 from alarms.roles import Role
@@ -111,6 +112,42 @@ def test_an_answer_that_somebody_was_told_is_a_version_too_and_says_by_which_way
     page = desk.get(f"/tickets/{ticket['id']}", headers={"Accept": "text/html"}).text
     assert "Accepted by A. Dairy, by telephone" in page
     refused(api.client(None).post(f"/api/v1/tickets/track/{ticket['code']}/quote", json=answer), 422)
+
+
+def test_sent_in_goods_leave_by_a_clock_that_outlives_the_ticket(api: RunningApi) -> None:
+    engineer, desk, nobody = api.client(Role.ENGINEER), api.client(Role.DISPATCHER), api.client(None)
+    ticket = diagnosing(api, engineer)
+    path = f"/api/v1/tickets/{ticket['id']}/sent-back"
+    parcel = {"carrier": "DHL", "tracking": "0034 0434"}
+    assert "nothing was sent in" in refused(desk.post(path, json=parcel), 409)["detail"]
+    ok(move(engineer, ticket, "repairing", service="send_in", diagnosis=DIAGNOSIS))
+    ok(move(engineer, ticket, "testing"))
+    ok(move(engineer, ticket, "quality_check", verdict="confirmed", test=TEST))
+    assert clock_of(engineer, ticket, "sent_back")["left_s"] == pytest.approx(48 * 3600, abs=60)
+    assert "handed over" in refused(desk.post(path, json=parcel), 409)["detail"]
+    with api.database.owner() as conn:
+        conn.execute("""UPDATE ticket_papers SET body = jsonb_set(body, '{looks}', '["own"]') WHERE paper = 'check'""")
+    ok(move(engineer, ticket, "handed_over"))
+    ok(move(engineer, ticket, "follow_up", signature=SIGNATURE))
+    ok(move(desk, ticket, "closed"))
+    clock = clock_of(desk, ticket, "sent_back")
+    assert clock["stopped_at"] is None
+    page = {"Accept": "text/html"}
+    assert "Goods have left" in desk.get(f"/tickets/{ticket['id']}", headers=page).text
+
+    assert "not happened" in refused(desk.post(path, json={**parcel, "left_at": "2999-01-01T00:00:00Z"}), 409)["detail"]
+    refused(api.client(Role.DISPATCHER, "other").post(path, json=parcel), 404)
+    # Written down late: it ends when they left, and never before it began.
+    left_at = "2020-01-01T00:00:00Z"
+    ok(desk.post(path, json={**parcel, "left_at": left_at}), 201)
+    assert clock_of(desk, ticket, "sent_back")["stopped_at"] == clock["started_at"]
+    assert ok(nobody.get(f"/api/v1/tickets/track/{ticket['code']}"))["sent_back"] == {**parcel, "left_at": left_at}
+    assert "0034 0434" in nobody.get(f"/track/{ticket['code']}").text
+    whole = desk.get(f"/tickets/{ticket['id']}", headers=page).text
+    assert "Goods have left" not in whole
+    assert "DHL 0034 0434" in whole
+    corrected = desk.post(f"/tickets/{ticket['id']}/sent-back", data={"carrier": "UPS"}, headers=page)
+    assert "with UPS" in corrected.text
 
 
 def test_numbers_have_no_gap_whatever_comes_at_once_or_fails(api: RunningApi) -> None:

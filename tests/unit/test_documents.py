@@ -17,6 +17,7 @@ from tickets.documents.after_repair import HEADING, Judged
 from tickets.documents.contents import answered, diagnosis, quote, service
 from tickets.documents.facts import Case, Entry, Issue, Measured, PartLine, StepLine, Work
 from tickets.documents.form import Document, Kind, Section, from_plain, number_of, to_plain
+from tickets.intake import Service
 from tickets.needs import Facts, Paper
 from tickets.report_clocks import effects
 from tickets.states import State
@@ -211,7 +212,7 @@ def test_what_no_pen_drew_in_the_box_is_no_signature(strokes: list[list[int]]) -
         signature.check(strokes)
 
 
-REPORT, SERVICE = ClockName.DIAGNOSIS_REPORT, ClockName.SERVICE_REPORT
+REPORT, SERVICE, SENT = ClockName.DIAGNOSIS_REPORT, ClockName.SERVICE_REPORT, ClockName.SENT_BACK
 RUNS = {REPORT: Clock(REPORT, NOON, NOON, NOON)}
 DONE = {REPORT: Clock(REPORT, NOON, NOON, NOON, stopped_at=NOON)}
 
@@ -228,7 +229,7 @@ DONE = {REPORT: Clock(REPORT, NOON, NOON, NOON, stopped_at=NOON)}
         ("on_hold diagnosing", False, RUNS, {}),
         ("diagnosing on_hold", False, RUNS, {}),
         ("testing quality_check", True, DONE, {SERVICE: Effect.START}),
-        ("quality_check reopened", True, DONE, {SERVICE: Effect.STOP}),
+        ("quality_check reopened", True, DONE, {SERVICE: Effect.STOP, SENT: Effect.STOP}),
         ("quality_check handed_over", True, DONE, {}),
     ],
 )
@@ -237,6 +238,25 @@ def test_the_clock_of_a_report_runs_while_it_is_awaited(
 ) -> None:
     state, to = map(State, move.split())
     assert effects(state, to, Facts(diagnosed=diagnosed), {}, present) == expected
+
+
+@pytest.mark.parametrize(
+    ("move", "service", "expected"),
+    [
+        ("testing quality_check", Service.SEND_IN, {SERVICE: Effect.START, SENT: Effect.START}),
+        ("testing quality_check", Service.ON_SITE, {SERVICE: Effect.START}),
+        ("quality_check handed_over", Service.SEND_IN, {}),
+        ("quality_check on_hold", Service.SEND_IN, {}),
+        ("follow_up closed", Service.SEND_IN, {}),
+        ("handed_over reopened", Service.SEND_IN, {SENT: Effect.STOP, SERVICE: Effect.STOP}),
+        ("on_hold cancelled", Service.SEND_IN, {SENT: Effect.STOP}),
+    ],
+)
+def test_what_was_sent_in_is_awaited_until_it_has_left(
+    move: str, service: Service, expected: dict[ClockName, Effect]
+) -> None:
+    state, to = map(State, move.split())
+    assert effects(state, to, Facts(diagnosed=True, service=service), {}, DONE) == expected
 
 
 def test_a_diagnosis_that_comes_with_a_move_stops_its_clock() -> None:
