@@ -29,7 +29,8 @@ _YEARS = range(1900, 10_000)
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
-def _in_utc(time: datetime) -> datetime:
+def in_utc(time: datetime) -> datetime:
+    """An aware time in UTC. ValueError where nothing can be reckoned from it."""
     try:
         found = time.astimezone(UTC)
     except OverflowError:
@@ -67,7 +68,7 @@ def _one_line(text: str) -> str:
 
 Instant = Annotated[
     AwareDatetime,
-    AfterValidator(_in_utc),
+    AfterValidator(in_utc),
     PlainSerializer(lambda time: time.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str),
 ]
 """An aware time; leaves the house as RFC 3339 in UTC."""

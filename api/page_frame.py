@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from alarms.roles import STAFF
 from api.access.auth import Caller
 from api.errors import BadValue, NotForYou, NotSignedIn, TooMany
-from api.models import is_text
+from api.models import in_utc, is_text
 from api.problems import SAY_THEMSELVES
 from dashboard import Pages, zone_of
 from dashboard.pages import THEMES
@@ -186,6 +186,16 @@ def head_of(conn: Transaction, caller: Caller, section: str) -> dict[str, Any]:
         "may_act": who.role in STAFF,
         "names": known,
     }
+
+
+def moment_of(request: Request, field: str, text: str) -> datetime:
+    """A moment as a browser's field gives it, by the browser's clock. BadValue where it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        zone = zone_of(unquote(request.cookies.get("bw_zone", "")))
+        return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except ValueError as error:
+        raise BadValue(field, f"{field}: a date and a time") from error
 
 
 def filters_of(request: Request, *names: str) -> dict[str, str]:

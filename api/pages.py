@@ -30,6 +30,7 @@ from api.page_frame import (
     answer,
     answer_mistake,
     own_address,
+    reasons,
 )
 from api.parts import parts_page
 from api.plans import plans_page
@@ -193,8 +194,9 @@ def answer_appointment(
     trouble = ""
     try:
         reply_by_code(request, code, ReplyIn(answer=answer, note=note))
-    except Conflict as error:
-        trouble = f"Not taken: {error}."
+    except (Conflict, ValidationError) as error:
+        why = str(error) if isinstance(error, Conflict) else "; ".join(reasons(error).values())
+        trouble = f"Not taken: {why}."
     return _tracked(request, code, unkept=trouble)
 
 

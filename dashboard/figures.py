@@ -15,6 +15,11 @@ _SPARK_MARGIN = 3.0
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
+def exact(value: float) -> str:
+    """As a form has it: with all its digits, since what is not changed is sent back as it stands there."""
+    return f"{value:.12g}"
+
+
 def number(value: float | None) -> str:
     """Three to four significant digits: `1 484`, `118`, `71.2`, `5.21`, `0.042`; a dash where there is none."""
     if value is None or not math.isfinite(value):

@@ -232,7 +232,7 @@ def check_window(
     begins_at = begins_at or now
     if ends_at <= now:
         raise BadValue("body.ends_at", "a time to come")
-    if not begins_at < ends_at <= begins_at + LONGEST_WINDOW:
+    if not timedelta(0) < ends_at - begins_at <= LONGEST_WINDOW:
         raise BadValue("body.ends_at", f"after it begins, by {LONGEST_WINDOW.days} days at most")
     return begins_at
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from alarms.states import MANAGERS
 from api.access.auth import Caller, Person, Staff
-from api.alarms.maintenance import MayGiveBack, check_window
+from api.alarms.maintenance import LONGEST_WINDOW, MayGiveBack, check_window
 from api.errors import BadValue
-from api.page_frame import PageRoute, answer, head_of, wants_part
-from dashboard import zone_of
+from api.page_frame import PageRoute, answer, head_of, moment_of, wants_part
 from store import maintenance, overview
 from store.errors import Conflict, NotFound
 from store.transactions import Transaction
@@ -42,7 +40,7 @@ class WindowForm(BaseModel):
     device: str = ""
     site: str = ""
     begins: str = ""
-    hours: int = 8
+    hours: int = Field(default=8, ge=1, le=LONGEST_WINDOW // timedelta(hours=1))
     reason: str = ""
 
 
@@ -59,7 +57,7 @@ def plan(request: Request, caller: Staff, typed: Annotated[WindowForm, Form()]) 
     now, who = datetime.now(UTC), caller.principal
     with caller.transaction() as conn:
         try:
-            begins_at = _moment(request, typed.begins) or now
+            begins_at = moment_of(request, "begins", typed.begins) if typed.begins else now
             ends_at = begins_at + timedelta(hours=typed.hours)
             device, site = typed.device or None, typed.site or None
             if not typed.reason:
@@ -76,7 +74,7 @@ def plan(request: Request, caller: Staff, typed: Annotated[WindowForm, Form()]) 
                 who=who.name,
                 now=now,
             )
-        except (BadValue, NotFound) as error:
+        except (BadValue, NotFound, OverflowError) as error:
             return _answer(request, conn, caller, typed, str(error))
         return _answer(request, conn, caller, WindowForm())
 
@@ -118,15 +116,3 @@ def _answer(request: Request, conn: Transaction, caller: Caller, typed: WindowFo
         "may_return": caller.principal.role in MANAGERS,
     }
     return answer(request, "maintenance_live.html" if wants_part(request) else "maintenance.html", values)
-
-
-def _moment(request: Request, text: str) -> datetime | None:
-    """A moment as a browser's field gives it, in the browser's zone; None for now."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadValue("begins", "a date and a time") from error
-    zone = zone_of(unquote(request.cookies.get("bw_zone", "")))
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)

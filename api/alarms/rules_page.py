@@ -19,6 +19,7 @@ from api.alarms.rules import RuleId
 from api.alarms.trials import accepted, tried
 from api.errors import BadValue, NotTried, OverBudget
 from api.page_frame import PageRoute, answer, head_of
+from dashboard.figures import exact
 from store import rules as rule_store
 from store import trials
 from store.errors import Conflict
@@ -96,10 +97,10 @@ def keep_change(request: Request, caller: Manager, rule_id: RuleId, typed: Typed
 def write(rule: Rule) -> dict[str, str]:
     """A rule as the form shows it: text by the name of its field. The deadband is in per cent of the limit."""
     bounds = limit_to_json(rule.limit) if rule.limit is not None else {}
-    found = {name: f"{bounds[name]:g}" if name in bounds else "" for name in _BOUNDS}
-    found |= {name: f"{getattr(rule, name):g}" for name in _NUMBERS}
+    found = {name: exact(bounds[name]) if name in bounds else "" for name in _BOUNDS}
+    found |= {name: exact(getattr(rule, name)) for name in _NUMBERS}
     found |= {name: str(getattr(rule, name)) for name in _WHOLE}
-    return {**found, "deadband": f"{100 * rule.deadband:g}", "enabled": "on" if rule.enabled else ""}
+    return {**found, "deadband": exact(100 * rule.deadband), "enabled": "on" if rule.enabled else ""}
 
 
 def read(rule: Rule, typed: Mapping[str, str]) -> Rule:

@@ -24,6 +24,7 @@ from tickets.quality import month_after
 MOST_ACTIONS = 200
 _LINE = 200
 _TEXT = 2000
+_CENTURY = range(2000, 2100)  # as the API takes months
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -130,9 +131,12 @@ def _month(request: Request, conn: Transaction, caller: Caller, month: date) -> 
 
 def _month_of(text: str) -> date | None:
     try:
-        return date.fromisoformat(f"{text}-01") if text else None
+        found = date.fromisoformat(f"{text}-01") if text else None
     except ValueError as error:
         raise NotFound("a month is written 2026-10") from error
+    if found is not None and found.year not in _CENTURY:
+        raise NotFound("a month of this century")
+    return found
 
 
 def _end_of(conn: Transaction, day: date) -> datetime:

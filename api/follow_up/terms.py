@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints
 
 from api.models import Asked, Line
+from dashboard.figures import exact
 from tickets.links import LONGEST_ADDRESS, address_of
 from tickets.surveys import FEWEST_QUESTIONS, HOUSE_FOLLOW_UP, MOST_QUESTIONS, Kind
 
@@ -54,7 +55,7 @@ HOUSE = FollowUpIn.model_validate(HOUSE_FOLLOW_UP)
 
 def write(fields: Mapping[str, Any]) -> dict[str, str]:
     """As the page of the terms shows it: text by the name of its field."""
-    found = {f"follow_up.{name}": f"{fields[name]:g}" for name in NUMBERS}
+    found = {f"follow_up.{name}": exact(fields[name]) for name in NUMBERS}
     lines = (f"{one['id']} | {one['kind']} | {one['text']}" for one in fields["questions"])
     found["follow_up.page_address"] = fields["page_address"]
     return {**found, "follow_up.questions": "\n".join(lines)}

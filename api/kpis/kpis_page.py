@@ -19,6 +19,7 @@ from api.kpis.goals import GoalsIn
 from api.kpis.kpis import By, cases, counted, groups, sees_inside, sees_names
 from api.page_frame import HEADERS, PageRoute, answer, begin_of, filters_of, head_of, paging, wants_part
 from dashboard import services
+from dashboard.figures import exact
 from store import kpis as store
 from store import overview
 from store import terms as term_store
@@ -228,7 +229,7 @@ def _scale(unit: Unit) -> float:
 
 
 def _plain(value: float | None, scale: float = 1) -> str:
-    return "" if value is None else f"{value * scale:g}"
+    return "" if value is None else exact(value * scale)
 
 
 def _number(typed: Mapping[str, str], name: str, scale: float = 1) -> float | str | None:

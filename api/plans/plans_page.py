@@ -17,6 +17,7 @@ from api.access.auth import Caller, Desk, Staff
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from api.plans.plans import PlanIn, fields_of, library
+from dashboard.figures import exact
 from store import overview
 from store.errors import Conflict, NotFound
 from store.plans import catalogue
@@ -216,13 +217,13 @@ def _form_of(plan: Plan) -> PlanForm:
         **own,
         **more,
         when=when,
-        amount=f"{amount:g}",
+        amount=exact(amount),
         parts=", ".join(f"{one['part']} {one['quantity']}" for one in plan.parts),
         skills=", ".join(plan.skills),
-        work_h=f"{plan.work_h:g}",
+        work_h=exact(plan.work_h),
         fault_class=plan.fault_class,
         lead_days=str(plan.lead_days),
-        healthy_from="" if plan.healthy_from is None else f"{plan.healthy_from:g}",
+        healthy_from="" if plan.healthy_from is None else exact(plan.healthy_from),
         put_off_most=str(plan.put_off_most),
     )
 

@@ -14,6 +14,7 @@ from api.access.users import Login
 from api.page_frame import PageRoute, answer, head_of, reasons, wants_part
 from api.staffing.engineers import EngineerChange, EngineerIn, SiteIn
 from api.staffing.site_people import MOST_PEOPLE
+from dashboard.figures import exact
 from store import engineers, site_people
 from store.errors import Conflict, NotFound
 from store.transactions import Transaction
@@ -119,9 +120,9 @@ def _written(row: engineers.Engineer) -> dict[str, str]:
         "known": row.login,
         "skills": ", ".join(row.skills),
         "remote": "yes" if row.remote else "",
-        "latitude": "" if row.latitude is None else f"{row.latitude:g}",
-        "longitude": "" if row.longitude is None else f"{row.longitude:g}",
-        "speed_km_h": f"{row.speed_km_h:g}",
+        "latitude": "" if row.latitude is None else exact(row.latitude),
+        "longitude": "" if row.longitude is None else exact(row.longitude),
+        "speed_km_h": exact(row.speed_km_h),
         "most": str(row.most),
         "zone": str(shifts["zone"]),
         "away": ", ".join(one["date"] for one in shifts["exceptions"]),

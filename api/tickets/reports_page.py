@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -20,11 +19,10 @@ from starlette.datastructures import FormData
 from alarms.roles import STAFF, Role
 from api.access.auth import Caller, Manager, require
 from api.errors import BadValue
-from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.page_frame import PageRoute, answer, head_of, moment_of, wants_part
 from api.tickets.attachments import READERS, REPORTERS
 from api.tickets.reports import MoreIn, ReportIn, askable, standing
 from api.tickets.uploads import files_of, form_of, judge, keep
-from dashboard import zone_of
 from store import attachments, reports
 from store import tickets as ticket_store
 from store.attachments import TooMuch
@@ -38,6 +36,7 @@ from tickets.priority import FaultClass
 from tickets.states import ENDED, State
 
 MACHINES = 200
+LONGEST_TEXT = 8000
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -61,7 +60,7 @@ LOST = {
 class MoreTyped(BaseModel):
     """What a form adds to a ticket: text as it comes, empty where nothing is said."""
 
-    model_config = ConfigDict(extra="ignore", str_max_length=8000, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="ignore", str_max_length=LONGEST_TEXT, str_strip_whitespace=True)
 
     symptom: str = ""
     words: str = ""
@@ -78,9 +77,9 @@ class MoreTyped(BaseModel):
         names = ("symptom", "words", "error_code", "situation", "contact", "service")
         said: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name)}
         if self.began:
-            said["began_at"] = _moment(request, "began", self.began)
+            said["began_at"] = moment_of(request, "began", self.began)
         if self.window_from or self.window_to:
-            begins, ends = _moment(request, "window", self.window_from), _moment(request, "window", self.window_to)
+            begins, ends = moment_of(request, "window", self.window_from), moment_of(request, "window", self.window_to)
             said["windows"] = [{"from": begins, "to": ends}]
         return said
 
@@ -158,9 +157,11 @@ def section_of(conn: Transaction, caller: Caller, ticket: Ticket, wrong: str = "
 
 
 def _report(request: Request, caller: Caller, form: FormData) -> Response:
-    typed = Typed.model_validate({name: text for name, text in form.items() if isinstance(text, str)})
+    said = {name: text for name, text in form.items() if isinstance(text, str)}
+    typed = Typed.model_validate({name: text[:LONGEST_TEXT] for name, text in said.items()})
     with caller.transaction() as conn:
         try:
+            Typed.model_validate(said)  # too long to be taken whole: shown as far as it could be
             opening = _take(request, conn, caller, typed)
         except (ValidationError, BadValue, NotFound) as error:
             return _form(request, conn, caller, typed, _told(error))
@@ -267,13 +268,3 @@ def _once(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return uuid4()
-
-
-def _moment(request: Request, field: str, text: str) -> datetime:
-    """A moment as a browser's field gives it, in the browser's zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadValue(field, f"{field}: a date and a time") from error
-    zone = zone_of(unquote(request.cookies.get("bw_zone", "")))
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)

@@ -21,8 +21,8 @@ from tickets.steps import Kind, Marked, StepState
 router = APIRouter(prefix=ROOT, tags=["tickets"])
 
 # More than any procedure has steps; a work order's number is the database's.
-_Number = Annotated[int, Path(ge=1, le=1000, description="The step", examples=[4])]
-_WorkNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="A work order of the ticket", examples=[17])]
+StepNumber = Annotated[int, Path(ge=1, le=1000, description="The step", examples=[4])]
+WorkNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="A work order of the ticket", examples=[17])]
 Serial = Annotated[str, StringConstraints(strip_whitespace=True, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 _STEP = {
@@ -228,7 +228,7 @@ def choose(caller: FieldStaff, ticket_id: UUID, asked: ChoiceIn) -> WorkOut:
 
 
 @router.put("/tickets/{ticket_id}/steps/{work_id}/{number}", summary="Tick a step off")
-def mark_step(caller: FieldStaff, ticket_id: UUID, work_id: _WorkNumber, number: _Number, asked: MarkIn) -> WorkOut:
+def mark_step(caller: FieldStaff, ticket_id: UUID, work_id: WorkNumber, number: StepNumber, asked: MarkIn) -> WorkOut:
     """Done, left out with a reason, or taken back, which is told in the ticket's story. 422 says what is missing; 409
     while the ticket is not worked on."""
     who = caller.principal

@@ -13,7 +13,7 @@ from alarms.roles import FIELD
 from api.access.auth import Caller, FieldStaff
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of
-from api.tickets.steps import MarkIn
+from api.tickets.steps import MarkIn, StepNumber, WorkNumber
 from store import tickets as ticket_store
 from store.tickets import proposals
 from store.tickets import steps as step_store
@@ -31,8 +31,8 @@ def mark(
     request: Request,
     caller: FieldStaff,
     ticket_id: UUID,
-    work_id: int,
-    number: int,
+    work_id: WorkNumber,
+    number: StepNumber,
     state: Annotated[StepState, Form()],
     value: _Text = "",
     new_serial: _Text = "",

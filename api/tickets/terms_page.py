@@ -16,6 +16,7 @@ from api.errors import BadValue
 from api.follow_up import terms as follow_up_terms
 from api.page_frame import PageRoute, answer, head_of
 from api.tickets.terms import TermsChange, change, due_of
+from dashboard.figures import exact
 from store import terms as term_store
 from store.errors import Conflict
 from store.transactions import Transaction
@@ -79,12 +80,12 @@ def write(terms: Mapping[str, Any]) -> dict[str, str]:
         found |= {f"levels.{level}.{name}_min": _hours(levels[level][f"{name}_min"]) for name in PROMISED}
         found[f"levels.{level}.around_the_clock"] = "on" if levels[level]["around_the_clock"] else ""
     found |= {"vip_assignment_min": _hours(terms["vip_assignment_min"])}
-    found |= {"warn_at_share": f"{100 * terms['warn_at_share']:g}"}
+    found |= {"warn_at_share": exact(100 * terms["warn_at_share"])}
     found |= {name: str(terms[name]) for name in ("reopens_within_h", "guarantee_days")}
     later = {**HOUSE, **terms}  # a version that is older than these has those of the house
     found |= {name: str(later[name]) for name in ("expert_h", "report_h", "send_back_h")}
     found |= {"inspected": ", ".join(later["inspected"])}
-    found |= {"sample_share": f"{100 * later['sample_share']:g}", "after_repair_h": f"{later['after_repair_h']:g}"}
+    found |= {"sample_share": exact(100 * later["sample_share"]), "after_repair_h": exact(later["after_repair_h"])}
     found |= {"steps_needed": "yes" if later["steps_needed"] else "no"}
     found |= follow_up_terms.write(later["follow_up"])
     found["remind_h"] = str(later["remind_h"])

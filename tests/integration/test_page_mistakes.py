@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from serving import RunningApi
+from serving import RunningApi, alarm_event, ok
 
 from alarms.roles import Role
 
@@ -48,3 +48,44 @@ def test_what_cannot_be_done_twice_says_so(api: RunningApi) -> None:
 def test_a_form_for_what_is_not_there_says_so(api: RunningApi) -> None:
     answer = sent(api.client(Role.MANAGER), f"/alarms/{uuid4()}/out-of-service", "reason=worn")
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["begins=9999-12-31T23%3A59&hours=8", "begins=0001-01-01T00%3A00&hours=8", "hours=" + "9" * 30, "hours=-1"],
+)
+def test_work_that_can_never_be_is_not_planned(api: RunningApi, content: str) -> None:
+    device = api.plant.device()
+    answer = sent(api.client(), "/maintenance", f"device={device}&reason=worn&{content}")
+    assert answer.status_code < 500, answer.text
+    planned = api.client().get("/api/v1/maintenance", params={"device": device}).json()
+    assert planned["items"] == []
+
+
+def test_a_report_that_is_too_long_is_shown_again(api: RunningApi) -> None:
+    said = {"machine": api.plant.device(), "symptom": "leakage", "words": "drip " * 4000}
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    answer = api.client().post("/report", data=said, files={"none": ("", b"")}, headers=headers)
+    assert answer.status_code == 200
+    assert "at most 8000 characters" in answer.text
+    assert "drip drip" in answer.text
+
+
+@pytest.mark.parametrize("number", [-1, 0, 2**40])
+def test_a_step_that_no_work_order_has_is_not_there(api: RunningApi, number: int) -> None:
+    ticket = ok(api.client(Role.SERVICE).post("/api/v1/tickets", json=alarm_event(api.plant.device())), 201)
+    answer = sent(api.client(), f"/tickets/{ticket['id']}/steps/1/{number}", "state=done")
+    assert answer.status_code in {404, 422}
+
+
+@pytest.mark.parametrize("month", ["0001-01", "9999-12", "2026-W1", "x"])
+def test_a_month_that_nobody_had_is_not_there(api: RunningApi, month: str) -> None:
+    assert api.client(Role.MANAGER).get("/month", params={"month": month}).status_code == 404
+
+
+def test_an_answer_with_control_characters_is_said_to_be_none(api: RunningApi) -> None:
+    event = alarm_event(api.plant.device())
+    ticket = ok(api.client(Role.SERVICE).post("/api/v1/tickets", json=event), 201)
+    answer = sent(api.client(None), f"/track/{ticket['code']}/appointment", "answer=confirmed&note=%1B%5B31m")
+    assert answer.status_code == 200
+    assert "control characters" in answer.text or "Not taken" in answer.text
