@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Form, Request, Response
@@ -39,7 +40,7 @@ from api.tickets import customers_page, documents_page, reports_page, terms_page
 from api.tickets import steps_page as ticket_steps_page
 from api.tickets.appointments import ReplyIn, reply_by_code
 from api.tickets.codes import answer_by_code, by_code
-from api.tickets.papers import AnswerIn
+from api.tickets.papers import CustomersAnswerIn, PriceIn
 from dashboard import words
 from dashboard.pages import STATIC
 from store import tickets as ticket_store
@@ -170,16 +171,19 @@ def answer_quote(
     code: str,
     accepted: Annotated[bool, Form()],
     name: Annotated[str, Form(min_length=1, max_length=200)],
+    amount: Annotated[Decimal, Form(max_digits=12, decimal_places=2)],
+    currency: Annotated[str, Form(min_length=3, max_length=3)],
     note: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
     check_same_origin(request)
     trouble = ""
     try:
-        answer_by_code(request, code, AnswerIn(accepted=accepted, name=name, note=note))
+        quoted = PriceIn(amount=amount, currency=currency)
+        answer_by_code(request, code, CustomersAnswerIn(accepted=accepted, name=name, note=note, quoted=quoted))
     except ValidationError:
         trouble = "Please give your name, on one line."
     except Conflict:
-        trouble = "This quote has been answered already, or there is another one by now."
+        trouble = "Not taken: this quote has been answered already, or there is another one by now, which you see here."
     return _tracked(request, code, trouble)
 
 

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from api.access.auth import network_of, place_of, route_of
 from api.service import service
-from api.tickets.papers import AnswerIn
+from api.tickets.papers import CustomersAnswerIn
 from store import tickets
 from store.connection import Actor
 from store.transactions import Transaction
@@ -33,8 +33,9 @@ def by_code(request: Request, code: str) -> Iterator[tuple[Transaction, str, UUI
         yield conn, tenant, ticket_id
 
 
-def answer_by_code(request: Request, code: str, asked: AnswerIn) -> None:
-    """Accept or decline the quote of a ticket, once. NotFound; Conflict where none waits for an answer."""
+def answer_by_code(request: Request, code: str, asked: CustomersAnswerIn) -> None:
+    """Accept or decline the quote of a ticket, once. NotFound; Conflict where none waits for an answer, or another."""
+    read = None if asked.quoted is None else tickets.Price(asked.quoted.amount, asked.quoted.currency)
     with by_code(request, code) as (conn, tenant, ticket_id):
-        body = {**asked.model_dump(mode="json"), "way": Way.PAGE.value}
-        tickets.answer_quote(conn, tenant, ticket_id, body, who=CUSTOMER, now=datetime.now(UTC))
+        body = {**asked.model_dump(mode="json", exclude={"quoted"}), "way": Way.PAGE.value}
+        tickets.answer_quote(conn, tenant, ticket_id, body, read=read, who=CUSTOMER, now=datetime.now(UTC))

@@ -34,11 +34,16 @@ class DiagnosisIn(Asked):
     hours: float = Field(gt=0, le=MOST_HOURS, description="Estimated, of work")
 
 
-class QuoteIn(Asked):
-    """What the repair costs the customer."""
+class PriceIn(Asked):
+    """So much money."""
 
     amount: Amount = Field(description="With all that is to be paid")
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "EUR"
+
+
+class QuoteIn(PriceIn):
+    """What the repair costs the customer."""
+
     covers: Reason = Field(description="What it is for")
 
 
@@ -48,6 +53,14 @@ class AnswerIn(Asked):
     accepted: bool
     name: Line = Field(description="Who answered")
     note: Prose = ""
+
+
+class CustomersAnswerIn(AnswerIn):
+    """The customer's answer to the quote that they have read."""
+
+    quoted: PriceIn | None = Field(
+        None, description="The price that they read; 409 where the quote names another by now. null: whatever it names"
+    )
 
 
 class ToldAnswerIn(AnswerIn):

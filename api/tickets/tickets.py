@@ -31,7 +31,7 @@ from api.tickets.answers import (
 )
 from api.tickets.births import TicketFromAlarm, TicketFromPerson
 from api.tickets.codes import answer_by_code
-from api.tickets.papers import AnswerIn, PaperOut, PapersIn
+from api.tickets.papers import CustomersAnswerIn, PaperOut, PapersIn
 from api.tickets.steps import WorkOut
 from store import tickets
 from store.tickets import Outcome, steps
@@ -157,8 +157,9 @@ def track_ticket(request: Request, code: Code) -> TrackedOut:
 
 
 @router.post("/track/{code}/quote", summary="Answer a quote without an account")
-def answer_quote(request: Request, code: Code, asked: AnswerIn) -> TrackedOut:
-    """Accept or decline what the repair costs, once. Work begins after it was accepted. 409 where no quote waits."""
+def answer_quote(request: Request, code: Code, asked: CustomersAnswerIn) -> TrackedOut:
+    """Accept or decline what the repair costs, once. Work begins after it was accepted. 409 where no quote waits, or
+    another one than was read."""
     answer_by_code(request, code, asked)
     with service(request).transactions.of_nobody() as conn:
         return TrackedOut.model_validate(tickets.track(conn, code))

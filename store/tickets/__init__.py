@@ -25,7 +25,7 @@ from store.tickets.rows import (
     tickets,
     track,
 )
-from store.tickets.waiting import answer_quote, holder_of, take_up
+from store.tickets.waiting import Price, answer_quote, holder_of, take_up
 
 __all__ = [
     "Draw",
@@ -37,6 +37,7 @@ __all__ = [
     "Outcome",
     "Papers",
     "Pause",
+    "Price",
     "Ticket",
     "TicketEvent",
     "Tracked",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -67,21 +69,42 @@ def holder_of(conn: Transaction, code: str) -> tuple[str, UUID]:
     return row[0], row[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """So much money."""
+
+    amount: Decimal
+    currency: str
+
+
 def answer_quote(
-    conn: Transaction, tenant: str, ticket_id: UUID, answer: Mapping[str, Any], *, who: str, now: datetime
+    conn: Transaction,
+    tenant: str,
+    ticket_id: UUID,
+    answer: Mapping[str, Any],
+    *,
+    read: Price | None = None,
+    who: str,
+    now: datetime,
 ) -> Ticket:
     """Take a customer's answer to a quote: from then on nobody waits for it, and the quote says it.
+
+    `read` is the price that they saw; None: whatever the quote says.
 
     Raises
     ------
     NotFound
     Conflict
-        There is no quote that waits for an answer.
+        There is no quote that waits for an answer, or it names another price by now.
     """
     before = locked(conn, ticket_id)
-    is_open = quote_of(papers(conn, ticket_id), before.turn) is Quote.OPEN
+    written = papers(conn, ticket_id)
+    is_open = quote_of(written, before.turn) is Quote.OPEN
     if State.AWAITING_APPROVAL not in {before.state, before.held_from} or not is_open:
         raise Conflict("there is no quote here that waits for an answer")
+    quote = next(one.body for one in reversed(written) if one.paper == Paper.QUOTE)
+    if read is not None and read != Price(Decimal(quote["amount"]), quote["currency"]):
+        raise Conflict("there is another quote by now: read it first")
     write(conn, tenant, before, Paper.ANSWER, answer, who=who, now=now)
     issue(conn, tenant, before, [Kind.QUOTE], term_store.in_force(conn), who=who, now=now)
     conn.execute(_SQL["touch"], {"id": ticket_id, "now": now})

@@ -612,7 +612,7 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /track/{code}/appointment": confirmed,
     "POST /engineers/sites": {"site": number("site"), "latitude": "49.4", "longitude": "11.1"},
     "POST /tickets/{ticket_id}/move": {"to": "triaged"},
-    "POST /track/{code}/quote": {"accepted": "true", "name": "A. Dairy"},
+    "POST /track/{code}/quote": {"accepted": "true", "name": "A. Dairy", "amount": "480.00", "currency": "EUR"},
     "POST /tickets/{ticket_id}/assign": lambda w: {"assignee": w["user_id"] and w["login"]},
     "POST /tickets/{ticket_id}/comment": {"note": "why"},
     "POST /tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},

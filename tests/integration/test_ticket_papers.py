@@ -106,6 +106,20 @@ def test_a_quote_that_was_declined_leaves_closing_and_cancelling(api: RunningApi
     ok(move(api, ticket, "closed", verdict="confirmed"))
 
 
+def test_a_customer_answers_the_quote_that_they_have_read_and_no_other(api: RunningApi) -> None:
+    ticket, nobody = quoted(api), api.client(None)
+    path = f"/track/{ticket['code']}/quote"
+    read = {"amount": QUOTE["amount"], "currency": "EUR"}
+    ok(move(api, ticket, "awaiting_approval", quote={**QUOTE, "amount": "4800.00"}))
+    assert "another" in refused(nobody.post(f"/api/v1/tickets{path}", json={**ANSWER, "quoted": read}), 409)["detail"]
+    page = nobody.post(
+        path, data={"accepted": "true", "name": "A. Dairy", **read}, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    assert "another one by now" in page.text
+    assert 'name="amount" value="4800.00"' in page.text
+    ok(nobody.post(f"/api/v1/tickets{path}", json={**ANSWER, "quoted": {**read, "amount": "4800"}}))
+
+
 def test_the_desk_writes_down_what_the_customer_said_on_the_phone_and_nobody_else_does(api: RunningApi) -> None:
     ticket = quoted(api)
     appointment = {"begins_at": "2026-11-24T08:00:00Z", "ends_at": "2026-11-24T10:00:00Z"}
