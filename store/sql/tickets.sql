@@ -171,10 +171,18 @@ WHERE ticket_id = %(id)s
 ORDER BY id
 
 -- name: ring_warnings
--- Clocks that have come to their warning, each once, told to whoever has the ticket and to the desk.
-WITH due AS (
+-- Clocks that have come to their warning, each once, told to whoever has the ticket and to the desk. A ticket that
+-- somebody is moving is left for the next time: its clocks are written as they were found.
+WITH free AS (
+    SELECT id FROM tickets
+    WHERE id IN (SELECT ticket_id FROM ticket_clocks
+                 WHERE warn_at <= %(now)s AND warned_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL)
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+), due AS (
     UPDATE ticket_clocks SET warned_at = %(now)s
-    WHERE warn_at <= %(now)s AND warned_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
+    FROM free
+    WHERE ticket_id = free.id AND warn_at <= %(now)s AND warned_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
     RETURNING ticket_id, tenant, clock, due_at
 )
 INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)
@@ -183,9 +191,16 @@ SELECT ticket_id, tenant, %(now)s, 'clock_warned', 'bellwether',
 
 -- name: ring_breaches
 -- Clocks that have run out, each once: escalated to the managers.
-WITH due AS (
+WITH free AS (
+    SELECT id FROM tickets
+    WHERE id IN (SELECT ticket_id FROM ticket_clocks
+                 WHERE due_at < %(now)s AND breached_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL)
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+), due AS (
     UPDATE ticket_clocks SET breached_at = due_at
-    WHERE due_at < %(now)s AND breached_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
+    FROM free
+    WHERE ticket_id = free.id AND due_at < %(now)s AND breached_at IS NULL AND stopped_at IS NULL AND paused_at IS NULL
     RETURNING ticket_id, tenant, clock, due_at
 )
 INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
@@ -424,6 +424,17 @@ def test_who_dies_while_it_rings_has_told_nobody_and_the_next_tells_once(api: Ru
     for _ in range(2):
         ring(api, opened, 5 * 60)
     assert rung(api, opened) == [("clock_breached", "response"), ("clock_warned", "response")]
+
+
+def test_a_ticket_that_somebody_is_moving_is_rung_when_they_are_done_and_nobody_waits(api: RunningApi) -> None:
+    opened = open_ticket(api, severity="critical")
+    with psycopg.connect(api.database.url("api")) as conn:
+        act_for(conn, "demo")
+        store.comment(conn, "demo", UUID(opened["id"]), "on my way", who="kim", now=datetime.now(UTC))
+        ring(api, opened, 35)
+        assert rung(api, opened) == [], "whoever moves it writes its clocks as they were"
+    ring(api, opened, 35)
+    assert rung(api, opened) == [("clock_breached", "assignment"), ("clock_warned", "assignment")]
 
 
 def test_two_that_ring_at_once_ring_once(api: RunningApi) -> None:
