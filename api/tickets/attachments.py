@@ -102,7 +102,8 @@ async def add_attachment(
     """Send the file itself as the body: `curl --data-binary @seal.jpg`. The same content twice is kept once.
 
     Taken are photos (JPEG, PNG, WebP), video (MP4), PDF, and logs and tables of plain text, up to the sizes of
-    `docs/settings.md`. They are kept as they come, with whatever place and time a camera has written into them.
+    `docs/settings.md`. They are kept as they come; of a JPEG or PNG the picture, how it is turned and when it was
+    taken stay, and what else a camera writes goes.
     """
     await run_in_threadpool(_see, caller, ticket_id)
     async with body_of(request) as content:

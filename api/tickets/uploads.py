@@ -28,6 +28,7 @@ from store import attachments
 from store.attachments import PIECE_BYTES, Attachment, Budget, Given
 from store.transactions import Transaction
 from tickets.attachments import HEAD_BYTES, checked, kind_of, name_of
+from tickets.photos import strip
 
 MIB = 1024 * 1024
 # What a form has beside its files.
@@ -108,7 +109,7 @@ def files_of(form: FormData, field: str) -> list[UploadFile]:
 
 
 def judge(content: IO[bytes], name: str, shows: str) -> Received:
-    """What a file is, by its content.
+    """What a file is, by its content. Where a photo was taken is taken out of it.
 
     Raises
     ------
@@ -122,6 +123,7 @@ def judge(content: IO[bytes], name: str, shows: str) -> Received:
     if not head:
         raise BadValue("body", "this file is empty")
     kind = kind_of(head, name)
+    strip(kind, content)
     sha256, came_bytes = hashlib.sha256(), 0
     content.seek(0)
     for piece in checked(kind, iter(lambda: content.read(PIECE_BYTES), b"")):

@@ -24,7 +24,7 @@ from store.connection import act_for, connect
 if TYPE_CHECKING:
     from serving import Database
 
-JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF" + os.urandom(3_000_000)
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(12) + os.urandom(3_000_000)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 
 
@@ -68,6 +68,12 @@ def test_a_photo_is_kept_bit_for_bit_and_given_back_for_keeping(api: RunningApi)
     assert ok(client.get(files))["items"] == [added]
     story = ok(client.get(files.removesuffix("/files")))["events"][-1]
     assert (story["kind"], story["detail"]["name"]) == ("file_added", added["name"])
+    # Of a photo that says where it was taken, what is kept is hashed.
+    told = b"\xff\xd8\xff\xe1\0\x10Exif\0\0Warsaw!!"
+    kept = ok(send(client, files, told + b"\xff\xd9 and a film", "told.jpg"), 201)
+    bare = client.get(f"{files}/{kept['id']}").content
+    assert bare == told.replace(b"Exif\0\0Warsaw!!", bytes(14)) + b"\xff\xd9"
+    assert (kept["bytes"], kept["sha256"]) == (len(bare), hashlib.sha256(bare).hexdigest())
     # The same content again is the same file, with or without a key.
     once = {"Idempotency-Key": uuid4().hex}
     for headers in ({}, once, once):
