@@ -36,9 +36,12 @@ def page(
     rows: Sequence[Row], limit: int, show: Callable[[Row], Shown], place: Callable[[Row], Sequence[Any]]
 ) -> Page[Shown]:
     """A page out of `limit` + 1 rows: the one more tells whether there is a next page."""
-    shown = rows[:limit]
-    more = len(rows) > limit
-    return Page(items=[show(row) for row in shown], next=_cursor(place(shown[-1])) if more else None)
+    return Page(items=[show(row) for row in rows[:limit]], next=beyond(rows, limit, place))
+
+
+def beyond(rows: Sequence[Row], limit: int, place: Callable[[Row], Sequence[Any]]) -> str | None:
+    """The cursor after the first `limit` rows; None where there are no more."""
+    return _cursor(place(rows[limit - 1])) if len(rows) > limit else None
 
 
 def after_text(cursor: str | None) -> str | None:

@@ -18,7 +18,7 @@ from store import maintenance, overview
 from store.errors import Conflict, NotFound
 from store.transactions import Transaction
 
-LINES = 100
+LINES = 500
 _HOURS = (
     (1, "1 hour"),
     (2, "2 hours"),

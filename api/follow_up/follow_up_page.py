@@ -18,12 +18,15 @@ from api.follow_up.surveys import LONGEST_COMMENT, AnswersIn, LinkPath, answer_b
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from store.errors import Conflict
 from store.follow_up import handlings, surveys
+from store.follow_up.handlings import Handling
 from store.transactions import Transaction
 from tickets.surveys import RANGES, Kind, net_promoter_score
 
 # A quarter: a month of a small service is a handful of answers.
 LOOKED_BACK = timedelta(days=90)
 MOST_LINES = 100
+# More customers at once are not satisfied with nobody.
+MOST_OPEN = 500
 LAST_ANSWERS = 20
 _ANSWER = re.compile(r"a\.([a-z0-9_]{1,40})")
 _ENDS = {Kind.SCALE: ("badly", "very well"), Kind.RECOMMEND: ("not at all", "most certainly")}
@@ -155,7 +158,7 @@ def _page(request: Request, conn: Transaction, caller: Caller) -> Response:
     values = {
         **head_of(conn, caller, "tickets"),
         "to_call": surveys.surveys(conn, now, limit=MOST_LINES, which="to_call"),
-        "open": handlings.handlings(conn, limit=MOST_LINES, is_open=True),
+        "open": sorted(handlings.handlings(conn, limit=MOST_OPEN, is_open=True), key=_due_first),
         "answered": surveys.surveys(conn, now, limit=LAST_ANSWERS, which="answered"),
         "sums": sums,
         "score": net_promoter_score(sums.ratings),
@@ -163,6 +166,11 @@ def _page(request: Request, conn: Transaction, caller: Caller) -> Response:
         "may_call": caller.principal.role in DESK,
     }
     return answer(request, "follow_up_live.html" if wants_part(request) else "follow_up.html", values)
+
+
+def _due_first(of: Handling) -> tuple[bool, datetime]:
+    """By what is due next; who was called back only waits to be closed."""
+    return of.called_at is not None, of.start_due_at if of.started_at is None else of.call_due_at
 
 
 def _phone(

@@ -12,6 +12,7 @@ from alarms.roles import Role
 from api.access.auth import Caller, Manager, Staff
 from api.follow_up.reviews import FiguresOut, first_day
 from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.paging import after_time_id, beyond
 from store import overview
 from store import terms as term_store
 from store.errors import Conflict, NotFound
@@ -21,13 +22,17 @@ from store.transactions import Transaction
 from tickets.improvement import STEPS, NoSuchStep, NotShown, State
 from tickets.quality import month_after
 
-MOST_ACTIONS = 200
+# More problems at once than these nobody sees to.
+MOST_AT_WORK = 500
+ENDED_PER_PAGE = 50
 _LINE = 200
 _TEXT = 2000
 _CENTURY = range(2000, 2100)  # as the API takes months
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+_AT_WORK = [state for state in State if STEPS[state]]
+_ENDED = [state for state in State if not STEPS[state]]
 MANAGERS = frozenset({Role.MANAGER, Role.ADMINISTRATOR})
 Line = Annotated[str, Form(max_length=_LINE)]
 Text = Annotated[str, Form(max_length=_TEXT)]
@@ -98,9 +103,14 @@ def sign(
 
 def _actions(request: Request, conn: Transaction, caller: Caller, wrong: str = "") -> Response:
     now = datetime.now(UTC)
+    cursor = request.query_params.get("after") or None
+    ended = actions.actions(conn, limit=ENDED_PER_PAGE + 1, states=_ENDED, after=after_time_id(cursor))
     values = {
         **head_of(conn, caller, "tickets"),
-        "actions": [_shown(one, now) for one in actions.actions(conn, limit=MOST_ACTIONS)],
+        "at_work": [_shown(one, now) for one in actions.actions(conn, limit=MOST_AT_WORK, states=_AT_WORK)],
+        "ended": [_shown(one, now) for one in ended[:ENDED_PER_PAGE]],
+        "is_later": cursor is not None,
+        "next_page": beyond(ended, ENDED_PER_PAGE, lambda one: (one.made_at, one.id)),
         "people": [one for one in overview.people(conn) if one.role != Role.OWNER],
         "may_decide": caller.principal.role in MANAGERS,
         "wrong": wrong,

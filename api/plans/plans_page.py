@@ -16,6 +16,7 @@ from alarms.roles import DESK
 from api.access.auth import Caller, Desk, Staff
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of, wants_part
+from api.paging import after_time_id, beyond
 from api.plans.plans import PlanIn, fields_of, library
 from dashboard.figures import exact
 from store import overview
@@ -29,7 +30,7 @@ from tickets.priority import FaultClass
 # A quarter ahead; more lines than this nobody reads.
 AHEAD = timedelta(days=90)
 LINES = 100
-_MOST_PLANS = 200
+PLANS_PER_PAGE = 50
 _PART = re.compile(r"([A-Za-z0-9_.-]{1,64})(?:\s+([0-9]{1,5}))?")
 _WHEN = (
     ("days", "every so many days"),
@@ -127,13 +128,16 @@ def of_machine(conn: Transaction, device: str, now: datetime) -> list[Coming]:
 def _answer(request: Request, conn: Transaction, caller: Caller, typed: PlanForm, wrong: str = "") -> Response:
     now = datetime.now(UTC)
     shell = head_of(conn, caller, "tickets")
-    plans = catalogue.plans(conn, limit=_MOST_PLANS, is_open=True)
+    cursor = request.query_params.get("after") or None
+    plans = catalogue.plans(conn, limit=PLANS_PER_PAGE + 1, after=after_time_id(cursor), is_open=True)
     coming = catalogue.coming(conn, now, AHEAD, most=1)
     values: dict[str, Any] = {
         **shell,
         "due": [one for one in coming if one.due_at is not None][:LINES],
         "unknown": [one for one in coming if one.due_at is None][:LINES],
-        "plans": [_shown(one, coming) for one in plans],
+        "plans": [_shown(one, coming) for one in plans[:PLANS_PER_PAGE]],
+        "is_later": cursor is not None,
+        "next_page": beyond(plans, PLANS_PER_PAGE, lambda one: (one.made_at, one.id)),
         "may_plan": caller.principal.role in DESK,
         "sites": overview.sites(conn),
         "procedures": sorted(library().values(), key=lambda one: one.name),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ValidationError
 
-from alarms.roles import Role
+from alarms.roles import STAFF, Role
 from api.access.auth import Caller, Manager, Person
 from api.errors import BadValue
 from api.follow_up import terms as follow_up_terms
@@ -157,7 +157,7 @@ def _page(
     values = {
         **head_of(conn, caller, "tickets"),
         "latest": latest,
-        "versions": term_store.versions(conn, limit=VERSIONS),
+        "versions": term_store.versions(conn, limit=VERSIONS) if caller.principal.role in STAFF else [],
         "due": {level.value: {one.clock.value: one.due_at for one in due if one.level is level} for level in Level},
         "form": shown,
         "wrong": _at_fields(wrong or {}, [*shown, *(f"pause_reasons.{reasons}.{name}" for name in ("id", "label"))]),
