@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from store.connection import Session
 
 TENANT = "demo"
-MACHINES, SITES = 500, 20
+MACHINES, SITES, ENGINEERS = 500, 20, 30
 OPEN_TICKETS, CLOSED_TICKETS = 10_000, 50_000
 ALARM_EVENTS = 500_000
 _YEAR_S = 365 * 86_400
@@ -175,7 +175,7 @@ def _fill_tickets(conn: Session, rng: np.random.Generator, ids: list[int], alarm
                     None if is_open else verdicts[n % 5],
                     ("urgent", "high", "medium", "low")[n % 4],
                     "general",
-                    "ada@demo.example",
+                    f"engineer-{n % ENGINEERS:02d}@demo.example",
                     at,
                     at,
                     over or at,
@@ -254,10 +254,12 @@ def _fill_services(conn: Session, now: datetime) -> None:
     )
     conn.execute(
         "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash, reached_at,"
-        " answered_at, how, csat, nps, answers) SELECT tenant, id, 0, 0, closed_at, closed_at + INTERVAL '1 day',"
+        " answered_at, how, csat, nps, answers, device_id, engineer)"
+        " SELECT tenant, id, 0, 0, closed_at, closed_at + INTERVAL '1 day',"
         " closed_at + INTERVAL '14 days', sha256(id::text::bytea), closed_at, closed_at, 'link', 80 + mod(n, 20),"
         " 4 + mod(n, 7),"
-        " '{}' FROM (SELECT *, row_number() OVER () AS n FROM tickets WHERE closed_at < %s) t WHERE mod(n, 3) = 0",
+        " '{}', device_id, assignee"
+        " FROM (SELECT *, row_number() OVER () AS n FROM tickets WHERE closed_at < %s) t WHERE mod(n, 3) = 0",
         [now],
     )
     conn.execute("ANALYZE")  # who does not know how many there are looks through all of them, for each ticket

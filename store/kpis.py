@@ -1,6 +1,8 @@
 """What the KPIs of after-sales are counted from, for one tenant: see docs/kpis.md.
 
 Tickets are counted by `ticket_outcomes`, which has a narrow row for each: 11 000 of them are some 200 pages to be read.
+Each query is planned for what is asked (`prepare=False`): a plan for any period is a plan for a few rows, and looks up
+each of 60 000 surveys by itself.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from store.queries import queries
 from store.transactions import Transaction
-from tickets.kpis import FIX_HOLDS_FOR, Goals, Rates, Sums, added
+from tickets.kpis import FIX_HOLDS_FOR, Goals, Rates, Sums, added, begins, steps
 
 CURVES = 5
 """Parts that have a curve of their own; more cannot be told apart."""
@@ -110,15 +113,12 @@ class Place:
 
 def count(conn: Transaction, wanted: Wanted, zone: str, goals: Goals, *, engineers: bool, parts: bool) -> Counted:
     """The sums of a period. `zone` is where days begin; `parts` are counted where the caller may see them."""
-    asked = _asked(wanted, zone, goals)
-    rows = list(_rows(conn, asked | {"engineers": False}))
+    asked = _asked(conn, wanted, goals) | _cut(wanted, zone) | {"engineers": engineers}
+    rows = list(_rows(conn, asked))
     by_time = _grouped((row["begins"], row) for row in rows if row["grouped"] == _BY_TIME)
     by_place = _grouped(((row["site"], row["model"]), row) for row in rows if row["grouped"] == _BY_PLACE)
+    by_engineer = _grouped((row["engineer"], row) for row in rows if row["grouped"] == _BY_ENGINEER)
     total = added(by_time.values()) | (_turnover(conn, asked) if parts and wanted.whole_fleet else {})
-    by_engineer: dict[str, Sums] = {}
-    if engineers:
-        told = (row for row in _rows(conn, asked | {"engineers": True}) if row["grouped"] == _BY_ENGINEER)
-        by_engineer = _grouped((row["engineer"], row) for row in told)
     curves = _curves(conn, asked) if parts else []
     return Counted(wanted, total, dict(sorted(by_time.items())), by_place, by_engineer, curves)
 
@@ -134,11 +134,12 @@ def cases(
 ) -> list[Case]:
     """The tickets behind a figure, the latest first."""
     rates = goals.rates
-    asked = _asked(wanted, "UTC", goals) | {"kpi": kpi, "limit": limit}
+    asked = _asked(conn, wanted, goals) | {"kpi": kpi, "limit": limit}
     asked |= {"hour": rates.hour, "visit": rates.visit, "overhead": rates.overhead}
     asked |= {"after_at": after[0] if after else None, "after_id": after[1] if after else None}
     with conn.cursor(row_factory=class_row(Case)) as cursor:
-        return cursor.execute(_SQL["survey_cases" if kpi in _SURVEYED else "cases"], asked).fetchall()
+        query = _SQL["survey_cases" if kpi in _SURVEYED else "cases"]
+        return cursor.execute(query, asked, prepare=False).fetchall()
 
 
 def places(conn: Transaction) -> list[Place]:
@@ -161,15 +162,12 @@ def keep_goals(conn: Transaction, tenant: str, wanted: Goals, who: str, now: dat
     conn.execute(_SQL["keep_goals"], said | fields)
 
 
-def _asked(wanted: Wanted, zone: str, goals: Goals) -> dict[str, Any]:
+def _asked(conn: Transaction, wanted: Wanted, goals: Goals) -> dict[str, Any]:
     return {
         "begin": wanted.begin,
         "end": wanted.end,
         "now": wanted.now,
-        "step": wanted.step,
-        "zone": zone,
-        "site": wanted.site,
-        "model": wanted.model,
+        "devices": _machines(conn, wanted),
         "engineer": wanted.engineer,
         "held_since": wanted.now - FIX_HOLDS_FOR,
         "holds_for": FIX_HOLDS_FOR,
@@ -177,10 +175,23 @@ def _asked(wanted: Wanted, zone: str, goals: Goals) -> dict[str, Any]:
     }
 
 
+def _cut(wanted: Wanted, zone: str) -> dict[str, Any]:
+    """The steps of a period: as days of the calendar, and as the moments at which they begin."""
+    days = steps(wanted.begin, wanted.end, wanted.step, ZoneInfo(zone))
+    return {"days": days, "begins": begins(days, ZoneInfo(zone))}
+
+
+def _machines(conn: Transaction, wanted: Wanted) -> list[int] | None:
+    """Those whose tickets count; None: all."""
+    if wanted.site is None and wanted.model is None:
+        return None
+    return [row[0] for row in conn.execute(_SQL["machines"], {"site": wanted.site, "model": wanted.model})]
+
+
 def _rows(conn: Transaction, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     with conn.cursor(row_factory=dict_row) as cursor:
         for query in ("promises", "services", "surveys"):
-            yield from cursor.execute(_SQL[query], asked)
+            yield from cursor.execute(_SQL[query], asked, prepare=False)
 
 
 def _grouped(rows: Iterator[tuple[Key, dict[str, Any]]]) -> dict[Key, Sums]:
@@ -194,7 +205,7 @@ def _grouped(rows: Iterator[tuple[Key, dict[str, Any]]]) -> dict[Key, Sums]:
 def _turnover(conn: Transaction, asked: Mapping[str, Any]) -> dict[str, float]:
     """Empty where values in several currencies cannot be added."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_SQL["turnover"], asked).fetchone()
+        row = cursor.execute(_SQL["turnover"], asked, prepare=False).fetchone()
     if row is None or row.pop("currencies") > 1:
         return {}
     return {name: value or 0.0 for name, value in row.items()}
@@ -203,6 +214,7 @@ def _turnover(conn: Transaction, asked: Mapping[str, Any]) -> dict[str, float]:
 def _curves(conn: Transaction, asked: Mapping[str, Any]) -> list[Curve]:
     """The most used first, all others last."""
     found: dict[str, Curve] = {}
-    for number, name, begins, quantity in conn.execute(_SQL["parts_used"], {**asked, "most": CURVES}):
-        found.setdefault(number, Curve(number, name)).used[begins] = quantity
+    rows = conn.execute(_SQL["parts_used"], {**asked, "most": CURVES}, prepare=False)
+    for number, name, day, quantity in rows:
+        found.setdefault(number, Curve(number, name)).used[day] = quantity
     return sorted(found.values(), key=lambda one: (one.number == "", -sum(one.used.values()), one.number))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 FIX_HOLDS_FOR = timedelta(days=30)
@@ -142,6 +142,11 @@ def steps(begin: datetime, end: datetime, step: str, zone: tzinfo) -> list[date]
     length = 7 if step == "week" else 1
     first = day - timedelta(days=day.weekday() if step == "week" else 0)
     return [first + timedelta(days=n) for n in range(0, (last - first).days + 1, length)]
+
+
+def begins(days: Iterable[date], zone: tzinfo) -> list[datetime]:
+    """The moments at which days begin there. Where clocks go forward at midnight it is the moment at which they do."""
+    return [datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) for day in days]
 
 
 def _figure(name: str, kpi: Kpi, columns: Sums, goals: Goals) -> Figure:

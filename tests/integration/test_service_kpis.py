@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -80,6 +80,19 @@ class Hall:
             " VALUES (%s, 'demo', %s, %s, 'ada', %s, %s, jsonb_strip_nulls(jsonb_build_object('assignee', %s::text)))",
             [ticket, at, kind, before, to, assignee or None],
         )
+
+    def ask(self, ticket: str, *heard: tuple[int, int] | None) -> None:
+        """Surveys of a ticket, three days ago: satisfaction and likelihood to recommend us, or nothing was heard."""
+        survey = (
+            "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash, reached_at,"
+            " answered_at, how, csat, nps, answers) VALUES ('demo', %s, %s, 0, %s, %s, %s, sha256(%s), %s, %s, %s,"
+            " %s, %s, %s)"
+        )
+        at = self.now - 3 * DAY
+        with self.api.database.owner() as conn:
+            for turn, said in enumerate(heard):
+                words = (at, at, "link", *said, "{}") if said else 6 * [None]
+                conn.execute(survey, [ticket, turn, at, at + DAY, at + 14 * DAY, f"{ticket} {turn}".encode(), *words])
 
     def kpis(self, role: Role = Role.MANAGER, **params: Any) -> JSON:
         asked = {"site": self.name, "from": (self.now - 300 * DAY).isoformat(), **params}
@@ -274,19 +287,54 @@ def test_a_ticket_is_counted_by_the_moves_that_people_make(hall: Hall) -> None:
     assert hall.cases("faults") == {ticket["id"]: 1.0}
     ok(api.client(Role.MANAGER).post(move, json={"to": "cancelled", "note": "twice"}))
     assert hall.cases("faults") == hall.cases("response") == {}
-    with api.database.owner() as conn:
-        survey = (
-            "INSERT INTO surveys (tenant, ticket_id, turn, terms, made_at, due_at, expires_at, link_hash, reached_at,"
-            " answered_at, how, csat, nps, answers) VALUES ('demo', %s, %s, 0, %s, %s, %s, sha256(%s), %s, %s, %s,"
-            " %s, %s, %s)"
-        )
-        for turn, (csat, nps) in enumerate([(100, 10), (90, 9), (80, 8), (95, 9), (60, 2), (None, None)]):
-            at = hall.now - 3 * DAY
-            heard = (at, at, "link", csat, nps, "{}") if csat else (None, None, None, None, None, None)
-            conn.execute(survey, [ticket["id"], turn, at, at + DAY, at + 14 * DAY, f"{turn}".encode(), *heard])
+    hall.ask(ticket["id"], (100, 10), (90, 9), (80, 8), (95, 9), (60, 2), None)
     found = hall.figures()
     assert (found["satisfaction"]["value"], found["nps"]["value"]) == (85.0, 40.0)
     assert (found["reach"]["value"], found["reach"]["met"]) == (pytest.approx(5 / 6), True)
     asked = {"kpi": "nps", "site": hall.name}
     told = ok(api.client(Role.MANAGER).get("/api/v1/kpis/cases", params=asked))["items"]
     assert sorted(one["value"] for one in told) == [2, 8, 9, 9, 10]
+
+
+def test_what_customers_say_is_of_who_handed_over(hall: Hall) -> None:
+    ticket = hall.ticket(hall.machine(model="P-60"), 5 * DAY, *ROAD[:-1])
+    hall.ask(ticket, *5 * [(90, 9)])
+    assert hall.cases("satisfaction", engineer="ada") == {ticket: 90.0}
+    with hall.api.database.owner() as conn, conn.transaction():
+        Hall.tell(conn, ticket, hall.now - 3 * DAY, "moved", "quality_check", "handed_over", "bob")
+    assert (hall.cases("satisfaction", engineer="ada"), hall.cases("satisfaction", engineer="bob")) == (
+        {},
+        {ticket: 90.0},
+    )
+    for by, key in (("engineer", "bob"), ("model", "P-60"), ("site", hall.name)):
+        (group,) = hall.kpis(by=by)["groups"]
+        told = by_name(group)
+        assert (group["key"], told["satisfaction"]["value"], told["repair_s"]["cases"]) == (key, 90.0, 1)
+
+
+def test_each_step_of_a_period_has_what_its_days_have(hall: Hall) -> None:
+    """Days begin where the tenant's calendar is, and what is outside of the period is in none of its steps."""
+    device = hall.machine()
+    for days in (3, 8, 20, 50, 51, 120, 250, 290, 310):
+        hall.ticket(device, days * DAY, *ROAD)
+    for length in (10, 60, 300):
+        asked = {"from": (hall.now - length * DAY).isoformat()}
+        shown = hall.kpis(**asked)
+        cases = ok(
+            hall.api.client(Role.MANAGER).get(
+                "/api/v1/kpis/cases", params={"site": hall.name, "kpi": "response", **asked}
+            )
+        )
+        told: dict[str, int] = {}
+        for one in cases["items"]:
+            begins = first_day(datetime.fromisoformat(one["at"]).astimezone(UTC).date(), shown["step"])
+            told[begins.isoformat()] = told.get(begins.isoformat(), 0) + 1
+        assert {
+            group["key"]: by_name(group)["response"]["cases"]
+            for group in shown["groups"]
+            if by_name(group)["response"]["cases"]
+        } == told
+
+
+def first_day(day: date, step: str) -> date:
+    return day.replace(day=1) if step == "month" else day - timedelta(days=day.weekday() if step == "week" else 0)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboard import services
-from tickets.kpis import KPIS, Figure, Goals, Rates, Unit, added, figures, steps
+from tickets.kpis import KPIS, Figure, Goals, Rates, Unit, added, begins, figures, steps
 
 
 def one(name: str, sums: dict[str, float], goals: Goals | None = None, days: float = 365) -> Figure:
@@ -68,6 +68,13 @@ def test_steps_are_those_of_the_calendar_on_the_wall() -> None:
     assert steps(begin, end, "week", UTC) == [date(2026, 10, 19), date(2026, 10, 26), date(2026, 11, 2)]
     assert steps(datetime(2025, 12, 5, tzinfo=UTC), end, "month", UTC)[0] == date(2025, 12, 1)
     assert len(steps(datetime(2025, 12, 5, tzinfo=UTC), end, "month", UTC)) == 12
+
+
+def test_days_begin_at_midnight_or_when_the_clock_is_past_it() -> None:
+    havana, sao_paulo = ZoneInfo("America/Havana"), ZoneInfo("America/Sao_Paulo")
+    assert begins([date(2026, 10, 25)], ZoneInfo("Europe/Berlin")) == [datetime(2026, 10, 24, 22, tzinfo=UTC)]
+    assert begins([date(2026, 11, 1)], havana) == [datetime(2026, 11, 1, 4, tzinfo=UTC)], "the first of two midnights"
+    assert begins([date(2018, 11, 4)], sao_paulo) == [datetime(2018, 11, 4, 3, tzinfo=UTC)], "there was none"
 
 
 def test_columns_miss_their_goal_or_are_not_there() -> None:
