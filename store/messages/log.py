@@ -93,7 +93,8 @@ def again(conn: Transaction, message_id: int, who: str) -> Message:
     if not lost.channel and not lost.recipient:
         raise Conflict("it had nowhere to go: give somebody a channel first")
     settle(conn, who, message_id)
-    made = conn.execute(_SQL["again"], {"id": message_id, "who": who}).fetchall()
+    ((once,),) = conn.execute(_SQL["give_up_key"], {"id": message_id}).fetchall()
+    made = conn.execute(_SQL["again"], {"id": message_id, "who": who, "once": once}).fetchall()
     return message(conn, made[0][0])
 
 

@@ -36,15 +36,22 @@ LIMIT %(limit)s
 SELECT count(*) FROM messages WHERE state = 'undeliverable' AND settled_at IS NULL
 
 -- name: settle
--- Somebody has seen what did not arrive; the same may be queued again.
-UPDATE messages SET settled_at = now(), settled_by = %(who)s, once = NULL
+-- Somebody has seen what did not arrive; the same may be queued again, but for what a customer is told once: who waits for
+-- their answer finds it by its key.
+UPDATE messages SET settled_at = now(), settled_by = %(who)s, once = CASE WHEN recipient <> '' THEN once END
 WHERE state = 'undeliverable' AND settled_at IS NULL AND (%(id)s::bigint IS NULL OR id = %(id)s)
+
+-- name: give_up_key
+-- The key of a message that another takes the place of.
+UPDATE messages m SET once = NULL FROM (SELECT id, once FROM messages WHERE id = %(id)s FOR UPDATE) before
+WHERE m.id = before.id
+RETURNING before.once
 
 -- name: again
 -- Another message in the place of one that did not arrive.
 INSERT INTO messages (tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page,
-                      asked_by)
-SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page, %(who)s
+                      asked_by, once)
+SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page, %(who)s, %(once)s
 FROM messages WHERE id = %(id)s
 RETURNING id
 

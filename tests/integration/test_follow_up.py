@@ -138,6 +138,11 @@ def test_who_is_vip_or_has_no_address_is_called_until_they_are_reached(
         bounced["id"],
     )
     assert {one["id"] for one in (vip, nowhere, bounced)} <= to_call(api)
+    (lost,) = sql("SELECT id FROM messages WHERE ticket_id = %s", bounced["id"])[0]
+    assert api.client().post("/api/v1/messages/settle", json={}).is_success
+    assert bounced["id"] in to_call(api), "that somebody has seen it tells the customer nothing"
+    ok(api.client().post(f"/api/v1/messages/{lost}/again"), 202)
+    assert bounced["id"] not in to_call(api)
     path = f"/api/v1/surveys/{survey_of(api, vip)['id']}"
     ok(desk.post(f"{path}/calls", json={"reached": False, "note": "On holiday"}), 201)
     assert vip["id"] in to_call(api)
