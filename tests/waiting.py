@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psycopg
+
 T = TypeVar("T")
 
 # Beside two other workers, on a machine that does something else, what takes a second has taken twenty. Too low: what
@@ -20,3 +22,10 @@ def until(condition: Callable[[], T], within_s: float = PATIENCE_S, every_s: flo
         assert time.monotonic() < deadline, f"not within {within_s:g} s; last answer: {answer!r}"
         time.sleep(every_s)
     return answer
+
+
+def waits_for_lock(database_url: str) -> bool:
+    """Whether a connection of this database waits for what another holds."""
+    with psycopg.connect(database_url) as conn:
+        query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return conn.execute(query).rowcount > 0

@@ -15,8 +15,11 @@ from store.plans.catalogue import Plan, plan
 from store.queries import queries
 from store.tickets.history import record
 from store.tickets.openings import open_by_plan
+from store.tickets.reopening import DONE
+from store.tickets.rows import locked
 from store.transactions import Transaction
 from tickets.priority import FaultClass
+from tickets.states import ENDED
 
 _SQL = queries("plans")
 _TICKETS = queries("tickets")
@@ -63,7 +66,7 @@ def open_planned(
         conn.execute(_SQL["answer_occurrence"], key | {"outcome": "put_off", "ticket": None, "why": why})
         return Planned("put_off", None, again=False)
     detail = {"plan_id": str(plan_id), "due_at": asked["due_at"].isoformat()}
-    open_one = next((row["ticket_id"] for row in rows.values() if row["to_do"]), None)
+    open_one = _to_do(conn, [row["ticket_id"] for row in rows.values() if row["to_do"]])
     if open_one is not None:
         conn.execute(_TICKETS["touch"], {"id": open_one, "now": now})
         record(conn, tenant, open_one, "planned", who, now, note=asked["why"], detail=detail)
@@ -86,6 +89,12 @@ def open_planned(
     conn.execute(_SQL["answer_occurrence"], key | {"outcome": "opened", "ticket": opened.id, "why": asked["why"]})
     _ask_for_parts(conn, tenant, of, opened.id, who, now)
     return Planned("opened", opened.id, again=False)
+
+
+def _to_do(conn: Transaction, ticket_ids: Sequence[UUID]) -> UUID | None:
+    """The one of these tickets that is still to be done, held: it may have been handed over in this moment."""
+    held = (locked(conn, ticket_id) for ticket_id in ticket_ids)
+    return next((one.id for one in held if one.state not in DONE | ENDED), None)
 
 
 def _ask_for_parts(conn: Transaction, tenant: str, of: Plan, ticket: UUID, who: str, now: datetime) -> None:

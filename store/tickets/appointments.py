@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -124,12 +124,12 @@ def remind(conn: Session, now: datetime) -> int:
 
 
 def _remind(conn: Session, tenant: str, ticket_id: UUID, terms: Mapping[str, Any], now: datetime) -> bool:
-    """Looked at again under its lock: it may have been moved, or reminded of, meanwhile."""
+    """Looked at again under its lock: it may have been moved, put off or reminded of meanwhile."""
     with conn.transaction():
         act_for(conn, tenant)
         locked(conn, ticket_id)
         found = appointment(conn, ticket_id)
-        if found is None or found.begins_at <= now:
+        if found is None or not now < found.begins_at <= now + timedelta(hours=terms["remind_h"]):
             return False
         said = {"paper_id": found.paper_id, "ticket_id": ticket_id, "tenant": tenant, "now": now}
         if conn.execute(_SQL["reminded"], said).fetchone() is None:

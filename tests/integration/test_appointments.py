@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -10,11 +11,15 @@ from uuid import UUID
 import httpx
 import pytest
 from serving import JSON, RunningApi, alarm_event, ok, refused
+from waiting import until, waits_for_lock
 
 from alarms.roles import Role
-from store.connection import Session, connect
-from store.tickets import appointments
+from store import tickets
+from store.connection import Session, act_for, connect
+from store.tickets import Papers, appointments
 from tickets.appointments import MOST_ANSWERS
+from tickets.needs import Paper
+from tickets.states import State
 
 NOW = datetime.now(UTC)
 DIAGNOSIS = {"located": "Worn shaft seal", "plan": "Replace it", "hours": 2.5}
@@ -83,6 +88,20 @@ def test_each_appointment_is_reminded_of_once_two_hours_before(api: RunningApi, 
     assert len(messages(api, ticket)) == 1, "the other one is not near yet"
     remind(notify, timedelta(hours=8))
     assert len(messages(api, ticket)) == 2, "another appointment has a reminder of its own"
+
+
+def test_one_that_is_put_off_while_reminders_are_sent_is_not_reminded_of(api: RunningApi, notify: Session) -> None:
+    ticket = scheduled(api, timedelta(hours=5))
+    with connect(api.database.url("api"), "test") as conn, ThreadPoolExecutor(1) as threads:
+        act_for(conn, "demo")
+        put_off: Papers = {Paper.APPOINTMENT: window(timedelta(days=3))}
+        by = {"role": Role.DISPATCHER, "who": "dana", "now": NOW, "note": "Not today"}
+        tickets.move(conn, "demo", UUID(ticket["id"]), State.SCHEDULED, papers=put_off, **by)
+        reminding = threads.submit(remind, notify, timedelta(hours=4))
+        until(lambda: waits_for_lock(api.database.owner_url))
+        conn.commit()
+        reminding.result()
+    assert messages(api, ticket) == []
 
 
 def test_none_is_reminded_of_that_is_not_to_be(api: RunningApi, notify: Session) -> None:

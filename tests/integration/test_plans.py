@@ -8,21 +8,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from serving import JSON, SECRET, RunningApi, ok, refused
-from waiting import until
+from waiting import until, waits_for_lock
 
 from alarms.roles import Role
 from api.access.tokens import issue
 from notify.destinations import PLANS_PATH, TicketsApi
 from notify.loop import Notify
 from notify.plans import Plans
-from store.connection import Session, connect
+from store.connection import Session, act_for, connect
 from store.outbox import Parcel
+from store.plans.openings import open_planned
 
 # Far enough ahead that nothing is rolled up yet of what these tests store: the server does that when it likes.
 NOW = (datetime.now(UTC) + timedelta(days=60)).replace(minute=30, second=0, microsecond=0)
@@ -145,6 +148,36 @@ def test_a_date_opens_one_ticket_ahead_of_it_with_its_steps_and_parts(api: Runni
     assert [one["id"] for one in tickets(api, device)] == [ticket["id"]]
     kinds = [event["kind"] for event in ok(api.client().get(f"/api/v1/tickets/{ticket['id']}"))["events"]]
     assert kinds.count("planned") == 1
+
+
+def test_what_falls_due_while_the_ticket_before_is_handed_over_has_one_of_its_own(
+    api: RunningApi, conn: Session
+) -> None:
+    device = device_of(api)
+    monthly = {"kind": "calendar", "number": 1, "every": "months", "begins_on": str((NOW + 10 * DAY).date())}
+    made = plan(api, device, monthly, lead_days=14)
+    assert look(conn, NOW) == 1
+    deliver(api)
+    (first,) = tickets(api, device)
+    rows(
+        api,
+        "INSERT INTO plan_occurrences (plan_id, device_id, number, tenant, found_at, due_at, why, outcome)"
+        " SELECT plan_id, device_id, 2, tenant, found_at, due_at, why, 'opening' FROM plan_occurrences"
+        " WHERE plan_id = %s",
+        made["id"],
+    )
+
+    def open_second() -> str:
+        with connect(api.database.url("api"), "test") as session:
+            act_for(session, "demo")
+            return open_planned(session, "demo", UUID(made["id"]), device, 2, [], who="notify", now=NOW).outcome
+
+    with psycopg.connect(api.database.owner_url) as owner, ThreadPoolExecutor(1) as threads:
+        owner.execute("UPDATE tickets SET state = 'handed_over' WHERE id = %s", [first["id"]])
+        opening = threads.submit(open_second)
+        until(lambda: waits_for_lock(api.database.owner_url))
+        owner.commit()
+        assert opening.result() == "opened"
 
 
 def test_hours_of_a_counter_are_due_when_used_up_and_count_from_when_it_was_done(
