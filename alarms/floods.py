@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 # A flood is over with less than this share of what began it, as EEMUA 191 has it: more than ten in ten minutes, until
@@ -23,3 +24,11 @@ def judge(alarms: int, most: int, *, stands: bool) -> Turn:
     if not stands:
         return Turn.BEGINS if alarms > most else Turn.NONE
     return Turn.ENDS if alarms < _OVER_BELOW * most else Turn.GOES_ON
+
+
+def worse_than_told(told: int, weights: Sequence[int]) -> int | None:
+    """Which of a flood's alarms goes its own way though the flood was told as one: the worst of these `weights`, if it
+    is worse than all that was told so far, and of several the first. None: none does."""
+    if not weights or max(weights) <= told:
+        return None
+    return weights.index(max(weights))

@@ -26,7 +26,8 @@ class Alarm:
 
     `evidence` is that of its worst moment, `ticket_id` the ticket that it belongs to, `quiet_because` by what it is
     suppressed or out of service. `rises` is how often its score rose above the limit, `held_s` for how long it must be
-    calm to return, where it chatters. `stale`: it stands, and nothing about it has changed for the tenant's time.
+    calm to return, where it chatters. `flood_id` is of the flood that it was told with, along the chain. `stale`: it
+    stands, and nothing about it has changed for the tenant's time.
     """
 
     id: UUID
@@ -55,6 +56,7 @@ class Alarm:
     rises: int
     chatters: int
     held_s: float | None
+    flood_id: UUID | None
     stale: bool
 
 

@@ -28,29 +28,37 @@ _MESSAGES = queries("messages")
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """One thing's way, and what is said of it. `is_told_otherwise`: an alarm of this ticket's is on its way too."""
+    """One thing's way, and what is said of it. `is_told_otherwise`: an alarm of this ticket's is on its way too.
+
+    Of a flood the alarm is its first out, and `alarms` how many were raised at its `site` since it began.
+    """
 
     id: int
     tenant: str
     alarm_id: UUID | None
     ticket_id: UUID | None
+    flood_id: UUID | None
     round: int
     step: int
+    site: str
     device: str
     level: str
     said: str
     fault: str
     began_at: datetime
+    alarms: int
     is_told_otherwise: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is on its way: the place that is told at `next_at`."""
+    """What is on its way: the place that is told at `next_at`. Of a flood the alarm is its first out."""
 
     id: int
     alarm_id: UUID | None
     ticket_id: UUID | None
+    flood_id: UUID | None
+    site: str
     device: str
     level: str
     said: str
@@ -163,11 +171,8 @@ def _queue(
     once: str | None = None,
     error: str = "",
 ) -> None:
-    about = "alarm" if one.alarm_id else "ticket"
-    began = f"{one.began_at:%Y-%m-%d %H:%M} UTC"
-    body = [one.said, "", f"Machine: {one.device}", f"Fault: {one.fault}", f"Began: {began}"]
-    taking = "Acknowledge the alarm" if one.alarm_id else "Accept the ticket"
-    body += ["", f"{taking} in Bellwether; until somebody does, the next of the chain is told."]
+    about = "flood" if one.flood_id else "alarm" if one.alarm_id else "ticket"
+    head, said = _words(one)
     conn.execute(
         _MESSAGES["queue_for_person"],
         {
@@ -177,16 +182,30 @@ def _queue(
             "channel_id": channel_id,
             "channel": channel,
             "urgent": one.level in ("urgent", "critical"),
-            "subject": f"{one.level.upper()}: {one.device}, {one.said}"[:200],
-            "body": "\n".join(body),
+            "subject": f"{one.level.upper()}: {head}"[:200],
+            "body": said,
             "alarm_id": one.alarm_id,
             "ticket_id": one.ticket_id,
             "escalation": one.id,
             "round": round_,
             "step": step,
-            "page": "",
+            "page": f"/alarms#flood-{one.flood_id}" if one.flood_id else "",
             "once": once,
             "held_until": held_until,
             "error": error,
         },
     )
+
+
+def _words(one: Escalation) -> tuple[str, str]:
+    """The head without its level, and what is said."""
+    head, about = f"{one.device}, {one.said}", [one.said, ""]
+    taking = "Acknowledge the alarm" if one.alarm_id else "Accept the ticket"
+    if one.flood_id:
+        where = one.site or "machines without a site"
+        head = f"flood at {where}, {one.alarms} alarms, first out {one.device}: {one.said}"
+        about = [f"{one.alarms} alarms so far at {where}. The first of them:", one.said, ""]
+        taking = "Acknowledge one of its alarms"
+    about += [f"Machine: {one.device}", f"Fault: {one.fault}", f"Began: {one.began_at:%Y-%m-%d %H:%M} UTC"]
+    about += ["", f"{taking} in Bellwether; until somebody does, the next of the chain is told."]
+    return head, "\n".join(about)

@@ -21,7 +21,8 @@ _LONGEST = timedelta(days=1)  # that a tenant may look back
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Too many alarms at one site (`""`: at none). `first_out` is the alarm whose departure began first."""
+    """Too many alarms at one site (`""`: at none). `first_out` is the alarm whose departure began first, `told_with`
+    how many went along the chain with it."""
 
     id: UUID
     site: str
@@ -33,6 +34,7 @@ class Flood:
     first_device: str
     first_message: str
     first_since: datetime
+    told_with: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class PointNow:
 
 @dataclass(frozen=True, slots=True)
 class AlarmLine:
-    """One alarm in a list, with its site and the ticket that it belongs to."""
+    """One alarm in a list, with its site and the ticket that it belongs to. `is_of_flood`: it was told with one."""
 
     id: UUID
     device: str
@@ -146,6 +146,7 @@ class AlarmLine:
     held_s: float | None
     message: str
     stale: bool
+    is_of_flood: bool
     ticket_id: UUID | None
 
 

@@ -62,6 +62,7 @@ class AlarmOut(Answered):
         rises=1,
         chatters=0,
         held_s=None,
+        flood_id=None,
         stale=False,
     )
 
@@ -91,6 +92,7 @@ class AlarmOut(Answered):
     rises: int = Field(description="How often its score rose above the limit, as of its last change")
     chatters: int = Field(description="How often it was found to chatter")
     held_s: float | None = Field(description="It must be calm for so long to return; null: it does not chatter")
+    flood_id: UUID | None = Field(description="The flood that it was told with, along the chain; null: none")
     stale: bool = Field(description="It stands, and nothing about it has changed for the tenant's `stale_h`")
 
 

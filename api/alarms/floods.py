@@ -32,6 +32,7 @@ class FloodOut(Answered):
         first_device="compressor-301",
         first_message="Discharge pressure 5.3 bar, expected 6.0 to 6.4",
         first_since="2026-11-22T14:59:40Z",
+        told_with=31,
     )
 
     id: UUID
@@ -44,6 +45,7 @@ class FloodOut(Answered):
     first_device: str
     first_message: str
     first_since: Instant
+    told_with: int = Field(description="Of its alarms: people were told of the flood, not of each of them")
 
 
 class GroupOut(Answered):

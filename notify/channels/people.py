@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from notify.channels import carrier
 from notify.channels.apprised import Outcome, send
 from notify.channels.carrier import Carrier
-from store import escalations
+from store import escalations, flood_chains
 from store.connection import Session
 from store.locks import Lock, Unopenable
 from store.messages import channels, deliveries
@@ -53,9 +53,13 @@ class People(Carrier[Due, Outcome]):
         if not self._heard and time.monotonic() - self._moved_at < carrier.ROUND_S:
             return
         self._moved_at = time.monotonic()
+        now = datetime.now(UTC)
+        flood_chains.notice(conn, now)
         with conn.transaction():
             escalations.end_taken(conn)
-            escalations.move(conn, datetime.now(UTC))
+            flood_chains.end_taken(conn)
+            flood_chains.gather(conn)
+            escalations.move(conn, now)
 
     def claim(self, conn: Session, room: int, flying: Collection[Due]) -> Sequence[Due]:
         busy_channels = [due.channel_id for due in flying if due.channel_id is not None]

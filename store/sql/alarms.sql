@@ -4,6 +4,9 @@ SELECT id, device, point, rule, detector, fault, severity, state, active, since,
        acked_by, shelved_until, shelved_by, shelve_reason, score, message, evidence,
        (SELECT ta.ticket_id FROM ticket_alarms ta WHERE ta.alarm_id = alarms.id ORDER BY ta.added_at DESC LIMIT 1)
            AS ticket_id, latch, quiet_because, rises, chatters, held_s,
+       (SELECT e.flood_id FROM escalations e
+        WHERE e.alarm_id = alarms.id AND e.flood_id IS NOT NULL AND e.ended_because = 'told with its flood'
+        ORDER BY e.id DESC LIMIT 1) AS flood_id,
        (active AND state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service')
         AND changed_at <= now() - make_interval(hours => %(stale_h)s)) AS stale
 FROM alarms
@@ -25,6 +28,9 @@ SELECT id, device, point, rule, detector, fault, severity, state, active, since,
        acked_by, shelved_until, shelved_by, shelve_reason, score, message, evidence,
        (SELECT ta.ticket_id FROM ticket_alarms ta WHERE ta.alarm_id = alarms.id ORDER BY ta.added_at DESC LIMIT 1)
            AS ticket_id, latch, quiet_because, rises, chatters, held_s,
+       (SELECT e.flood_id FROM escalations e
+        WHERE e.alarm_id = alarms.id AND e.flood_id IS NOT NULL AND e.ended_because = 'told with its flood'
+        ORDER BY e.id DESC LIMIT 1) AS flood_id,
        (active AND state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service')
         AND changed_at <= now() - make_interval(hours => %(stale_h)s)) AS stale
 FROM alarms

@@ -21,13 +21,20 @@ RETURNING e.id
 DELETE FROM messages WHERE escalation_id = ANY(%(ids)s) AND state = 'waiting' AND attempts = 0
 
 -- name: due
--- Those whose turn it is, each in one hand.
-SELECT e.id, e.tenant, e.alarm_id, e.ticket_id, e.round, e.step, coalesce(a.device, t.device) AS device,
-       coalesce(a.severity, t.priority) AS level, coalesce(a.message, t.title) AS said, coalesce(a.fault, t.fault) AS fault,
-       coalesce(a.raised_at, t.opened_at) AS began_at,
+-- Those whose turn it is, each in one hand. Of a flood the first out is told, and how many alarms were raised since it began.
+SELECT e.id, e.tenant, a.id AS alarm_id, e.ticket_id, f.id AS flood_id, e.round, e.step, coalesce(f.site, '') AS site,
+       coalesce(a.device, t.device) AS device, coalesce(e.level, a.severity, t.priority) AS level,
+       coalesce(a.message, t.title) AS said, coalesce(a.fault, t.fault) AS fault,
+       coalesce(f.since, a.raised_at, t.opened_at) AS began_at, coalesce(called.alarms, 0) AS alarms,
        EXISTS (SELECT FROM ticket_alarms l JOIN escalations o ON o.alarm_id = l.alarm_id
                WHERE l.ticket_id = e.ticket_id AND o.ended_at IS NULL) AS is_told_otherwise
-FROM escalations e LEFT JOIN alarms a ON a.id = e.alarm_id LEFT JOIN tickets t ON t.id = e.ticket_id
+FROM escalations e
+LEFT JOIN alarm_floods f ON f.id = e.flood_id AND e.alarm_id IS NULL AND e.ticket_id IS NULL
+LEFT JOIN alarms a ON a.id = coalesce(e.alarm_id, f.first_out)
+LEFT JOIN tickets t ON t.id = e.ticket_id
+LEFT JOIN LATERAL (SELECT count(DISTINCT v.occurrence_id) AS alarms
+                   FROM alarm_events v JOIN alarms c ON c.id = v.occurrence_id JOIN devices d ON d.id = c.device_id
+                   WHERE v.kind = 'raised' AND v.recorded_at >= f.since AND c.tenant = f.tenant AND d.site = f.site) called ON true
 WHERE e.ended_at IS NULL AND e.next_at <= now()
 ORDER BY e.next_at, e.id LIMIT %(limit)s
 FOR UPDATE OF e SKIP LOCKED
@@ -65,8 +72,12 @@ LIMIT %(limit)s
 
 -- name: running
 -- What is on its way along the chain, the newest first.
-SELECT e.id, e.alarm_id, e.ticket_id, coalesce(a.device, t.device) AS device, coalesce(a.severity, t.priority) AS level,
+SELECT e.id, a.id AS alarm_id, e.ticket_id, f.id AS flood_id, coalesce(f.site, '') AS site,
+       coalesce(a.device, t.device) AS device, coalesce(e.level, a.severity, t.priority) AS level,
        coalesce(a.message, t.title) AS said, e.begun_at, e.round, e.step, e.next_at
-FROM escalations e LEFT JOIN alarms a ON a.id = e.alarm_id LEFT JOIN tickets t ON t.id = e.ticket_id
+FROM escalations e
+LEFT JOIN alarm_floods f ON f.id = e.flood_id AND e.alarm_id IS NULL AND e.ticket_id IS NULL
+LEFT JOIN alarms a ON a.id = coalesce(e.alarm_id, f.first_out)
+LEFT JOIN tickets t ON t.id = e.ticket_id
 WHERE e.ended_at IS NULL
 ORDER BY e.id DESC LIMIT %(limit)s

@@ -40,7 +40,9 @@ UPDATE alarm_floods SET ended_at = %(now)s WHERE id = %(id)s
 -- name: floods
 -- A page of floods, newest first, each with its first out.
 SELECT f.id, f.site, f.since, f.began_at, f.ended_at, f.most_alarms, f.first_out, a.device AS first_device,
-       a.message AS first_message, a.since AS first_since
+       a.message AS first_message, a.since AS first_since,
+       (SELECT count(DISTINCT e.alarm_id) FROM escalations e
+        WHERE e.flood_id = f.id AND e.ended_because = 'told with its flood') AS told_with
 FROM alarm_floods f JOIN alarms a ON a.id = f.first_out
 WHERE (NOT %(is_open)s OR f.ended_at IS NULL)
   AND (%(after_at)s::timestamptz IS NULL OR (f.began_at, f.id) < (%(after_at)s, %(after_id)s))

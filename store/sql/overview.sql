@@ -85,6 +85,8 @@ SELECT a.id, a.device, d.site, a.point, a.severity, a.state, a.active, a.since, 
        a.acked_by, a.shelved_until, a.shelved_by, a.shelve_reason, a.quiet_because, a.rises, a.held_s, a.message,
        (a.active AND a.state NOT IN ('normal', 'shelved', 'suppressed', 'out_of_service')
         AND a.changed_at <= now() - make_interval(hours => %(stale_h)s)) AS stale,
+       EXISTS (SELECT FROM escalations e
+               WHERE e.alarm_id = a.id AND e.flood_id IS NOT NULL AND e.ended_because = 'told with its flood') AS is_of_flood,
        (SELECT ta.ticket_id FROM ticket_alarms ta WHERE ta.alarm_id = a.id ORDER BY ta.added_at DESC LIMIT 1) AS ticket_id
 FROM alarms a JOIN devices d ON d.id = a.device_id
 WHERE (%(states)s::text[] IS NULL OR a.state = ANY(%(states)s))

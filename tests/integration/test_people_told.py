@@ -17,15 +17,15 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
-from serving import JSON, SECRET, RunningApi, ok, refused
+from serving import SECRET, RunningApi, ok, refused
+from telling import channel, set_up, somebody
 from waiting import until
 
 from alarms.roles import Role
-from api.access.tokens import issue
 from notify.channels import apprised, carrier
 from notify.channels.people import People
 from store.connection import act_for, connect
@@ -132,20 +132,6 @@ def telling(api: RunningApi) -> Iterator[None]:
         thread.join()
 
 
-def somebody(api: RunningApi, role: Role = Role.ENGINEER) -> tuple[str, httpx.Client]:
-    """A new user's login, and a client of theirs."""
-    login = f"jo-{uuid4().hex[:6]}"
-    asked = {"login": login, "name": f"Jo {login}", "role": role.value, "password": "long enough, surely"}
-    made = ok(api.client().post("/api/v1/users", json=asked), 201)
-    client = api.client(None)
-    client.headers["Authorization"] = f"Bearer {issue(SECRET, 'user:' + made['id'], 'demo', role, 600, login)}"
-    return login, client
-
-
-def channel(client: httpx.Client, url: str) -> JSON:
-    return ok(client.post("/api/v1/channels", json={"name": "My phone", "url": url}), 201)
-
-
 def raised(api: RunningApi, owner: Any, severity: str = "high") -> UUID:
     """An alarm, as ingest writes one."""
     alarm = api.plant.alarm(api.plant.device(), severity=severity)
@@ -155,15 +141,6 @@ def raised(api: RunningApi, owner: Any, severity: str = "high") -> UUID:
         [alarm, severity],
     )
     return alarm
-
-
-def set_up(api: RunningApi, on_call: list[str], then: list[str]) -> None:
-    """A rota of these, and a chain of whoever is on call and then these."""
-    layers = [{"name": "All", "members": on_call, "starts_on": "2026-01-05"}] if on_call else []
-    manager = api.client(Role.MANAGER)
-    ok(manager.put("/api/v1/on-call/rota", json={"zone": "Europe/Berlin", "layers": layers}))
-    steps = [{"whom": "on_call"}, *({"whom": "person", "who": login} for login in then)]
-    ok(manager.put("/api/v1/on-call/chain", json={"steps": steps, "rounds": 1}))
 
 
 def log_of(owner: Any, alarm: UUID) -> list[tuple[str, str, str]]:
