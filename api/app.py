@@ -59,6 +59,7 @@ from api.tickets import (
     attachments,
     customers,
     documents,
+    pictures,
     reports,
     sending,
     sops,
@@ -77,7 +78,7 @@ _RESOURCES = (
     *(alarm_kpis, kpis, kpi_goals),
     *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
     *(dispatch, engineers, site_people, appointments),
-    *(reports, attachments, documents, sending, ticket_quality, after_repair, ticket_steps, sops),
+    *(reports, attachments, documents, sending, ticket_quality, after_repair, ticket_steps, sops, pictures),
     *(surveys, second_handlings, corrective_actions, reviews),
     *(webhooks, messages, channels, on_call),
     # Paths that are words come before those that are a part's number.

@@ -36,7 +36,15 @@ from api.page_frame import (
 from api.parts import parts_page
 from api.plans import plans_page
 from api.staffing import dispatch_page, engineers_page
-from api.tickets import customers_page, documents_page, reports_page, terms_page, tickets_page, told_page
+from api.tickets import (
+    customers_page,
+    documents_page,
+    procedures_page,
+    reports_page,
+    terms_page,
+    tickets_page,
+    told_page,
+)
 from api.tickets import steps_page as ticket_steps_page
 from api.tickets.appointments import ReplyIn, reply_by_code
 from api.tickets.codes import answer_by_code, by_code
@@ -95,6 +103,7 @@ def serve_pages(app: FastAPI) -> None:
         follow_up_page,
         improvement_pages,
         ticket_steps_page,
+        procedures_page,
         plans_page,
         parts_page,
         reports_page,

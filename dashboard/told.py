@@ -20,6 +20,8 @@ EVENTS: dict[str, str] = {
     **{f"ticket.{kind}": f"Ticket: {words[:1].lower()}{words[1:]}" for kind, words in TICKET_EVENTS.items()},
     "ticket.diagnosed": "Ticket: diagnosed",
     "ticket.step": "Ticket: step ticked off",
+    "action.written": "Corrective action written down",
+    "action.changed": "Corrective action changed",
     "flood.began": "Flood of alarms began",
     "flood.ended": "Flood of alarms ended",
     "message.undeliverable": "Message that reached nobody",
@@ -32,6 +34,7 @@ EVENTS: dict[str, str] = {
 EVENT_GROUPS: dict[str, str] = {
     "alarm.*": "All of alarms",
     "ticket.*": "All of tickets",
+    "action.*": "All of corrective actions",
     "flood.*": "All of floods",
     "message.*": "All of messages",
     "model.*": "All of models",

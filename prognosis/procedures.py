@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,7 +18,8 @@ BUILT_IN = Path(__file__).with_name("procedures.toml")
 REMOTE = "remote."
 """Begins the ids of those that are gone through from afar."""
 MOST_STEPS = 50
-_TEXTS, _NUMBERS = ("do", "warn", "measure", "unit", "replaces"), ("low", "high")
+_TEXTS, _NUMBERS = ("do", "warn", "measure", "unit", "replaces", "picture"), ("low", "high")
+_PICTURE = re.compile(r"([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Step:
         What is written down there, and within which limits it has to be; None: nothing is said.
     replaces
         The key part that goes in: its serial number is written down, and that of the one that comes out.
+    picture
+        What it looks like: the SHA-256 of a picture that the tenant keeps, in hex; empty: there is none.
     """
 
     do: str
@@ -41,6 +45,7 @@ class Step:
     low: float | None = None
     high: float | None = None
     replaces: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,12 @@ class Procedure:
 
     @property
     def fingerprint(self) -> str:
-        """What its text comes to: another one for any other word of it."""
-        text = json.dumps([self.name, [asdict(step) for step in self.steps]], sort_keys=True)
+        """What its text comes to: another one for any other word or picture of it."""
+        steps = [asdict(step) for step in self.steps]
+        for step in steps:
+            if not step["picture"]:  # as it was before there were any
+                del step["picture"]
+        text = json.dumps([self.name, steps], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -82,6 +91,8 @@ def step_of(entry: Any) -> Step:
         raise ValueError(f"a step is a text, or a table of {', '.join((*_TEXTS, *_NUMBERS))}")
     if not all(isinstance(entry.get(name, ""), str) for name in _TEXTS):
         raise ValueError("a step's fields are texts, but for its limits")
+    if not _PICTURE.fullmatch(entry.get("picture", "")):
+        raise ValueError("a step's picture is the SHA-256 of what it shows, in hex")
     limits = {name: _limit(entry.get(name)) for name in _NUMBERS}
     low, high = limits.values()
     if (entry.get("unit") or low is not None or high is not None) and not entry.get("measure"):

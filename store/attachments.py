@@ -95,15 +95,11 @@ def add(
     """
     ticket(conn, ticket_id)
     fields = {"tenant": tenant, "ticket_id": ticket_id, "who": who, "now": now}
-    conn.execute(_SQL["hold_budget"], fields)
+    _hold_budget(conn, tenant)
     same = conn.execute(_SQL["same"], {**fields, "sha256": given.sha256}).fetchone()
     if same is not None:
         return attachment(conn, ticket_id, same[0])
-    of_ticket, of_tenant = conn.execute(_SQL["used"], fields).fetchall()[0]
-    if of_ticket + given.length > budget.ticket_bytes:
-        raise TooMuch(f"the files of a ticket may have {budget.ticket_bytes} bytes together")
-    if of_tenant + given.length > budget.tenant_bytes:
-        raise TooMuch("there is no room for more files: ask an administrator to take out some, or to allow more")
+    _assert_room(conn, tenant, ticket_id, given.length, budget)
     said = {name: getattr(given, name) for name in Given.__dataclass_fields__}
     added: UUID = conn.execute(_SQL["add"], {**fields, **said}).fetchall()[0][0]
     for place, content in enumerate(pieces):
@@ -155,6 +151,24 @@ def remove(conn: Transaction, tenant: str, ticket_id: UUID, attachment_id: UUID,
     record(conn, tenant, ticket_id, "file_removed", who, now, detail={"attachment": str(attachment_id), "name": row[0]})
 
 
+def make_room(conn: Transaction, tenant: str, length: int, budget: Budget) -> None:
+    """Hold the tenant's budget until the transaction ends. TooMuch where it has no room for so many bytes more."""
+    _hold_budget(conn, tenant)
+    _assert_room(conn, tenant, None, length, budget)
+
+
 def expire(conn: Session, most: int) -> int:
     """Take out at most so many files whose tenant keeps them no longer after their ticket ended; how many went."""
     return int(conn.execute(_SQL["expire"], {"most": most}).fetchall()[0][0])
+
+
+def _hold_budget(conn: Transaction, tenant: str) -> None:
+    conn.execute(_SQL["hold_budget"], {"tenant": tenant})
+
+
+def _assert_room(conn: Transaction, tenant: str, ticket_id: UUID | None, length: int, budget: Budget) -> None:
+    of_ticket, of_tenant = conn.execute(_SQL["used"], {"tenant": tenant, "ticket_id": ticket_id}).fetchall()[0]
+    if of_ticket + length > budget.ticket_bytes and ticket_id is not None:
+        raise TooMuch(f"the files of a ticket may have {budget.ticket_bytes} bytes together")
+    if of_tenant + length > budget.tenant_bytes:
+        raise TooMuch("there is no room for more files: ask an administrator to take out some, or to allow more")

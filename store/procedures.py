@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from prognosis.procedures import Procedure, Step, step_of
-from store.errors import Conflict
+from store.errors import Conflict, NotFound
 from store.queries import queries
 from store.transactions import Transaction
 from tickets.steps import Kind
@@ -59,9 +59,11 @@ def procedures(
     after: str | None = None,
     kind: Kind | None = None,
     model: str | None = None,
+    taken_back: bool = False,
 ) -> list[OwnProcedure]:
-    """Those that hold, in order of `place`, beginning after one; of a `model`, those for any model too."""
-    asked = {"limit": limit, "after": after, "kind": kind, "model": model}
+    """Those that hold, or that were `taken_back`, in order of `place`, beginning after one; of a `model`, those for any
+    model too."""
+    asked = {"limit": limit, "after": after, "kind": kind, "model": model, "taken_back": taken_back}
     with conn.cursor(row_factory=class_row(OwnProcedure)) as cursor:
         return cursor.execute(_SQL["procedures"], asked).fetchall()
 
@@ -100,9 +102,14 @@ def write(
 
     Raises
     ------
+    NotFound
+        A step's picture is not kept.
     Conflict
         The latest version is not the one that the author has seen, or there are too many.
     """
+    shown = {"wanted": [step.picture for step in steps if step.picture]}
+    if (row := conn.execute(_SQL["unknown_pictures"], shown).fetchone()) is not None:
+        raise NotFound(f"there is no picture {row[0]}: send it first")
     if seen_version == 0 and int(conn.execute(_SQL["count_procedures"]).fetchall()[0][0]) >= MOST:
         raise Conflict(f"there are {MOST} procedures already")
     said = {"tenant": tenant, "kind": kind, "fault": fault, "model": model, "seen": seen_version, "name": name}
@@ -111,3 +118,8 @@ def write(
     if conn.execute(_SQL["add_version"], said).fetchone() is None:
         raise Conflict(f"this procedure is not at version {seen_version}: read it again")
     return versions(conn, kind, fault, model, limit=1)[0]
+
+
+def models(conn: Transaction, limit: int) -> list[str]:
+    """The models of the machines that there are."""
+    return [name for (name,) in conn.execute(_SQL["models"], {"limit": limit}).fetchall()]

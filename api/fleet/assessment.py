@@ -83,6 +83,7 @@ class StepOut(Answered):
     replaces: str = Field(
         "", description="The key part that goes in: its serial number is written down, and the old one"
     )
+    picture: str = Field("", description="What it looks like: see `GET sops/pictures/{picture}`")
 
 
 class ProcedureOut(Answered):

@@ -39,11 +39,16 @@ Reader = Annotated[Caller, Depends(require(*READERS, Role.SERVICE))]
 Shows = Literal["fault", "before", "after"]
 
 # Whatever it is, it is neither run nor drawn as a page, and asks for nothing.
-_SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
+KEEPING = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 _CONTENT: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "The file, to be kept under its name"}
 }
-_BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+SENT_AS_IT_IS = {
+    "requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class AttachmentOut(Answered):
@@ -90,7 +95,7 @@ def list_attachments(caller: Reader, ticket_id: UUID) -> AttachmentsOut:
         return AttachmentsOut(items=[attachment_out(one) for one in attachments.attachments(conn, ticket_id)])
 
 
-@router.post("", response_model=AttachmentOut, status_code=201, summary="Add a file", openapi_extra=_BODY)
+@router.post("", response_model=AttachmentOut, status_code=201, summary="Add a file", openapi_extra=SENT_AS_IT_IS)
 async def add_attachment(
     request: Request,
     caller: Reporter,
@@ -135,8 +140,7 @@ def get_attachment(caller: Reader, ticket_id: UUID, file_id: UUID) -> StreamingR
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
         "Content-Length": str(found.bytes),
-        "Content-Security-Policy": _SANDBOX,
-        "X-Content-Type-Options": "nosniff",
+        **KEEPING,
     }
     return StreamingResponse(pieces(), headers=headers, media_type=KINDS[found.kind].media_type)
 

@@ -51,6 +51,7 @@ class StepIn(Asked):
     low: float | None = Field(None, description="Its limits, where there are any")
     high: float | None = None
     replaces: Word = Field("", description="The key part that goes in: its serial numbers are written down")
+    picture: str = Field("", max_length=64, description="What it looks like: what `POST sops/pictures` answered")
 
     @model_validator(mode="after")
     def _whole(self) -> StepIn:
@@ -146,8 +147,8 @@ def list_sop_versions(
 
 @router.put("", summary="Write a procedure")
 def write_sop(caller: Manager, asked: SopIn) -> SopOut:
-    """Add the next version, for tickets whose work begins from now on. 409 where somebody else has written one
-    meanwhile."""
+    """Add the next version, for tickets whose work begins from now on. 404 names a picture that is not kept; 409 where
+    somebody else has written a version meanwhile."""
     who = caller.principal
     said = asked.model_dump(exclude={"steps", "version"})
     with caller.transaction() as conn:

@@ -34,6 +34,7 @@ _STEP = {
     "low": None,
     "high": 0.1,
     "replaces": "",
+    "picture": "",
     "state": "done",
     "value": 0.14,
     "beyond": "above 0.1",
@@ -70,6 +71,7 @@ class WorkStepOut(Answered):
     low: float | None
     high: float | None
     replaces: str = Field(description="The key part that goes in")
+    picture: str = Field(description="What it looks like: see `GET sops/pictures/{picture}`; empty: there is none")
     state: StepState
     value: float | None
     beyond: str = Field(description="What of its limits the value is, as `above 0.1`; empty within them")

@@ -14,6 +14,7 @@ from api.access.auth import Caller, FieldStaff
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of
 from api.tickets.steps import MarkIn, StepNumber, WorkNumber
+from prognosis.faults import built_in_procedures
 from store import tickets as ticket_store
 from store.tickets import proposals
 from store.tickets import steps as step_store
@@ -89,6 +90,7 @@ def section_of(conn: Transaction, caller: Caller, t: ticket_store.Ticket) -> dic
         "works": [*reversed(present), *reversed(past)],
         "given": given,
         "done": given - sum(work.left for work in counted),
+        "library": built_in_procedures().keys(),
         "may_tick": {work.id for work in present if may and work.kind in ticked_now},
         "offered": [one for one in proposals.offered(conn, t) if one.kind in ticked_now] if may and ticked_now else [],
     }

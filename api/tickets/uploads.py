@@ -24,7 +24,7 @@ from api.access.auth import Caller
 from api.errors import BadValue, TooMany
 from api.models import is_text
 from api.settings import ApiSettings
-from store import attachments
+from store import attachments, pictures
 from store.attachments import PIECE_BYTES, Attachment, Budget, Given
 from store.transactions import Transaction
 from tickets.attachments import HEAD_BYTES, checked, kind_of, name_of
@@ -89,11 +89,13 @@ async def body_of(request: Request) -> AsyncIterator[IO[bytes]]:
 
 
 @asynccontextmanager
-async def form_of(request: Request) -> AsyncIterator[FormData]:
+async def form_of(
+    request: Request, most_files: int = FILES_PER_FORM, most_fields: int = _FIELDS_PER_FORM
+) -> AsyncIterator[FormData]:
     """A form with files, each in a file without a name."""
     with one_of_few():
         async with _in_time():
-            form = await request.form(max_files=FILES_PER_FORM, max_fields=_FIELDS_PER_FORM)
+            form = await request.form(max_files=most_files, max_fields=most_fields)
         try:
             if not all(is_text(text) for text in form.values()):
                 raise BadValue("body", "control characters are not text")
@@ -156,5 +158,7 @@ def larger_bodies(settings: ApiSettings) -> dict[str, int]:
     most = settings.file_mib * MIB
     return {
         r"/api/v1/tickets/[^/]+/files": most,
+        r"/api/v1/sops/pictures": pictures.MOST_BYTES,
+        r"/procedures/write": 4 * pictures.MOST_BYTES + FORM_BYTES,
         r"/report|/tickets/[^/]+/files": most + FORM_BYTES,
     }

@@ -3,8 +3,9 @@
 SELECT pg_advisory_xact_lock(hashtextextended('attachments ' || %(tenant)s, 0))
 
 -- name: used
--- How much is kept: of the ticket, of the tenant.
-SELECT coalesce(sum(bytes) FILTER (WHERE ticket_id = %(ticket_id)s), 0)::bigint, coalesce(sum(bytes), 0)::bigint
+-- How much is kept: of the ticket, of the tenant, whose pictures of procedures are in the same budget.
+SELECT coalesce(sum(bytes) FILTER (WHERE ticket_id = %(ticket_id)s), 0)::bigint,
+       (coalesce(sum(bytes), 0) + (SELECT coalesce(sum(bytes), 0) FROM procedure_pictures WHERE tenant = %(tenant)s))::bigint
 FROM attachments
 WHERE tenant = %(tenant)s AND removed_at IS NULL
 

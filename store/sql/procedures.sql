@@ -1,8 +1,8 @@
 -- name: procedures
--- A tenant's own procedures as they are now, in order; those that were taken back are left out.
+-- A tenant's own procedures as they are now, in order; those that were taken back are asked for alone.
 SELECT kind, fault, model, version, name, skills, steps, reason, changed_at, changed_by
 FROM (SELECT DISTINCT ON (kind, fault, model) * FROM procedures ORDER BY kind, fault, model, version DESC) latest
-WHERE jsonb_array_length(steps) > 0
+WHERE (jsonb_array_length(steps) = 0) = %(taken_back)s
   AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(model)s::text IS NULL OR model IN ('', %(model)s))
   AND (%(after)s::text IS NULL OR kind || ':' || fault || ':' || model > %(after)s)
@@ -38,4 +38,14 @@ FROM (SELECT DISTINCT ON (fault, model) * FROM procedures
       ORDER BY fault, model, version DESC) latest
 WHERE jsonb_array_length(steps) > 0
 ORDER BY array_position(%(faults)s::text[], fault), model = ''
+LIMIT 1
+
+-- name: models
+-- The models of the machines that there are.
+SELECT DISTINCT model FROM devices WHERE model <> '' ORDER BY model LIMIT %(limit)s
+
+-- name: unknown_pictures
+-- Which of these are not kept.
+SELECT wanted FROM unnest(%(wanted)s::text[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM procedure_pictures p WHERE p.sha256 = wanted)
 LIMIT 1

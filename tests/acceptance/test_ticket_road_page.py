@@ -254,6 +254,13 @@ def test_who_answers_badly_on_a_phone_is_called_back_by_the_desk(site: Site, vis
         expect(second).to_contain_text("Nobody waits for a second handling")
         expect(visit.go(site.ticket("pump-102")).locator("#ticket-follow-up")).to_contain_text("Apologised")
         page = visit.go("/corrective-actions")
+        expect(page.locator("[data-link='live']")).to_be_attached()
+        site.change(
+            "INSERT INTO corrective_actions (tenant, kind, fault, problem, state, made_at, made_by, closed_at,"
+            " changed_at, changed_by)"
+            " SELECT 'demo', 'fault', 'seal', 'The seal again', 'dismissed', at, 'x', at, at, 'x' FROM now() at"
+        )
+        expect(page.locator("#corrective-actions")).to_contain_text("The seal again")
         page.fill("#p-problem", "Visits are moved without a word")
         page.get_by_role("button", name="Write down").click()
         page.get_by_text("Decide…", exact=True).click()

@@ -156,6 +156,8 @@ WHO_MAY: dict[str, frozenset[Role]] = {
     "GET /api/v1/sops/library": STAFF,
     "GET /api/v1/sops/versions": STAFF,
     "PUT /api/v1/sops": MANAGERS,
+    "POST /api/v1/sops/pictures": MANAGERS,
+    "GET /api/v1/sops/pictures/{picture}": ANYONE,
     "POST /api/v1/tickets/{ticket_id}/assign": DESK,
     "POST /api/v1/reports": REPORTERS,
     "GET /api/v1/tickets/{ticket_id}/intake": CONCERNED,
@@ -488,6 +490,7 @@ def demo(api: RunningApi) -> dict[str, str]:
     delivery = ok(administrator.post(f"/api/v1/webhooks/{webhook['id']}/test"), 202)
     sop = {"kind": "repair", "name": "Seal", "steps": [{"do": "Press it in."}], "version": 0, "reason": "new"}
     ok(administrator.put("/api/v1/sops", json=sop))
+    picture = ok(administrator.post("/api/v1/sops/pictures", content=b"\x89PNG\r\n\x1a\n"), 201)
     plan = ok(administrator.post("/api/v1/plans", json=PLAN | {"device": device}), 201)
     action = ok(administrator.post("/api/v1/corrective-actions", json={"problem": "It leaks"}), 201)
     with api.database.owner() as conn:
@@ -505,6 +508,7 @@ def demo(api: RunningApi) -> dict[str, str]:
         "webhook_id": webhook["id"],
         "delivery_id": str(delivery["id"]),
         "plan_id": plan["id"],
+        "picture": picture["picture"],
         "document_id": str(document),
         "survey_id": str(survey),
         "handling_id": str(handling),
@@ -573,7 +577,7 @@ def test_each_role_gets_in_where_it_may_and_nowhere_else(api: RunningApi, route:
     )
     ids = {name: uuid4().hex for name in names} | {"reject_id": str(2**62), "delivery_id": str(2**62)}
     ids["message_id"] = str(2**62)
-    ids |= {"work_id": str(2**62), "number": "1"}
+    ids |= {"work_id": str(2**62), "number": "1", "picture": "0" * 64}
     refused(ask(api.client(None), route, ids), 401)
     for role in Role:
         status = ask(api.client(role), route, ids).status_code

@@ -374,6 +374,21 @@ def number(prefix: str) -> str:
     return f"{prefix}-{uuid4().hex[:8]}"
 
 
+def typed_anew() -> dict[str, str]:
+    return {"p-fault": uuid4().hex, "p-version": "0", "p-reason": "why"}
+
+
+def written(w: World) -> dict[str, str]:
+    """A procedure that is there, as it is taken back."""
+    fault = number("f")
+    ok(
+        w.client.put(
+            "/api/v1/sops", json={"kind": "repair", "fault": fault, "name": "x", "steps": [{"do": "x"}], **ANEW}
+        )
+    )
+    return {"kind": "repair", "fault": fault, "version": "1", "reason": "why"}
+
+
 def proposal(w: World) -> str:
     """Who is proposed for the ticket."""
     w["engineer"] = engineer(w)
@@ -457,6 +472,7 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "PUT /api/v1/tickets/{ticket_id}/procedures": lambda w: w["work_id"] and CHOICE,
     "PUT /api/v1/tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
     "PUT /api/v1/sops": {"kind": "repair", "fault": number("f"), "name": "x", "steps": [{"do": "x"}], **ANEW},
+    "POST /api/v1/sops/pictures": {},
     "PUT /api/v1/terms": terms,
     "POST /api/v1/plans": planned,
     "POST /api/v1/plans/occurrences": fell_due,
@@ -617,6 +633,8 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /tickets/{ticket_id}/comment": {"note": "why"},
     "POST /tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
     "POST /tickets/{ticket_id}/procedure": lambda w: w["work_id"] and CHOICE,
+    "POST /procedures/write": {"act": "keep", "p-kind": "repair", "p-name": "x", "do": "x", **typed_anew()},
+    "POST /procedures/retire": written,
     "POST /parts/receive": lambda w: {"part": w["part"], "depot": w["depot"], "quantity": 2},
     "POST /parts/send": lambda w: {"part": w["part"], "source": w["depot"], "target": w["another"]},
     "POST /parts/transfers/{transfer_id}/receive": {},
@@ -666,7 +684,9 @@ def test_every_change_leaves_an_act_that_names_its_route(api: RunningApi, route:
     address = path.format_map(w)
     before = w.sql("SELECT coalesce(max(id), 0) FROM audit_acts")
     sent: dict[str, Any] = {"headers": {"Origin": api.url}}
-    if path.startswith("/api/"):
+    if path.endswith("/pictures"):
+        sent |= {"content": b"\x89PNG\r\n\x1a\n" + uuid4().bytes}
+    elif path.startswith("/api/"):
         sent |= {} if body is None else {"json": body}
     elif path == "/parts/table":
         assert body is not None

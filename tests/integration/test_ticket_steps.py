@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from psycopg.types.json import Jsonb
-from serving import JSON, RunningApi, alarm_event, ok, refused
+from serving import JSON, SECRET, RunningApi, alarm_event, ok, refused
 
 from alarms.roles import Role
+from api.access.tokens import issue
 from prognosis.diagnosis import Suspect, suspect_to_json
 from prognosis.faults import built_in_procedures, library
 
@@ -191,3 +193,44 @@ def test_without_a_procedure_or_where_the_terms_do_not_ask_nothing_is_held_back(
     terms = {**ok(own_api.client().get("/api/v1/terms"))["terms"], "steps_needed": False}
     ok(own_api.client(Role.MANAGER).put("/api/v1/terms", json={"terms": terms, "version": 0, "reason": "by hand"}))
     ok(move(own_api, other, "quality_check", verdict="confirmed", test=TEST))
+
+
+def owner_of(api: RunningApi, device: str) -> httpx.Client:
+    """A client of an owner to whose company a machine belongs."""
+    number, administrator = uuid4().hex, api.client(Role.ADMINISTRATOR)
+    ok(administrator.post("/api/v1/customers", json={"number": number, "name": "Dairy"}), 201)
+    ok(administrator.put(f"/api/v1/devices/{device}/file", json={"customer": number}))
+    body = {"login": number, "name": "Ola", "role": "owner", "password": "long enough, surely"}
+    user = ok(administrator.post("/api/v1/users", json=body), 201)
+    ok(administrator.patch(f"/api/v1/users/{user['id']}", json={"customer": number}))
+    client = api.client(None)
+    token = issue(SECRET, f"user:{user['id']}", "demo", Role.OWNER, 600, number)
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def test_a_step_keeps_its_picture_and_an_owner_sees_that_of_their_machine_alone(api: RunningApi) -> None:
+    manager, model = api.client(Role.MANAGER), f"NK {uuid4().hex[:6]}"
+    pictures, png = "/api/v1/sops/pictures", b"\x89PNG\r\n\x1a\n" + uuid4().bytes
+    refused(manager.post(pictures, content=b"<svg onload='x'/>"), 415)
+    refused(manager.post(pictures, content=b"%PDF-1.7"), 415)
+    refused(manager.post(pictures, content=b"\xff\xd8\xff" + bytes(8 * 1024 * 1024)), 413)
+    added = ok(manager.post(pictures, content=png), 201)
+    assert ok(manager.post(pictures, content=png), 201) == added
+    assert (added["picture"], added["media_type"]) == (hashlib.sha256(png).hexdigest(), "image/png")
+    step = {"do": "As it is shown.", "picture": added["picture"]}
+    sop = {"kind": "repair", "model": model, "name": "Ours", "reason": "new", "steps": [step], "version": 0}
+    refused(manager.put("/api/v1/sops", json=sop | {"steps": [step | {"picture": "0" * 64}]}), 404)
+    refused(manager.put("/api/v1/sops", json=sop | {"steps": [step | {"picture": "../x"}]}), 422)
+    ok(manager.put("/api/v1/sops", json=sop))
+    ticket, work = repairing(api, probability=0.1, model=model)
+    assert work["steps"][0]["picture"] == added["picture"]
+    ok(manager.put("/api/v1/sops", json=sop | {"steps": [{"do": "Otherwise."}], "version": 1}))
+    address = f"{pictures}/{added['picture']}"
+    given = api.client(Role.ENGINEER).get(address)
+    assert (given.content, given.headers["content-type"]) == (png, "image/png")
+    assert given.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in given.headers["content-security-policy"]
+    whose, nobodys = owner_of(api, ticket["device"]), owner_of(api, api.plant.device())
+    assert whose.get(address).content == png
+    refused(nobodys.get(address), 404)

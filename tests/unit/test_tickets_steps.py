@@ -12,6 +12,7 @@ from tickets.priority import Nature
 from tickets.steps import BadMark, Marked, StepState, assert_fits, checklist_of, lookups, outside, unfinished
 
 LOOK = Step("Look.")
+SHOWN = "ab" * 32
 MEASURE = Step("Align.", measure="offset", unit="mm", high=0.1)
 REPLACE = Step("Press it on.", replaces="bearing")
 DONE, LEFT_OUT, OPEN = StepState.DONE, StepState.LEFT_OUT, StepState.OPEN
@@ -100,3 +101,14 @@ def test_another_word_is_another_version() -> None:
 def test_limits_and_parts_of_a_step_are_checked(entry: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         step_of(entry)
+
+
+def test_a_picture_is_part_of_what_a_procedure_comes_to_and_none_changes_nothing() -> None:
+    """The bearing's as it was before steps had any."""
+    bearing = built_in_procedures()["bearing.replace"]
+    assert bearing.fingerprint == "b82c656ea2c1"
+    shown = replace(bearing, steps=[replace(bearing.steps[0], picture=SHOWN), *bearing.steps[1:]])
+    assert shown.fingerprint != bearing.fingerprint
+    assert step_of({"do": "Look.", "picture": SHOWN}).picture == SHOWN
+    with pytest.raises(ValueError, match="SHA-256"):
+        step_of({"do": "Look.", "picture": "../secret"})
