@@ -12,7 +12,7 @@ import orjson
 
 from bellwether.demo_company import OWNER, PEOPLE, accounts, file_machines, found_company
 from bellwether.stack.supervisor import Role
-from bellwether.up import ADMINISTRATOR, Stack, Wishes, running_stack
+from bellwether.up import ADMINISTRATOR, Options, Stack, running_stack
 
 Say = Callable[[str], None]
 _RECONNECT_S = 1.0
@@ -21,9 +21,9 @@ _RECONNECT_S = 1.0
 _LIMITS_MM_S = {"pump-*": (1.8, 2.8), "gearmotor-*": (1.8, 2.8), "compressor-*": (2.6, 4.5)}
 
 
-def run_demo(wishes: Wishes, for_s: float | None, speed: float, say: Say) -> None:
+def run_demo(options: Options, for_s: float | None, speed: float, say: Say) -> None:
     """Until Ctrl-C, or for so many seconds from the moment all is ready."""
-    with running_stack(wishes, say) as stack:
+    with running_stack(options, say) as stack:
         _set_limits(stack)
         found_company(stack)
         say("")

@@ -88,7 +88,7 @@ def run_notify(settings: Settings) -> None:
     from api.access.tokens import issue
     from notify.after_repair import AfterRepair
     from notify.assessment import Assessment
-    from notify.channels.people import People
+    from notify.channels.messenger import Messenger
     from notify.channels.webhooks import Webhooks
     from notify.destinations import AFTER_REPAIR_PATH, PLANS_PATH, TicketsApi
     from notify.dispatch import Dispatch, DispatchApi
@@ -119,7 +119,7 @@ def run_notify(settings: Settings) -> None:
         "plans": Plans(url),
         "after repair": AfterRepair(url),
         "webhooks": Webhooks(url, secret, to_loopback=settings.webhooks_to_loopback),
-        "people": People(url, secret, to_private=settings.channels_to_private),
+        "people": Messenger(url, secret, to_private=settings.channels_to_private),
     }
     threads = [threading.Thread(target=one.run, name=name) for name, one in beside.items()]
 

@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Options:
     """What the user asked for; None: whatever is free, whatever is ours."""
 
     data: Path
@@ -77,7 +77,7 @@ class Ways:
 
 
 @contextmanager
-def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
+def running_stack(options: Options, say: Say) -> Iterator[Stack]:
     """Start everything; inside the block it is ready, and after it all has ended.
 
     Raises
@@ -85,14 +85,14 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
     StackError, Misconfigured, Unavailable
         It cannot start; one line says why and what to do.
     """
-    with opened(wishes.data) as folder, Supervisor(folder.logs, _teller(say)) as supervisor:
-        database_url = wishes.database_url or _start_postgres(folder, supervisor, wishes, say)
-        broker = _broker(folder, supervisor, wishes, say)
+    with opened(options.data) as folder, Supervisor(folder.logs, _teller(say)) as supervisor:
+        database_url = options.database_url or _start_postgres(folder, supervisor, options, say)
+        broker = _broker(folder, supervisor, options, say)
         passwords = {role: folder.secret(f"database_{role}") for role in LOGIN_ROLES}
         admin_password = folder.secret("admin_password")
         admin_token = f"bw_{folder.secret('admin_token')}"
         _prepare_database(database_url, passwords, admin_password, admin_token, say)
-        http_port = choose("the dashboard", wishes.http_port, HTTP_PORT)
+        http_port = choose("the dashboard", options.http_port, HTTP_PORT)
         api_url = f"http://127.0.0.1:{http_port}"
         common = {
             "BELLWETHER_SECRET": folder.secret("secret"),
@@ -134,18 +134,18 @@ def running_stack(wishes: Wishes, say: Say) -> Iterator[Stack]:
         yield Stack(folder, supervisor, api_url, admin_token, admin_password, broker.devices)
 
 
-def up(wishes: Wishes, say: Say) -> None:
+def up(options: Options, say: Say) -> None:
     """The stack until Ctrl-C."""
-    with running_stack(wishes, say) as stack:
+    with running_stack(options, say) as stack:
         say(f"ready: {stack.api_url}, sign in as {ADMINISTRATOR} with the password {stack.admin_password}")
         say(f"how to reach everything else: {stack.folder.path / 'stack.json'}")
         stack.supervisor.wait()
 
 
-def _start_postgres(folder: StackFolder, supervisor: Supervisor, wishes: Wishes, say: Say) -> str:
+def _start_postgres(folder: StackFolder, supervisor: Supervisor, options: Options, say: Say) -> str:
     account = server_account()
     programs = ensure(say)
-    port = choose("PostgreSQL", wishes.pg_port, PG_PORT)
+    port = choose("PostgreSQL", options.pg_port, PG_PORT)
     postgres = Postgres(programs, folder.servers(account), port, folder.secret("postgres"), account)
     say("starting TimescaleDB")
     postgres.create()
@@ -153,17 +153,17 @@ def _start_postgres(folder: StackFolder, supervisor: Supervisor, wishes: Wishes,
     return postgres.url
 
 
-def _broker(folder: StackFolder, supervisor: Supervisor, wishes: Wishes, say: Say) -> Ways:
-    if wishes.mqtt_url is not None:
+def _broker(folder: StackFolder, supervisor: Supervisor, options: Options, say: Say) -> Ways:
+    if options.mqtt_url is not None:
         try:
-            broker = Broker.parse(wishes.mqtt_url)
+            broker = Broker.parse(options.mqtt_url)
         except ValueError as error:
             raise Misconfigured(f"--mqtt-url: {error}") from error
         return Ways(broker, broker, broker, {}, {})
     account = server_account()
     programs = ensure(say)
     passwords = {user: folder.secret(f"mqtt_{user}") for user in USERS}
-    port = choose("Mosquitto", wishes.mqtt_port, MQTT_PORT)
+    port = choose("Mosquitto", options.mqtt_port, MQTT_PORT)
     certificates = folder.path / "certs"
     server = ensure_server(certificates, ensure_authority(certificates))
     encrypted = Encrypted(

@@ -28,14 +28,14 @@ def main() -> None:
     parser.add_argument("--outage", type=float, default=30.0, help="of `ingest`: seconds that the database is away")
     parser.add_argument("--only", nargs="*", choices=list(ingest.PARTS), help="of `ingest`: these alone")
     parser.add_argument("--server", help="a superuser's URL of another TimescaleDB to measure with")
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     with console.status("starting the servers") as status:
-        if wishes.part == "ingest":
-            size = ingest.Size(wishes.rounds, wishes.rows, wishes.backlog, wishes.outage)
-            lines = ingest.measure(size, wishes.only or list(ingest.PARTS), wishes.server, status.update)
+        if options.part == "ingest":
+            size = ingest.Size(options.rounds, options.rows, options.backlog, options.outage)
+            lines = ingest.measure(size, options.only or list(ingest.PARTS), options.server, status.update)
         else:
-            lines = _measure(wishes.rounds, wishes.faults, wishes.server, status.update)
-    show(lines, wishes.json)
+            lines = _measure(options.rounds, options.faults, options.server, status.update)
+    show(lines, options.json)
 
 
 def _measure(rounds: int, faults: int, server: str | None, say: throughput.Say) -> list[Line]:

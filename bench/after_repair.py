@@ -38,16 +38,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="machines of each kind, fault and day")
     parser.add_argument("--first", type=int, default=1, help="the first seed: others are other machines")
     parser.add_argument("--show", action="store_true", help="say which points each was refused for, or was not")
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     began = time.perf_counter()
     total: Counter[tuple[str, str, str]] = Counter()
-    for kind, day, fault, severity, repaired, finding in cases(range(wishes.first, wishes.first + wishes.seeds)):
+    for kind, day, fault, severity, repaired, finding in cases(range(options.first, options.first + options.seeds)):
         truth = "repaired" if repaired else f"pretended {severity:g}"
         total[truth, finding.outcome.value, ""] += 1
         total[truth, finding.outcome.value, f"{kind} {fault}"] += 1
         total[truth, finding.outcome.value, day or "constant"] += 1
         wrong = finding.outcome is (Outcome.NOT_WELL if repaired else Outcome.WELL)
-        if wishes.show and wrong:
+        if options.show and wrong:
             off = [f"{one.point} {one.mode} {one.why} {one.beyond:.2f}" for one in finding.points[:3]]
             print(
                 kind, day or "constant", fault, severity, truth, finding.outcome.value, finding.reason, off, flush=True

@@ -62,14 +62,14 @@ def main() -> None:
     parser.add_argument("--server", help="a superuser's URL of a TimescaleDB to measure with; without, one is started")
     parser.add_argument("--rounds", type=int, default=40, help="requests of each kind")
     parser.add_argument("--json", action="store_true", help="print what a program can read")
-    wishes = parser.parse_args()
-    with _server(wishes.server) as url, fresh_database(url) as database:
+    options = parser.parse_args()
+    with _server(options.server) as url, fresh_database(url) as database:
         with database.owner() as conn:
             migrate(conn, PASSWORDS, TENANTS)
             fill(conn, datetime.now(UTC))
         with _api(database) as api:
-            lines = measure(api, wishes.rounds)
-    show(lines, wishes.json)
+            lines = measure(api, options.rounds)
+    show(lines, options.json)
 
 
 def measure(api: httpx.Client, rounds: int) -> list[Line]:

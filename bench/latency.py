@@ -14,7 +14,7 @@ import orjson
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bellwether.up import Stack, Wishes, running_stack
+from bellwether.up import Options, Stack, running_stack
 
 _WITHIN_S = 30.0
 _POLL_S = 0.004
@@ -36,7 +36,7 @@ def publish_to_ticket(samples: int, say: Say) -> tuple[float, float]:
     """The median and the 99th percentile, in seconds, of so many faults one after the other."""
     folder = Path(tempfile.mkdtemp(prefix="bellwether-bench-"))
     try:
-        with running_stack(Wishes(folder), lambda _: None) as stack:
+        with running_stack(Options(folder), lambda _: None) as stack:
             seconds = _measure(stack, samples, say)
     finally:
         servers = folder / "servers"

@@ -20,11 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.process", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--without-detectors", action="store_true")
     parser.add_argument("--filter", action="append", dest="filters")
-    wishes = parser.parse_args()
-    if wishes.without_detectors:
+    options = parser.parse_args()
+    if options.without_detectors:
         ingest.watch.watching.detectors_for = lambda _: {}  # type: ignore[assignment]
     settings = load()
-    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, wishes.filters or OURS)
+    source = MqttSource(settings.need_broker(), settings.mqtt_client_id, options.filters or OURS)
     running = Ingest(source, settings.need_database_url())
 
     def stop(*_: Any) -> None:

@@ -40,11 +40,11 @@ _RULES = {"bench": DEFAULT_RULES}
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.replays", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2, help="fleets of each kind and day")
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     total: Counter[str] = Counter()
     for kind in MODELS:
         for day, every_s in _DAYS.items():
-            for seed in range(1, wishes.seeds + 1):
+            for seed in range(1, options.seeds + 1):
                 found = replayed(kind, day, every_s, seed)
                 total += found
                 print(f"{kind:10} {day or 'constant':8} {seed}: {dict(sorted(found.items()))}", flush=True)

@@ -42,24 +42,24 @@ def main() -> None:
     parser.add_argument("--detector", default="limits", help="whose rule of the house is tried, but for limits")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print what a program can read")
-    wishes = parser.parse_args()
-    rule = RULE if wishes.detector == "limits" else next(r for r in DEFAULT_RULES if r.detector == wishes.detector)
+    options = parser.parse_args()
+    rule = RULE if options.detector == "limits" else next(r for r in DEFAULT_RULES if r.detector == options.detector)
     now = datetime.now(UTC).replace(microsecond=0)
-    with _server(wishes.server) as url, fresh_database(url) as database:
+    with _server(options.server) as url, fresh_database(url) as database:
         with database.owner() as conn:
             migrate(conn, PASSWORDS, TENANTS)
-            fill(conn, now, wishes.devices)
+            fill(conn, now, options.devices)
         before_mb = _peak_mb()
         took = []
         with psycopg.connect(database.url("notify")) as conn:
-            for _ in range(wishes.rounds):
+            for _ in range(options.rounds):
                 began = time.perf_counter()
                 _, found = run(conn, Asked("demo", rule, DAYS, None, 4, 3), now)
                 conn.rollback()
                 took.append(time.perf_counter() - began)
-    what = f"trial of {rule.detector}, {wishes.devices} machines, {found['readings'] / 1e6:.1f} million readings"
+    what = f"trial of {rule.detector}, {options.devices} machines, {found['readings'] / 1e6:.1f} million readings"
     grown = f"memory at its peak {_peak_mb() - before_mb:.0f} MB more; first {took[0]:.1f} s"
-    show([at_most(what, min(took), AIM_S, "s", grown)], wishes.json)
+    show([at_most(what, min(took), AIM_S, "s", grown)], options.json)
 
 
 def fill(conn: Session, now: datetime, devices: int) -> None:

@@ -150,7 +150,7 @@ def _tell_people(conn: Session, one: Escalation, step: Step, round_: int, number
         held_until = None
         if step.whom is not Whom.ON_CALL:
             urgent = one.level in ("urgent", "critical")
-            held_until = channels.wishes(conn, one.tenant, whom).quiet_until(now, urgent=urgent)
+            held_until = channels.preferences(conn, one.tenant, whom).quiet_until(now, urgent=urgent)
         reached = reached or held_until is None
         told = {"login": whom, "channel_id": channel_id, "channel": channel, "held_until": held_until}
         _queue(conn, one, round_, number, is_duty=step.whom is Whom.ON_CALL, **told)

@@ -16,8 +16,8 @@ from store.errors import Conflict, NotFound
 from store.queries import queries
 from store.transactions import Transaction
 from tickets.chain import DEFAULT_CHAIN, Chain, Step, Whom
+from tickets.local_time import Hours, zone_named
 from tickets.rota import Layer, Override, Rota
-from tickets.wall import Hours, zone_named
 
 # Too low: a holiday season is not written down. Too high: each look at the rota works through them.
 MOST_OVERRIDES = 500

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tickets.wall import DAY_MIN, BadTime, Hours, moment_of
+from tickets.local_time import DAY_MIN, BadTime, Hours, moment_of
 
 MOST_LAYERS, MOST_MEMBERS, LONGEST_SHIFT_DAYS = 10, 50, 366
 # Too low: next month's rota is not seen. Too high: one look at it works through years.

@@ -24,8 +24,8 @@ from store.messages.addresses import BadAddress
 from store.messages.channels import Channel
 from store.messages.log import Which
 from store.transactions import Transaction
-from tickets.wall import Hours, zone_named
-from tickets.wishes import Wishes
+from tickets.local_time import Hours, zone_named
+from tickets.preferences import Preferences
 
 OneOfUs = Annotated[Caller, Depends(require(*(PEOPLE - {Role.OWNER})))]
 ChannelPath = Annotated[UUID, Path(description="A channel of one's own")]
@@ -109,7 +109,7 @@ class ChannelsOut(Answered):
     items: list[ChannelOut]
 
 
-class WishesIn(Asked):
+class PreferencesIn(Asked):
     """What I wish to hear of; a level that is null: of none."""
 
     model_config = Asked.model_config | example(
@@ -131,10 +131,10 @@ class WishesIn(Asked):
     urgent_passes: bool = Field(True, description="What is urgent or critical is told in quiet hours too")
 
 
-class WishesOut(Answered, WishesIn):
+class PreferencesOut(Answered, PreferencesIn):
     """What is in force."""
 
-    model_config = Answered.model_config | WishesIn.model_config | {"extra": "forbid"}
+    model_config = Answered.model_config | PreferencesIn.model_config | {"extra": "forbid"}
 
 
 @router.get("", summary="My channels")
@@ -164,19 +164,21 @@ def list_my_messages(caller: OneOfUs, limit: Limit = 50, cursor: Cursor = None) 
     return page(rows, limit, MessageOut.model_validate, lambda row: (row.id,))
 
 
-@router.get("/wishes", summary="What I wish to hear of")
-def get_wishes(caller: OneOfUs) -> WishesOut:
+@router.get("/preferences", summary="What I wish to hear of")
+def get_preferences(caller: OneOfUs) -> PreferencesOut:
     """And when I wish to be left alone."""
     with caller.transaction() as conn:
-        return WishesOut(**written(channels.wishes(conn, caller.principal.tenant, myself(caller))).model_dump())
+        return PreferencesOut(
+            **written(channels.preferences(conn, caller.principal.tenant, myself(caller))).model_dump()
+        )
 
 
-@router.put("/wishes", summary="Change what I wish to hear of")
-def change_wishes(caller: OneOfUs, asked: WishesIn) -> WishesOut:
+@router.put("/preferences", summary="Change what I wish to hear of")
+def change_preferences(caller: OneOfUs, asked: PreferencesIn) -> PreferencesOut:
     """All of it anew. Whoever is on call is told whatever the hour."""
     with caller.transaction() as conn:
-        keep_wishes(conn, caller, asked)
-    return WishesOut(**asked.model_dump())
+        keep_preferences(conn, caller, asked)
+    return PreferencesOut(**asked.model_dump())
 
 
 @router.put("/{channel_id}", summary="Change a channel")
@@ -228,20 +230,20 @@ def add(conn: Transaction, caller: Caller, asked: ChannelIn) -> Channel:
         raise BadValue("body.url", str(error)) from error
 
 
-def keep_wishes(conn: Transaction, caller: Caller, asked: WishesIn) -> None:
+def keep_preferences(conn: Transaction, caller: Caller, asked: PreferencesIn) -> None:
     """From now on. BadValue where quiet hours begin and never end."""
     if (asked.quiet_from is None) != (asked.quiet_to is None):
         raise BadValue("body.quiet_to", "quiet hours begin and end")
     quiet = None
     if asked.quiet_from is not None and asked.quiet_to is not None:
         quiet = Hours(minute_of(asked.quiet_from), minute_of(asked.quiet_to))
-    wished = Wishes(asked.alarms_from, asked.tickets_from, zone_named(asked.zone), quiet, asked.urgent_passes)
-    channels.keep_wishes(conn, caller.principal.tenant, myself(caller), wished)
+    wished = Preferences(asked.alarms_from, asked.tickets_from, zone_named(asked.zone), quiet, asked.urgent_passes)
+    channels.keep_preferences(conn, caller.principal.tenant, myself(caller), wished)
 
 
-def written(wished: Wishes) -> WishesIn:
-    """Wishes as they are asked for."""
-    return WishesIn.model_validate(
+def written(wished: Preferences) -> PreferencesIn:
+    """Preferences as they are asked for."""
+    return PreferencesIn.model_validate(
         {
             "alarms_from": wished.alarms_from,
             "tickets_from": wished.tickets_from,

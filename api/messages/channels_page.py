@@ -10,7 +10,16 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from api.errors import BadValue
-from api.messages.channels import ChannelChange, ChannelIn, OneOfUs, WishesIn, add, keep_wishes, myself, written
+from api.messages.channels import (
+    ChannelChange,
+    ChannelIn,
+    OneOfUs,
+    PreferencesIn,
+    add,
+    keep_preferences,
+    myself,
+    written,
+)
 from api.page_frame import PageRoute, answer, head_of, reasons, wants_part
 from store import on_call
 from store.errors import Conflict
@@ -18,7 +27,7 @@ from store.messages import channels, log
 from store.messages.addresses import KINDS
 from store.messages.log import Which
 from store.transactions import Transaction
-from tickets.wishes import LEVELS, SEVERITIES
+from tickets.preferences import LEVELS, SEVERITIES
 
 LINES = 10
 
@@ -34,8 +43,8 @@ class ChannelForm(BaseModel):
     url: SecretStr = SecretStr("")
 
 
-class WishesForm(BaseModel):
-    """Wishes as they are typed; what is empty is null."""
+class PreferencesForm(BaseModel):
+    """Preferences as they are typed; what is empty is null."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=100, str_strip_whitespace=True)
 
@@ -73,13 +82,13 @@ def add_one(request: Request, caller: OneOfUs, typed: Annotated[ChannelForm, For
         return _page(request, conn, caller, wrong)
 
 
-@router.post("/channels/wishes")
-def wish(request: Request, caller: OneOfUs, typed: Annotated[WishesForm, Form()]) -> Response:
+@router.post("/channels/preferences")
+def prefer(request: Request, caller: OneOfUs, typed: Annotated[PreferencesForm, Form()]) -> Response:
     wrong = ""
     with caller.transaction() as conn:
         try:
             asked = {name: value if value != "" else None for name, value in typed.model_dump().items()}
-            keep_wishes(conn, caller, WishesIn.model_validate(asked))
+            keep_preferences(conn, caller, PreferencesIn.model_validate(asked))
         except (ValidationError, BadValue) as error:
             wrong = why(error)
         return _page(request, conn, caller, wrong, kept=not wrong)
@@ -121,7 +130,7 @@ def _page(request: Request, conn: Transaction, caller: OneOfUs, wrong: str = "",
     values = {
         **head_of(conn, caller, "channels"),
         "channels": channels.channels(conn, login),
-        "wishes": written(channels.wishes(conn, tenant, login)),
+        "preferences": written(channels.preferences(conn, tenant, login)),
         "messages": log.messages(conn, Which(login=login), limit=LINES),
         "is_on_call": on_call.rota(conn, tenant, now)[0].on_call(now) == login,
         "kinds": KINDS,

@@ -23,8 +23,8 @@ from store.errors import NotFound
 from store.on_call import Kept, KeptOverride
 from store.transactions import Transaction
 from tickets.chain import LONGEST_WAIT_MIN, MOST_ROUNDS, MOST_STEPS, BadChain, Chain, Step, Whom
+from tickets.local_time import EVERY_DAY, BadTime, Hours, zone_named
 from tickets.rota import LONGEST_LOOK, LONGEST_SHIFT_DAYS, MOST_LAYERS, MOST_MEMBERS, Layer, Override, Rota
-from tickets.wall import EVERY_DAY, BadTime, Hours, zone_named
 
 LOOK = timedelta(days=14)
 ROLES = tuple(sorted(role.value for role in PEOPLE - {Role.OWNER}))

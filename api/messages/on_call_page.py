@@ -20,9 +20,9 @@ from store.errors import Conflict
 from store.transactions import Transaction
 from tickets.calendar import WEEKDAYS
 from tickets.chain import MOST_STEPS
+from tickets.local_time import EVERY_DAY
+from tickets.preferences import LEVELS, SEVERITIES
 from tickets.rota import MOST_LAYERS
-from tickets.wall import EVERY_DAY
-from tickets.wishes import LEVELS, SEVERITIES
 
 RUNNING = 20
 _MOST_LINES = max(MOST_STEPS, MOST_LAYERS) + 1

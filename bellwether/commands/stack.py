@@ -34,10 +34,10 @@ def up(
 
     Example: bellwether up --data ~/plant --http-port 8080
     """
-    from bellwether.up import Wishes
+    from bellwether.up import Options
     from bellwether.up import up as run
 
-    run(Wishes(data or default_path(), http_port, mqtt_port, pg_port, database_url, mqtt_url), say)
+    run(Options(data or default_path(), http_port, mqtt_port, pg_port, database_url, mqtt_url), say)
 
 
 def demo(
@@ -51,9 +51,9 @@ def demo(
     Example: bellwether demo --for 120
     """
     from bellwether.demo import run_demo
-    from bellwether.up import Wishes
+    from bellwether.up import Options
 
-    run_demo(Wishes(data or default_path().with_name("bellwether-demo"), http_port=http_port), for_s, speed, say)
+    run_demo(Options(data or default_path().with_name("bellwether-demo"), http_port=http_port), for_s, speed, say)
 
 
 def ingest() -> None:

@@ -71,16 +71,16 @@ def main() -> None:
     parser.add_argument("sets", nargs="*", metavar="SET", help=f"these alone: {', '.join(SETS)}")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BELLWETHER_DATA", "../shared/data")))
     parser.add_argument("--json", action="store_true", help="print what a program can read")
-    wishes = parser.parse_args()
-    if unknown := set(wishes.sets) - set(SETS):
+    options = parser.parse_args()
+    if unknown := set(options.sets) - set(SETS):
         parser.error(f"no such set: {', '.join(sorted(unknown))}")
     found: list[Row] = []
     console = Console(stderr=True, highlight=False)
-    for name in wishes.sets or SETS:
+    for name in options.sets or SETS:
         began = time.monotonic()
-        found += SETS[name](wishes.data)
+        found += SETS[name](options.data)
         console.print(f"{name}: {time.monotonic() - began:.0f} s")
-    if wishes.json:
+    if options.json:
         json.dump([asdict(row) | {"verdict": row.verdict} for row in found], sys.stdout, indent=2)
         print()
     else:

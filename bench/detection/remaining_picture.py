@@ -72,9 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("docs/images/prognosis.png"))
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BELLWETHER_DATA", "../shared/data")))
-    wishes = parser.parse_args()
+    options = parser.parse_args()
     worn, _ = simulated()
-    write(wishes.out, ask(worn, PARTS), [ask_turbofans(wishes.data, name) for name in TURBOFANS])
+    write(options.out, ask(worn, PARTS), [ask_turbofans(options.data, name) for name in TURBOFANS])
 
 
 if __name__ == "__main__":

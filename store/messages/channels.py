@@ -14,8 +14,8 @@ from store.locks import Lock
 from store.messages.addresses import MAIL, address_of
 from store.queries import queries
 from store.transactions import Transaction
-from tickets.wall import Hours, zone_named
-from tickets.wishes import DEFAULT_WISHES, Wishes
+from tickets.local_time import Hours, zone_named
+from tickets.preferences import DEFAULT_PREFERENCES, Preferences
 
 # Too low: a phone, a mailbox and a chat do not fit. Too high: one alarm is a hundred messages to one person.
 MOST = 10
@@ -98,17 +98,17 @@ def fails(conn: Session, channel_id: UUID, error: str) -> None:
     conn.execute(_SQL["fails"], {"id": channel_id, "error": error})
 
 
-def wishes(conn: Session, tenant: str, login: str) -> Wishes:
+def preferences(conn: Session, tenant: str, login: str) -> Preferences:
     """What somebody wishes, or what holds where they have said nothing."""
-    row = conn.execute(_SQL["wishes"], {"tenant": tenant, "login": login}).fetchone()
+    row = conn.execute(_SQL["preferences"], {"tenant": tenant, "login": login}).fetchone()
     if row is None:
-        return DEFAULT_WISHES
+        return DEFAULT_PREFERENCES
     alarms_from, tickets_from, zone, quiet_from, quiet_to, urgent_passes = row
     quiet = None if quiet_from is None else Hours(quiet_from, quiet_to)
-    return Wishes(alarms_from, tickets_from, zone_named(zone), quiet, urgent_passes)
+    return Preferences(alarms_from, tickets_from, zone_named(zone), quiet, urgent_passes)
 
 
-def keep_wishes(conn: Transaction, tenant: str, login: str, wished: Wishes) -> None:
+def keep_preferences(conn: Transaction, tenant: str, login: str, wished: Preferences) -> None:
     """From now on."""
     fields = {
         "tenant": tenant,
@@ -120,7 +120,7 @@ def keep_wishes(conn: Transaction, tenant: str, login: str, wished: Wishes) -> N
         "quiet_to": wished.quiet.to_min if wished.quiet else None,
         "urgent_passes": wished.urgent_passes,
     }
-    conn.execute(_SQL["keep_wishes"], fields)
+    conn.execute(_SQL["keep_preferences"], fields)
 
 
 def mail(conn: Transaction, tenant: str) -> Mail | None:

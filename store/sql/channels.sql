@@ -30,12 +30,12 @@ UPDATE person_channels SET worked_at = now(), failing_since = NULL, last_error =
 -- A message did not go through.
 UPDATE person_channels SET failing_since = coalesce(failing_since, now()), last_error = %(error)s WHERE id = %(id)s
 
--- name: wishes
+-- name: preferences
 -- What somebody wishes, where they have said so.
 SELECT alarms_from, tickets_from, zone, quiet_from, quiet_to, urgent_passes
 FROM person_wishes WHERE tenant = %(tenant)s AND login = %(login)s
 
--- name: keep_wishes
+-- name: keep_preferences
 -- What somebody wishes from now on.
 INSERT INTO person_wishes (tenant, login, alarms_from, tickets_from, zone, quiet_from, quiet_to, urgent_passes, changed_at)
 VALUES (%(tenant)s, %(login)s, %(alarms_from)s, %(tickets_from)s, %(zone)s, %(quiet_from)s, %(quiet_to)s, %(urgent_passes)s, now())

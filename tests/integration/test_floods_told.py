@@ -13,11 +13,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from notify.channels.people import People
 from serving import SECRET, RunningApi, alarm_event, ok
 from telling import channel, set_up, somebody
 
 from alarms.roles import Role
-from notify.channels.people import People
 from store.connection import connect
 
 FLOOD = 5  # more than so many in ten minutes

@@ -27,7 +27,7 @@ from waiting import until
 
 from alarms.roles import Role
 from notify.channels import apprised, carrier
-from notify.channels.people import People
+from notify.channels.messenger import Messenger
 from store.connection import act_for, connect
 from store.messages import deliveries
 from store.messages.queue import queue_customer_message
@@ -122,7 +122,7 @@ def owner(api: RunningApi) -> Iterator[Any]:
 @contextmanager
 def telling(api: RunningApi) -> Iterator[None]:
     """The messenger on a thread."""
-    messenger = People(api.database.url("notify"), SECRET, to_private=True)
+    messenger = Messenger(api.database.url("notify"), SECRET, to_private=True)
     thread = threading.Thread(target=messenger.run)
     thread.start()
     try:
@@ -219,14 +219,14 @@ def test_a_house_without_any_channel_is_told_so_once(api: RunningApi, owner: Any
     assert [len(log_of(owner, alarm)) for alarm in alarms] == [1, 0]
 
 
-def test_wishes_and_quiet_hours(api: RunningApi, owner: Any, service: Service) -> None:
+def test_preferences_and_quiet_hours(api: RunningApi, owner: Any, service: Service) -> None:
     (_, hers), (lee, his) = somebody(api), somebody(api)
     channel(hers, f"json://{service.http}/awake")
     channel(his, f"json://{service.http}/asleep")
     always = {"quiet_from": "12:00", "quiet_to": "12:00"}  # whatever the hour
-    ok(hers.put("/api/v1/channels/wishes", json={"alarms_from": "medium", **always}))
-    ok(his.put("/api/v1/channels/wishes", json={"alarms_from": "high", "urgent_passes": False, **always}))
-    refused(hers.put("/api/v1/channels/wishes", json={"quiet_from": "12:00"}), 422)
+    ok(hers.put("/api/v1/channels/preferences", json={"alarms_from": "medium", **always}))
+    ok(his.put("/api/v1/channels/preferences", json={"alarms_from": "high", "urgent_passes": False, **always}))
+    refused(hers.put("/api/v1/channels/preferences", json={"quiet_from": "12:00"}), 422)
     set_up(api, [lee], [])
     ok(
         api.client(Role.MANAGER).put(
@@ -318,12 +318,12 @@ def test_private_addresses_are_closed_unless_the_operator_opens_them(service: Se
 
 DIES = """
 import os, signal, sys
-from notify.channels import people
+from notify.channels import messenger
 from store.messages import deliveries
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 deliveries.sent = die
-people.People(sys.argv[1], sys.argv[2], to_private=True).run()
+messenger.Messenger(sys.argv[1], sys.argv[2], to_private=True).run()
 """
 
 

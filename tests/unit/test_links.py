@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notify.channels.people import words_of
+from notify.channels.messenger import words_of
 from store.messages.deliveries import Due
 from tickets.links import address_of
 

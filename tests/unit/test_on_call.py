@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickets.chain import DEFAULT_CHAIN, BadChain, Chain, Step, Whom
+from tickets.local_time import BadTime, Hours, moment_of, zone_named
+from tickets.preferences import Preferences
 from tickets.rota import Layer, Override, Rota
-from tickets.wall import BadTime, Hours, moment_of, zone_named
-from tickets.wishes import Wishes
 
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 ZONES = [BERLIN, UTC_ZONE, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Kathmandu")]
@@ -104,13 +104,13 @@ def test_everybody_has_as_many_shifts_as_the_others(zone: ZoneInfo, people: int,
 
 
 def test_quiet_hours_are_of_ones_own_zone_and_what_is_urgent_passes_where_one_lets_it() -> None:
-    wishes = Wishes(zone=BERLIN, quiet=Hours(22 * 60, 7 * 60))
+    preferences = Preferences(zone=BERLIN, quiet=Hours(22 * 60, 7 * 60))
     night = at(BERLIN, 2026, 3, 29, 1)
-    assert wishes.quiet_until(night, urgent=False) == at(BERLIN, 2026, 3, 29, 7)
-    assert wishes.quiet_until(night, urgent=True) is None
-    assert replace(wishes, urgent_passes=False).quiet_until(night, urgent=True) == at(BERLIN, 2026, 3, 29, 7)
-    assert wishes.quiet_until(at(BERLIN, 2026, 3, 29, 7), urgent=False) is None
-    assert Wishes().quiet_until(night, urgent=False) is None
+    assert preferences.quiet_until(night, urgent=False) == at(BERLIN, 2026, 3, 29, 7)
+    assert preferences.quiet_until(night, urgent=True) is None
+    assert replace(preferences, urgent_passes=False).quiet_until(night, urgent=True) == at(BERLIN, 2026, 3, 29, 7)
+    assert preferences.quiet_until(at(BERLIN, 2026, 3, 29, 7), urgent=False) is None
+    assert Preferences().quiet_until(night, urgent=False) is None
 
 
 def test_a_chain_goes_on_to_its_end_round_by_round() -> None:

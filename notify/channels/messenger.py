@@ -27,7 +27,7 @@ log = logging.getLogger("bellwether.notify.people")
 _WHATEVER_THE_HOUR = ("on_call.", "channel.")
 
 
-class People(Carrier[Due, Outcome]):
+class Messenger(Carrier[Due, Outcome]):
     """One messenger of one database.
 
     Parameters
@@ -108,7 +108,7 @@ def words_of(due: Due) -> str:
 def _held(conn: Session, due: Due, now: datetime) -> bool:
     if not due.login or due.kind.startswith(_WHATEVER_THE_HOUR):
         return False
-    until = channels.wishes(conn, due.tenant, due.login).quiet_until(now, urgent=due.urgent)
+    until = channels.preferences(conn, due.tenant, due.login).quiet_until(now, urgent=due.urgent)
     if until is not None:
         deliveries.hold(conn, due, until)
     return until is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from tickets.wall import Hours
+from tickets.local_time import Hours
 
 LEVELS = ("low", "medium", "high", "urgent")
 """A ticket's priorities; an alarm's severities are the same with `critical` at the end."""
@@ -14,7 +14,7 @@ SEVERITIES = ("low", "medium", "high", "critical")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Preferences:
     """From which level on; None: of none. Tickets are those of their own, and those that are late and theirs to mend.
 
     `urgent_passes`: whether what is urgent or critical is told in the quiet hours too.
@@ -34,4 +34,4 @@ class Wishes:
         return around[1].astimezone(UTC) if around else None
 
 
-DEFAULT_WISHES = Wishes()
+DEFAULT_PREFERENCES = Preferences()

@@ -1,4 +1,4 @@
-"""The clock on a wall: what people mean by a time of day, in their own zone, exact where the clocks change.
+"""Local time: what people mean by a time of day in their own zone, exact where the clocks change.
 
 An hour that is left out in spring is as late as it would have been; one that comes twice in autumn is the first.
 """
