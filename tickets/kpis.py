@@ -125,6 +125,16 @@ def figures(sums: Sums, goals: Goals, *, days: float, internal: bool = True) -> 
     return [_figure(name, kpi, columns, goals) for name, kpi in KPIS.items() if internal or not kpi.internal]
 
 
+def points(found: Iterable[Figure]) -> float | None:
+    """An engineer's points, 0 to 100: whether repairs hold at the first go, and what customers say, half each.
+
+    What cannot be said of the two is left out; None where neither can be.
+    """
+    told = {one.name: one.value for one in found if one.value is not None}
+    parts = [told[name] * scale for name, scale in _POINTS.items() if name in told]
+    return sum(parts) / len(parts) if parts else None
+
+
 def added(rows: Iterable[Sums]) -> dict[str, float]:
     """The sums of several groups together."""
     total: dict[str, float] = {}
@@ -160,6 +170,9 @@ def _figure(name: str, kpi: Kpi, columns: Sums, goals: Goals) -> Figure:
         cases = int(columns.get("parts_moved", 0))
     return Figure(name, kpi.unit, value, cases, int(columns.get(kpi.pending, 0)), goals.of(name), why)
 
+
+_POINTS = {"first_time_fix": 100, "satisfaction": 1}
+"""What engineers' points are made of, and by what each is brought to 0 to 100."""
 
 _WITHOUT = {
     "cost": "no rates are set",

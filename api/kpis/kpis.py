@@ -21,7 +21,7 @@ from store import kpis as store
 from store import terms as term_store
 from store.kpis import Counted, Wanted
 from store.transactions import Transaction
-from tickets.kpis import KPIS, Figure, Goals, Sums, Unit, figures
+from tickets.kpis import KPIS, Figure, Goals, Sums, Unit, figures, points
 
 DEFAULT_SPAN = timedelta(days=90)
 LONGEST_SPAN = timedelta(days=366)
@@ -102,6 +102,10 @@ class GroupOut(Answered):
 
     key: str = Field(description="The first day, the name, or the login; empty: of none")
     figures: list[FigureOut]
+    points: float | None = Field(
+        None,
+        description="Of an engineer, 0 to 100: first-time fix and satisfaction, half each; null: too few cases",
+    )
 
 
 class PlaceOut(Answered):
@@ -172,7 +176,10 @@ def get_kpis(caller: Anyone, asking: Annotated[Asking, Depends()], by: By = By.P
             "currency": goals.rates.currency,
             "figures": show(found.total),
             "by": by,
-            "groups": [GroupOut(key=key, figures=show(sums)) for key, sums in groups(found, by).items()],
+            "groups": [
+                GroupOut(key=key, figures=show(sums), points=show.points(sums) if by is By.ENGINEER else None)
+                for key, sums in groups(found, by).items()
+            ],
             "faults": [
                 PlaceOut(site=one.site, model=one.model, machines=one.machines, faults=faults[one.site, one.model])
                 for one in machines
@@ -269,5 +276,10 @@ class _Shown:
     internal: bool
 
     def __call__(self, sums: Sums) -> list[FigureOut]:
-        found: list[Figure] = figures(sums, self.goals, days=self.days, internal=self.internal)
-        return [FigureOut.model_validate(one) for one in found]
+        return [FigureOut.model_validate(one) for one in self._figures(sums)]
+
+    def points(self, sums: Sums) -> float | None:
+        return points(self._figures(sums))
+
+    def _figures(self, sums: Sums) -> list[Figure]:
+        return figures(sums, self.goals, days=self.days, internal=self.internal)

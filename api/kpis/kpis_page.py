@@ -26,7 +26,7 @@ from store import terms as term_store
 from store.errors import NotFound
 from store.kpis import Counted, Place, Wanted
 from store.transactions import Transaction
-from tickets.kpis import KPIS, Figure, Goals, Sums, Unit, figures, steps
+from tickets.kpis import KPIS, Figure, Goals, Sums, Unit, figures, points, steps
 
 PERIODS = (("30", "30 days"), ("90", "90 days"), ("365", "a year"))
 CASES = 100
@@ -149,6 +149,7 @@ def _page(
         "first": [known[name] for name in _FIRST],
         "columns": [name for name in _COLUMNS if name in known],
         "told": told,
+        "points": {key: points(all_.values()) for key, all_ in told.items()} if by is By.ENGINEER else {},
         "titles": services.TITLES,
         "say": lambda one: services.text(one.unit, one.value, goals.rates.currency),
         "goal": services.goal_text,

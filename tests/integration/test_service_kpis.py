@@ -129,6 +129,11 @@ def test_a_repair_counts_as_one_once_it_has_held_for_thirty_days(hall: Hall) -> 
     found = hall.figures()["first_time_fix"]
     assert (found["value"], found["cases"], found["pending"]) == (pytest.approx(4 / 7), 7, 1)
     assert (found["goal"], found["met"]) == (0.9, False)
+    (ada,) = hall.kpis(by="engineer")["groups"]
+    assert ada["points"] == pytest.approx(100 * 4 / 7), "of nobody who was asked"
+    hall.ask(held[0], *5 * [(80, 9)])
+    (ada,) = hall.kpis(by="engineer")["groups"]
+    assert ada["points"] == pytest.approx((100 * 4 / 7 + 80) / 2)
     assert hall.cases("first_time_fix") == {
         **dict.fromkeys([*held, long_after], 1.0),
         **dict.fromkeys([reopened, again, sent_back], 0.0),
@@ -310,6 +315,7 @@ def test_what_customers_say_is_of_who_handed_over(hall: Hall) -> None:
         (group,) = hall.kpis(by=by)["groups"]
         told = by_name(group)
         assert (group["key"], told["satisfaction"]["value"], told["repair_s"]["cases"]) == (key, 90.0, 1)
+        assert group["points"] == (90.0 if by == "engineer" else None), "one repair says nothing yet of first-time fix"
 
 
 def test_each_step_of_a_period_has_what_its_days_have(hall: Hall) -> None:
