@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,12 +20,14 @@ from store import escalations, on_call
 from store.errors import Conflict
 from store.transactions import Transaction
 from tickets.calendar import WEEKDAYS
-from tickets.chain import MOST_STEPS
+from tickets.chain import MOST_STEPS, Chain
 from tickets.local_time import EVERY_DAY
 from tickets.preferences import LEVELS, SEVERITIES
-from tickets.rota import MOST_LAYERS
+from tickets.rota import MOST_LAYERS, Layer
 
 RUNNING = 20
+_SHORT_DAYS = [day[:3] for day in WEEKDAYS]
+_LAYER = ("name", "members", "starts_on", "hand_over", "shift_days", "from", "to", "days")
 _MOST_LINES = max(MOST_STEPS, MOST_LAYERS) + 1
 Lines = Annotated[list[str], Field(default_factory=list, max_length=_MOST_LINES)]
 
@@ -83,7 +86,8 @@ def change_rota(request: Request, caller: Manager, typed: Annotated[RotaForm, Fo
             keep_rota(conn, caller, RotaIn.model_validate(_rota_of(typed)))
         except (ValidationError, BadValue) as error:
             wrong = _why(error)
-        return _page(request, conn, caller, wrong)
+        typed_again = {"rota_zone": typed.zone, "layers": _typed_layers(typed), "rota_open": True} if wrong else {}
+        return _page(request, conn, caller, wrong, typed_again)
 
 
 @router.post("/on-call/overrides")
@@ -100,7 +104,7 @@ def add_override(request: Request, caller: Staff, typed: Annotated[OverrideForm,
             wrong = "a day and a time to begin, and to end"
         except (BadValue, Conflict) as error:
             wrong = str(error)
-        return _page(request, conn, caller, wrong)
+        return _page(request, conn, caller, wrong, {"taken": typed} if wrong else {})
 
 
 @router.post("/on-call/overrides/{override_id}/remove")
@@ -118,34 +122,44 @@ def change_chain(request: Request, caller: Manager, typed: Annotated[ChainForm, 
             keep_chain(conn, caller, ChainIn.model_validate(_chain_of(typed)))
         except (ValidationError, BadValue) as error:
             wrong = _why(error)
-        return _page(request, conn, caller, wrong)
+        return _page(request, conn, caller, wrong, {"chain_form": _typed_chain(typed)} if wrong else {})
 
 
 def _rota_of(typed: RotaForm) -> dict[str, Any]:
     columns = (typed.members, typed.starts_on, typed.hand_over, typed.shift_days, typed.from_, typed.to, typed.days)
     if any(len(column) != len(typed.name) for column in columns):
         raise BadValue("body.layers", "a layer has all its fields")
-    layers = []
-    for name, members, starts_on, hand_over, shift_days, begins, ends, days in zip(typed.name, *columns, strict=True):
-        if name:
-            layers.append(
-                {
-                    "name": name,
-                    "members": [one for one in members.replace(",", " ").split() if one],
-                    "starts_on": starts_on,
-                    "hand_over": hand_over,
-                    "shift_days": shift_days,
-                    "from": begins or None,
-                    "to": ends or None,
-                    "days": _days_of(days),
-                }
-            )
+    layers = [
+        {
+            **layer,
+            "members": layer["members"].replace(",", " ").split(),
+            "from": layer["from"] or None,
+            "to": layer["to"] or None,
+            "days": _days_of(layer["days"]),
+        }
+        for layer in _typed_layers(typed)
+    ]
     return {"zone": typed.zone, "layers": layers}
+
+
+def _typed_layers(typed: RotaForm) -> list[dict[str, str]]:
+    """Each layer that has a name, as it was typed."""
+    columns = (typed.members, typed.starts_on, typed.hand_over, typed.shift_days, typed.from_, typed.to, typed.days)
+    rows = zip(typed.name, *columns, strict=False)
+    return [dict(zip(_LAYER, row, strict=True)) for row in rows if row[0]]
+
+
+def _layer_text(layer: Layer) -> dict[str, Any]:
+    """A layer as its form has it."""
+    written = layer_written(layer)
+    days = [short for number, short in enumerate(_SHORT_DAYS) if number in written["days"]]
+    every = len(days) == len(_SHORT_DAYS)
+    return {**written, "members": ", ".join(written["members"]), "days": "" if every else ", ".join(days)}
 
 
 def _days_of(text: str) -> list[int]:
     """`mon, tue`; nothing is each day. A word that is no day is one that there is not."""
-    short = [day[:3] for day in WEEKDAYS]
+    short = _SHORT_DAYS
     words = text.lower().replace(",", " ").split()
     return sorted({short.index(word[:3]) if word[:3] in short else 7 for word in words}) if words else sorted(EVERY_DAY)
 
@@ -162,6 +176,25 @@ def _chain_of(typed: ChainForm) -> dict[str, Any]:
     return {**levels, "steps": steps, "rounds": typed.rounds}
 
 
+def _typed_chain(typed: ChainForm) -> dict[str, Any]:
+    """The chain as it was chosen, whatever of it cannot be."""
+    rows = zip(typed.whom, typed.wait_min, strict=False)
+    steps = [{"chosen": chosen, "wait_min": wait_min} for chosen, wait_min in rows if chosen]
+    return {
+        "alarms_from": typed.alarms_from,
+        "tickets_from": typed.tickets_from,
+        "rounds": typed.rounds,
+        "steps": steps,
+    }
+
+
+def _chain_text(chain: Chain) -> dict[str, Any]:
+    """The chain as its form has it."""
+    steps = [{"chosen": f"{one.whom} {one.who}".strip(), "wait_min": one.wait_min} for one in chain.steps]
+    levels = {"alarms_from": chain.alarms_from or "", "tickets_from": chain.tickets_from or ""}
+    return {**levels, "rounds": chain.rounds, "steps": steps}
+
+
 def _why(error: ValidationError | BadValue) -> str:
     if isinstance(error, BadValue):
         return why(error)
@@ -170,7 +203,14 @@ def _why(error: ValidationError | BadValue) -> str:
     return f"{where}: {first['msg'].removeprefix('Value error, ')}".replace("_", " ")
 
 
-def _page(request: Request, conn: Transaction, caller: Caller, wrong: str = "") -> Response:
+def _page(
+    request: Request,
+    conn: Transaction,
+    caller: Caller,
+    wrong: str = "",
+    typed: Mapping[str, Any] | None = None,
+) -> Response:
+    """The page; `typed` is what stands in the form that was refused, in the place of what is kept."""
     who, now = caller.principal, datetime.now(UTC)
     shell = head_of(conn, caller, "alarms")
     rota, kept = on_call.rota(conn, who.tenant, now)
@@ -181,8 +221,13 @@ def _page(request: Request, conn: Transaction, caller: Caller, wrong: str = "") 
         "duties": list(rota.duties(now, now + LOOK))[:60],
         "zone_name": rota.zone.key,
         "local": lambda at: f"{at.astimezone(rota.zone):%a %d %b, %H:%M}",
-        "layers": [layer_written(layer) for layer in rota.layers],
-        "short_days": [day[:3] for day in WEEKDAYS],
+        "has_layers": bool(rota.layers),
+        "layers": [_layer_text(layer) for layer in rota.layers],
+        "rota_zone": rota.zone.key,
+        "rota_open": not rota.layers,
+        "chain_form": _chain_text(chain),
+        "chain_open": "chain_form" in (typed or {}),
+        "taken": OverrideForm(login=who.name),
         "overrides": [one for one in on_call.overrides(conn, who.tenant, now) if one.ends_at > now],
         "chain": chain,
         "rota_kept": kept,
@@ -193,5 +238,6 @@ def _page(request: Request, conn: Transaction, caller: Caller, wrong: str = "") 
         "levels": LEVELS,
         "may_change": who.role in (Role.MANAGER, Role.ADMINISTRATOR),
         "wrong": wrong,
+        **(typed or {}),
     }
     return answer(request, "on_call_live.html" if wants_part(request) else "on_call.html", values)

@@ -89,3 +89,19 @@ def test_an_answer_with_control_characters_is_said_to_be_none(api: RunningApi) -
     answer = sent(api.client(None), f"/track/{ticket['code']}/appointment", "answer=confirmed&note=%1B%5B31m")
     assert answer.status_code == 200
     assert "control characters" in answer.text or "Not taken" in answer.text
+
+
+def test_what_was_typed_of_a_rota_a_chain_and_a_shift_is_there_to_be_mended(api: RunningApi) -> None:
+    client = api.client(Role.MANAGER)
+    layer = "members=jo&starts_on=2026-01-05&hand_over=08%3A00&shift_days=7&from=&to=&days=moonday"
+    page = sent(client, "/on-call/rota", f"zone=Mars&name=Weeks&{layer}").text
+    assert "Not kept" in page
+    for typed in ('value="Mars"', 'value="Weeks"', 'value="jo"', 'value="moonday"'):
+        assert typed in page
+    chain = "alarms_from=high&tickets_from=&rounds=2&whom=role+manager&wait_min=soon"
+    page = sent(client, "/on-call/chain", chain).text
+    assert "Not kept" in page
+    assert '<option value="role manager" selected>' in page
+    assert 'value="soon"' in page
+    page = sent(client, "/on-call/overrides", "login=jo&begins=2026-01-05T08%3A00&ends=").text
+    assert 'value="2026-01-05T08:00"' in page
