@@ -89,6 +89,7 @@ TICKET_EVENTS: dict[str, str] = {
     "procedure_chosen": "Another procedure",
     "step_taken_back": "Step taken back",
     "document_issued": "Document issued",
+    "document_sent": "Document sent to the customer",
     "sent_back": "Sent back to the customer",
     "appointment_reminded": "Customer reminded of the appointment",
     "appointment_confirmed": "Appointment confirmed",

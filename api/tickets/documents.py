@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -16,12 +16,11 @@ from api.tickets.tickets import Code
 from dashboard.paper_pdf import pdf_of
 from store import tickets
 from store.tickets import Issued
+from store.tickets.letters import Letter, letters
 from store.transactions import Transaction
-from tickets.documents.form import Kind, from_plain
+from tickets.documents.form import NAMES_TAKEN_OUT, Kind, file_of, from_plain
 
 router = APIRouter(prefix=f"{ROOT}/tickets", tags=["tickets"])
-
-NAMES_TAKEN_OUT = "A name was taken out of this document after it was issued."
 
 _PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}, "description": "The document"}}
 _EXAMPLE = {
@@ -63,10 +62,27 @@ class DocumentOut(TrackedDocumentOut):
     issued_by: str
 
 
+class LetterOut(Answered):
+    """An e-mail that brings a document to the customer."""
+
+    to: str
+    state: Literal["waiting", "sent", "undeliverable"]
+    at: Instant | None = Field(description="When it was sent, or given up; null: it waits")
+    error: str
+
+
+class ListedDocumentOut(DocumentOut):
+    """A version of a document, and what became of it on its way to the customer."""
+
+    model_config = Answered.model_config | example(_EXAMPLE, issued_by="jo", sent=None)
+
+    sent: LetterOut | None = Field(description="As long as messages are kept; null: it was not sent")
+
+
 class DocumentsOut(Answered):
     """Every version of every document of a ticket, the newest first."""
 
-    items: list[DocumentOut]
+    items: list[ListedDocumentOut]
 
 
 class TableOut(Answered):
@@ -149,8 +165,9 @@ def list_documents(caller: Reader, ticket_id: UUID) -> DocumentsOut:
     """What the customer was given, each version: what changes later makes the next one, and the one before stays."""
     with caller.transaction() as conn:
         tickets.ticket(conn, ticket_id)
-        found = tickets.documents(conn, ticket_id)
-    return DocumentsOut(items=[DocumentOut(**_of(one, DocumentOut)) for one in found])
+        sent = letters(conn, ticket_id)
+        found = [(one, sent.get(one.id)) for one in tickets.documents(conn, ticket_id)]
+    return DocumentsOut(items=[ListedDocumentOut(**_of(one, DocumentOut), sent=_letter(by)) for one, by in found])
 
 
 @router.get("/{ticket_id}/documents/{document_id}", summary="A document")
@@ -176,14 +193,18 @@ def get_document_pdf(caller: Reader, ticket_id: UUID, document_id: DocumentId) -
 def pdf_answer(found: Issued) -> Response:
     """A document to be kept as a file."""
     note = "" if found.is_as_issued else NAMES_TAKEN_OUT
-    name = found.number if found.version == 1 else f"{found.number}-v{found.version}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}.pdf"', "Cache-Control": "no-store"}
+    name = file_of(found.number, found.version)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(pdf_of(from_plain(found.content), found.issued_at, note), 200, headers, "application/pdf")
 
 
 def _document(conn: Transaction, ticket_id: UUID, document_id: UUID) -> Issued:
     tickets.ticket(conn, ticket_id)
     return tickets.document(conn, ticket_id, document_id)
+
+
+def _letter(found: Letter | None) -> LetterOut | None:
+    return None if found is None else LetterOut.model_validate(found)
 
 
 def _of(found: tickets.Heading, shown: type[TrackedDocumentOut]) -> dict[str, Any]:

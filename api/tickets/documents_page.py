@@ -11,12 +11,12 @@ from api.access.auth import Caller, require
 from api.page_frame import PageRoute, answer
 from api.tickets.attachments import READERS
 from api.tickets.codes import by_code
-from api.tickets.documents import NAMES_TAKEN_OUT, pdf_answer
+from api.tickets.documents import pdf_answer
 from store import tickets
 from store.tickets import Heading, Issued
 from store.transactions import Transaction
 from tickets.documents import signature
-from tickets.documents.form import from_plain
+from tickets.documents.form import NAMES_TAKEN_OUT, from_plain
 
 # What a machine's page shows. Those of each ticket are on its own page.
 MOST_BESIDE_A_MACHINE = 12

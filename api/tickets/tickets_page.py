@@ -27,6 +27,7 @@ from store import assessment, customers, episodes, overview
 from store import terms as term_store
 from store import tickets as ticket_store
 from store.tickets import appointments
+from store.tickets.letters import letters
 from store.tickets.sending import may_send_back
 from store.transactions import Transaction
 from tickets.clocks import Clock, ClockName
@@ -173,6 +174,7 @@ def ticket_page(request: Request, conn: Transaction, caller: Caller, ticket_id: 
         "may_send_back": role in STAFF and may_send_back(t, papers, now),
         "wall_clock": terms.calendar.zone.key,
         "documents": documents_of(conn, caller, t.id),
+        "letters": letters(conn, t.id),
         "verdicts": [verdict.value for verdict in Verdict],
         "assignee": names.get(t.assignee, t.assignee),
         "may_assign": may_assign,
@@ -217,8 +219,9 @@ def _told(event: ticket_store.TicketEvent, names: Mapping[str, str]) -> dict[str
         summary = words.clock(str(detail.get("clock", ""))) + (f": told {told}" if told else "")
     elif event.kind.startswith("file_"):
         summary = str(detail.get("name", ""))
-    elif event.kind == "document_issued":
-        summary = f"{detail.get('number')}, version {detail.get('version')}"
+    elif event.kind in {"document_issued", "document_sent"}:
+        to = f" to {detail['to']}" if detail.get("to") else ""
+        summary = f"{detail.get('number')}, version {detail.get('version')}{to}"
     elif event.kind == "sent_back":
         summary = " ".join(str(detail[name]) for name in ("carrier", "tracking") if detail.get(name))
     elif event.kind.startswith("appointment_") and detail.get("way"):

@@ -39,11 +39,22 @@ class Outcome:
         return self.error == ""
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that goes with a message."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 class NotReachable(OSError):
     """An address that is no public one."""
 
 
-def send(url: str, subject: str, body: str, *, to: str = "", to_private: bool = False) -> Outcome:
+def send(
+    url: str, subject: str, body: str, *, to: str = "", attached: Attached | None = None, to_private: bool = False
+) -> Outcome:
     """Never raises for what the other side does, or is not allowed to be.
 
     Parameters
@@ -61,7 +72,8 @@ def send(url: str, subject: str, body: str, *, to: str = "", to_private: bool = 
             plugin.targets = [(False, to)]
             plugin.cc, plugin.bcc = set(), set()
         with _judged(to_private=to_private), _reasons() as reasons:
-            if not plugin.notify(body=body, title=" ".join(subject.split()), body_format="text"):
+            said = {"body": body, "title": " ".join(subject.split()), "body_format": "text"}
+            if not plugin.notify(**said, attach=_enclosed(attached)):
                 error = _without_secrets(" ".join(reasons) or "the service did not take it", url)
         if _here.refused:
             error, lasting = _here.refused, True
@@ -70,6 +82,18 @@ def send(url: str, subject: str, body: str, *, to: str = "", to_private: bool = 
     except Exception as failure:  # a hundred plugins by a hundred hands
         error = _without_secrets(f"{type(failure).__name__}: {failure}", url)
     return Outcome(error[:_LONGEST_REASON], round(1000 * (time.monotonic() - began_s)), lasting)
+
+
+def _enclosed(attached: Attached | None) -> Any:
+    if attached is None:
+        return None
+    from apprise import AppriseAttachment  # noqa: PLC0415 a second, for those alone who send
+    from apprise.attachment.memory import AttachMemory  # noqa: PLC0415
+
+    enclosed: Any = AppriseAttachment()
+    memory: Any = AttachMemory
+    enclosed.add(memory(attached.content, attached.name, attached.media_type))
+    return enclosed
 
 
 @contextmanager

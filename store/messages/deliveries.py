@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -33,7 +34,8 @@ class Due:
     """A message to be sent now.
 
     `attempts` counts this one. `page` is the path of what it is about, `address` where the tenant's pages are reached;
-    empty: there is none. The addresses of channel and mail are locked, None where there is none.
+    empty: there is none. The addresses of channel and mail are locked, None where there is none. `number` and what
+    follows are of the document that goes with it, None where none does.
     """
 
     id: int
@@ -51,6 +53,11 @@ class Due:
     address: str
     channel_address: bytes | None
     mail_address: bytes | None
+    number: str | None
+    version: int | None
+    issued_at: datetime | None
+    content: Mapping[str, Any] | None
+    is_as_issued: bool
 
 
 def claim(conn: Session, limit: int, busy: Sequence[int], busy_channels: Sequence[UUID]) -> list[Due]:

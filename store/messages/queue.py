@@ -25,6 +25,7 @@ def queue_customer_message(
     body: str,
     once: str,
     ticket_id: UUID | None = None,
+    document_id: UUID | None = None,
 ) -> bool:
     """Write to a customer by e-mail, from the tenant's own account; whether it was queued now and not before.
 
@@ -35,7 +36,7 @@ def queue_customer_message(
     Parameters
     ----------
     kind
-        What it is: `appointment.reminder`, `survey.invitation`.
+        What it is: `appointment.reminder`, `survey.invitation`, `document.quote`.
     contact
         As it stands on the ticket's report or at the customer: the first e-mail address in it is written to.
     subject, body
@@ -45,6 +46,8 @@ def queue_customer_message(
         repeated tells nobody twice. For example `survey:{ticket_id}:{turn}`.
     ticket_id
         Whose customer it is.
+    document_id
+        The version of a document of the ticket that goes with it, as PDF.
     """
     found = _ADDRESS.search(contact)
     asked = {
@@ -55,5 +58,6 @@ def queue_customer_message(
         "body": body[:LONGEST_BODY],
         "once": once[:LONGEST_SUBJECT],
         "ticket": ticket_id,
+        "document": document_id,
     }
     return conn.execute(_SQL["queue_for_customer"], asked).rowcount == 1

@@ -68,10 +68,22 @@ INSERT INTO document_numbers AS n (tenant, kind, year, last) VALUES (%(tenant)s,
 ON CONFLICT (tenant, kind, year) DO UPDATE SET last = n.last + 1
 RETURNING last
 
+-- name: may_mail
+-- Whether the tenant has an account to write to customers from.
+SELECT EXISTS (SELECT FROM tenant_mail WHERE tenant = %(tenant)s)
+
+-- name: letters
+-- What became of the documents of a ticket that were sent: of each the last message.
+SELECT DISTINCT ON (m.document_id) m.document_id, m.recipient AS to, m.state, m.ended_at AS at, m.error
+FROM messages m JOIN documents d ON d.id = m.document_id
+WHERE d.ticket_id = %(id)s
+ORDER BY m.document_id, m.id DESC
+
 -- name: keep
 -- A version of a document, as it is issued.
 INSERT INTO documents (tenant, ticket_id, turn, kind, number, version, issued_at, issued_by, content, salt, sha256)
 VALUES (%(tenant)s, %(id)s, %(turn)s, %(kind)s, %(number)s, %(version)s, %(now)s, %(who)s, %(content)s, %(salt)s, %(sha256)s)
+RETURNING id
 
 -- name: documents
 -- What was issued for a ticket, the newest first.

@@ -1,7 +1,7 @@
 -- name: queue_for_customer
 -- A message to a customer, unless the same was queued before. Without an address it is undeliverable at once, and seen.
-INSERT INTO messages (tenant, kind, recipient, subject, body, ticket_id, once, state, ended_at, error)
-SELECT %(tenant)s, %(kind)s, %(recipient)s, %(subject)s, %(body)s, %(ticket)s, %(once)s,
+INSERT INTO messages (tenant, kind, recipient, subject, body, ticket_id, document_id, once, state, ended_at, error)
+SELECT %(tenant)s, %(kind)s, %(recipient)s, %(subject)s, %(body)s, %(ticket)s, %(document)s, %(once)s,
        CASE WHEN %(recipient)s = '' THEN 'undeliverable' ELSE 'waiting' END,
        CASE WHEN %(recipient)s = '' THEN now() END,
        CASE WHEN %(recipient)s = '' THEN 'no e-mail address in the contact' ELSE '' END
@@ -50,8 +50,9 @@ RETURNING before.once
 -- name: again
 -- Another message in the place of one that did not arrive.
 INSERT INTO messages (tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page,
-                      asked_by, once)
-SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page, %(who)s, %(once)s
+                      document_id, asked_by, once)
+SELECT tenant, kind, login, recipient, channel_id, channel, urgent, subject, body, alarm_id, ticket_id, page, document_id, %(who)s,
+       %(once)s
 FROM messages WHERE id = %(id)s
 RETURNING id
 
@@ -84,8 +85,10 @@ WITH due AS (
 SELECT t.id, t.tenant, t.kind, t.login, t.recipient, t.channel_id, t.urgent, t.subject, t.body, t.escalation_id, t.attempts,
        coalesce(nullif(t.page, ''), '/alarms/' || t.alarm_id, '/tickets/' || t.ticket_id, '') AS page,
        page_address(t.tenant) AS address,
-       c.address AS channel_address, m.address AS mail_address
+       c.address AS channel_address, m.address AS mail_address,
+       d.number, d.version, d.issued_at, d.content, d.salt IS NOT NULL AS is_as_issued
 FROM taken t
+LEFT JOIN documents d ON d.id = t.document_id
 LEFT JOIN person_channels c ON c.id = t.channel_id AND c.enabled
 LEFT JOIN tenant_mail m ON m.tenant = t.tenant AND t.login = ''
 ORDER BY t.id
@@ -95,8 +98,16 @@ ORDER BY t.id
 UPDATE messages SET attempts = attempts - 1, next_attempt_at = %(until)s WHERE id = %(id)s AND state = 'waiting'
 
 -- name: sent
--- It went through.
-UPDATE messages SET state = 'sent', ended_at = now(), took_ms = %(took_ms)s, error = '' WHERE id = %(id)s AND state = 'waiting'
+-- It went through; what it brought is in its ticket's story.
+WITH done AS (
+    UPDATE messages SET state = 'sent', ended_at = now(), took_ms = %(took_ms)s, error = ''
+    WHERE id = %(id)s AND state = 'waiting'
+    RETURNING tenant, ticket_id, document_id, recipient
+)
+INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)
+SELECT m.ticket_id, m.tenant, now(), 'document_sent', 'bellwether',
+       jsonb_build_object('document', d.kind, 'number', d.number, 'version', d.version, 'to', m.recipient)
+FROM done m JOIN documents d ON d.id = m.document_id
 
 -- name: failed
 -- It did not go through, and may yet.

@@ -23,6 +23,7 @@ from prognosis.after_repair import Outcome
 from store.errors import NotFound
 from store.queries import queries
 from store.repairs.checks import judgement
+from store.tickets import letters
 from store.tickets.history import record
 from store.tickets.papers import Papers, papers
 from store.tickets.rows import Ticket
@@ -133,7 +134,9 @@ def issue(
     for kind in kinds:
         number, version = _number(conn, tenant, of, kind, now.astimezone(case.zone).year)
         written = _written(conn, kind, of, case, Issue(number, version, now, by), said)
-        _keep(conn, tenant, of, kind, written, version, who=who, now=now)
+        kept = _keep(conn, tenant, of, kind, written, version, who=who, now=now)
+        address = terms.follow_up.page_address
+        letters.send(conn, tenant, of, kept, kind, number, version, address=address, answered=answers(said))
 
 
 def _written(conn: Transaction, kind: Kind, of: Ticket, case: Case, issue: Issue, said: Entries) -> Document:
@@ -166,14 +169,15 @@ def _number(conn: Transaction, tenant: str, of: Ticket, kind: Kind, year: int) -
 
 def _keep(
     conn: Transaction, tenant: str, of: Ticket, kind: Kind, written: Document, version: int, *, who: str, now: datetime
-) -> None:
+) -> UUID:
     salt, content = secrets.token_bytes(16), to_plain(written)
     fields = {"tenant": tenant, "id": of.id, "turn": of.turn, "kind": kind, "number": written.number}
     fields |= {"version": version, "now": now, "who": who, "content": Jsonb(content)}
     fields |= {"salt": salt, "sha256": _digest(salt, content)}
-    conn.execute(_SQL["keep"], fields)
+    (kept,) = conn.execute(_SQL["keep"], fields).fetchall()[0]
     detail = {"document": kind, "number": written.number, "version": version}
     record(conn, tenant, of.id, "document_issued", who, now, detail=detail)
+    return UUID(str(kept))
 
 
 def _digest(salt: bytes, content: Mapping[str, Any]) -> str:

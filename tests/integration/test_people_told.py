@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email import message_from_string
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +22,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from serving import SECRET, RunningApi, ok, refused
+from serving import SECRET, RunningApi, alarm_event, ok, refused
 from telling import channel, set_up, somebody
 from waiting import until
 
@@ -301,6 +302,51 @@ def test_customers_are_written_to_from_the_tenants_own_account(api: RunningApi, 
     assert "Jo comes at ten." in mail
     assert say("3", "ring twice")
     assert states()[2] == ("undeliverable", "no e-mail address in the contact")
+
+
+def test_a_document_is_sent_once_with_its_ticket_and_says_so_there(
+    api: RunningApi, owner: Any, service: Service
+) -> None:
+    engineer, device = api.client(Role.ENGINEER), api.plant.device()
+    customer = {"number": "K-58", "name": "Dairy", "contact": "Ann <ann@dairy.example>", "tier": "regular"}
+    ok(api.client(Role.DISPATCHER).post("/api/v1/customers", json=customer), 201)
+    ok(api.client().put(f"/api/v1/devices/{device}/file", json={"customer": "K-58"}))
+    ticket = ok(api.client(Role.SERVICE).post("/api/v1/tickets", json=alarm_event(device)), 201)
+    path = f"/api/v1/tickets/{ticket['id']}"
+    diagnosis = {"located": "Worn seal", "plan": "Replace it", "hours": 2.5}
+    quote = {"amount": "480.00", "currency": "EUR", "covers": "Seal"}
+    for to in ("accepted", "diagnosing"):
+        ok(engineer.post(f"{path}/move", json={"to": to}))
+    ok(engineer.post(f"{path}/move", json={"to": "on_site", "diagnosis": diagnosis}))
+    assert [one["sent"] for one in ok(engineer.get(f"{path}/documents"))["items"]] == [None], "no account, no letter"
+
+    url = f"mailto://{service.smtp}?from=service@plant.example&to=nobody@plant.example&mode=insecure"
+    assert api.client().put("/api/v1/messages/mail", json={"url": url}).status_code == 204
+    before = len(service.mails)
+    ok(engineer.post(f"{path}/move", json={"to": "repairing"}))
+    ok(engineer.post(f"{path}/move", json={"to": "awaiting_approval", "quote": quote}))
+    with telling(api):
+        until(lambda: len(service.mails) > before)
+        answer = {"accepted": True, "name": "Ann"}
+        ok(api.client(None).post(f"/api/v1/tickets/track/{ticket['code']}/quote", json=answer))
+        until(lambda: ok(engineer.get(f"{path}/documents"))["items"][0]["sent"]["state"] == "sent")
+    mails = [message_from_string(mail) for _, mail in service.mails[before:]]
+    assert [mail["Subject"].split(" for ")[0].split("-")[-1] for mail in mails] == ["000001", "000001, version 2"]
+    words, pdf = list(mails[0].walk())[-2:]
+    assert pdf.get_filename().endswith("-000001.pdf")
+    latest = ok(engineer.get(f"{path}/documents"))["items"]
+    assert [(one["version"], (one["sent"] or {}).get("to")) for one in latest] == [
+        (2, "ann@dairy.example"),
+        (1, "ann@dairy.example"),
+        (1, None),
+    ]
+    first = next(one for one in latest if one["kind"] == "quote" and one["version"] == 1)
+    assert pdf.get_payload(decode=True) == engineer.get(f"{path}/documents/{first['id']}/pdf").content
+    assert f"{PAGES}/track/{ticket['code']}" in words.get_payload(decode=True).decode()
+    told = [event["detail"] for event in ok(engineer.get(path))["events"] if event["kind"] == "document_sent"]
+    assert [(one["version"], one["to"]) for one in told] == [(1, "ann@dairy.example"), (2, "ann@dairy.example")]
+    page = engineer.get(f"/tickets/{ticket['id']}", headers={"Accept": "text/html"}).text
+    assert "Sent to ann@dairy.example" in page
 
 
 def test_private_addresses_are_closed_unless_the_operator_opens_them(service: Service) -> None:

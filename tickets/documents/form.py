@@ -31,6 +31,9 @@ TITLES: Mapping[Kind, str] = {
 _PREFIXES: Mapping[Kind, str] = {Kind.DIAGNOSIS: "DR", Kind.QUOTE: "QU", Kind.SERVICE: "SR"}
 
 
+NAMES_TAKEN_OUT = "A name was taken out of this document after it was issued."
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Each of `rows` is as long as `head`."""
@@ -67,6 +70,11 @@ class Document:
 def number_of(kind: Kind, year: int, place: int) -> str:
     """`SR-2026-000123`."""
     return f"{_PREFIXES[kind]}-{year}-{place:06d}"
+
+
+def file_of(number: str, version: int) -> str:
+    """What its PDF is called."""
+    return f"{number}.pdf" if version == 1 else f"{number}-v{version}.pdf"
 
 
 def to_plain(document: Document) -> dict[str, Any]:
