@@ -58,6 +58,7 @@ from api.tickets import (
     appointments,
     attachments,
     customers,
+    customers_personal,
     documents,
     pictures,
     reports,
@@ -76,7 +77,8 @@ __all__ = ["ROUTERS", "ApiSettings", "create_app"]
 _RESOURCES = (
     *(sessions, users, personal, keys, audit, devices, credentials, readings, changepoints, waveforms, baselines),
     *(alarm_kpis, kpis, kpi_goals),
-    *(alarms, alarm_policy, floods, maintenance, tickets, terms, customers, rules, trials, rejects, ledger),
+    *(alarms, alarm_policy, floods, maintenance, tickets, terms, rules, trials, rejects, ledger),
+    *(customers, customers_personal),
     *(dispatch, engineers, site_people, appointments),
     *(reports, attachments, documents, sending, ticket_quality, after_repair, ticket_steps, sops, pictures),
     *(surveys, second_handlings, corrective_actions, reviews),

@@ -38,6 +38,7 @@ from api.plans import plans_page
 from api.staffing import dispatch_page, engineers_page
 from api.tickets import (
     customers_page,
+    customers_personal_page,
     documents_page,
     procedures_page,
     reports_page,
@@ -95,6 +96,7 @@ def serve_pages(app: FastAPI) -> None:
         rules_page,
         terms_page,
         customers_page,
+        customers_personal_page,
         dispatch_page,
         engineers_page,
         tickets_page,

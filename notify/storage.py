@@ -30,6 +30,7 @@ STEP_S = 2.0
 _FIRST_STREAMS, _MOST_STREAMS = 20, 5000
 _BLOCKS = 200  # of some 10 to 100 KiB each
 _FILES = 20  # of some MiB each
+_PAPERS = 100  # of some 10 KiB each
 _TRIALS = 500  # of some 10 KiB each
 _ROWS = 10_000  # of some 50 bytes each
 # Readings of an hour may be on their way for so long after it.
@@ -84,6 +85,7 @@ class StorageCare(Worker):
             "copies": self._all_of(lambda: origins.forget(conn, _BLOCKS)),
             "assessments": self._expire_assessments(conn),
             "files": self._all_of(lambda: attachments.expire(conn, _FILES)),
+            "papers": self._all_of(lambda: retention.expire_papers(conn, _PAPERS)),
             "trials": self._all_of(lambda: retention.expire_trials(conn, _TRIALS)),
         }
         if any(went.values()):

@@ -22,7 +22,7 @@ _SQL = queries("customers")
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One customer. `contact` is all that there is of a person: whom to call, and how."""
+    """One customer. `contact` is all that there is of a person: whom to call, and how. `erased_at`: nobody any more."""
 
     id: UUID
     number: str
@@ -32,6 +32,7 @@ class Customer:
     notes: str
     changed_at: datetime
     changed_by: str
+    erased_at: datetime | None
     devices: int
 
 
@@ -90,15 +91,17 @@ def create(
 def change(
     conn: Transaction, customer_id: UUID, *, name: str, contact: str, tier: Tier, notes: str, who: str
 ) -> Customer:
-    """All of it but the number anew. NotFound where there is none."""
+    """All of it but the number anew. NotFound where there is none, Conflict where they were erased."""
     fields = {"name": name, "contact": contact, "tier": tier, "notes": notes}
+    if customer(conn, customer_id).erased_at is not None:
+        raise Conflict("this customer was erased: keep whoever comes anew under another number")
     if conn.execute(_SQL["change"], {"id": customer_id, "who": who, **fields}).fetchone() is None:
         raise NotFound(f"there is no customer {customer_id}")
     return customer(conn, customer_id)
 
 
 def take_customers(conn: Transaction, tenant: str, rows: Sequence[CustomerRow], who: str) -> int:
-    """Customers of a table, new ones and others; how many were new."""
+    """Customers of a table, new ones and others; how many were new. Who was erased stays so."""
     new = 0
     for row in rows:
         fields = {name: getattr(row, name) for name in CustomerRow.__dataclass_fields__}

@@ -85,6 +85,12 @@ def traces(conn: Transaction, of: Account) -> Sequence[Trace]:
         return cursor.execute(_SQL["traces"], {"login": of.login, "names": [of.login, of.name]}).fetchall()
 
 
+def mentions(conn: Transaction, names: Sequence[str]) -> Sequence[Trace]:
+    """Every value in which one of these names stands as a word, place by place."""
+    with conn.cursor(row_factory=class_row(Trace)) as cursor:
+        return cursor.execute(_SQL["mentions"], {"names": list(names)}).fetchall()
+
+
 def held(found: Iterable[Trace]) -> Sequence[Held]:
     """How many there are of each place."""
     places = Counter((one.table_name, one.column_name, one.what, one.why, one.how_long) for one in found)

@@ -20,13 +20,17 @@ from telemetry import QUANTITIES
 
 CLASSES: tuple[str, ...] = (
     *("raw", "vibration", "waveforms", "rejects", "assessments", "audit", "files", "webhooks", "messages", "trials"),
+    "papers",
     *sorted(QUANTITIES),
 )
 """What a tenant may keep for a time of its own. The most specific counts: a quantity, then `vibration`, then `raw`.
 Rejects are kept for 30 days where nothing is said, assessments for a year, what webhooks were sent for 30 days,
-messages to people and trials of rules for 90."""
+messages to people and trials of rules for 90, documents of customers who were erased for ten years."""
 ASSESSMENTS_DAYS = 365
 TRIALS_DAYS = 90
+# The longest for which any law that we know of wants letters of trade kept. Too low: what the law wants kept is gone.
+# Too high: whoever asked to be forgotten is not.
+PAPERS_DAYS = 3653
 LEAST_DAYS = {"audit": 90, "trials": WORTH.days}
 """Of acts shorter, and whoever did what must not be seen could have it forgotten before anybody looks; of trials, and a
 rule that was tried could not be accepted any more."""
@@ -122,6 +126,11 @@ def cut_audit(conn: Session, most: int) -> int:
 def expire_trials(conn: Session, most: int) -> int:
     """Remove at most so many trials whose time is over and by which no rule was accepted; how many went."""
     return conn.execute(queries("retention")["expire_trials"], {"most": most, "otherwise": TRIALS_DAYS}).rowcount
+
+
+def expire_papers(conn: Session, most: int) -> int:
+    """Empty at most so many documents of customers who were erased, whose time is over; how many."""
+    return int(conn.execute(queries("retention")["expire_papers"], [most, PAPERS_DAYS]).fetchall()[0][0])
 
 
 def machines(conn: Session, after: int, limit: int) -> list[int]:

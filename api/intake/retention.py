@@ -27,7 +27,7 @@ class KeptOut(Answered):
     name: str = Field(
         description=(
             "A quantity, `vibration`, `waveforms`, `rejects`, `assessments`, `audit`, `files`, `webhooks`, `messages`,"
-            " `trials`; `raw`: any other reading"
+            " `trials`, `papers`; `raw`: any other reading"
         )
     )
     keep_days: int

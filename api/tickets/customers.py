@@ -75,6 +75,7 @@ class CustomerOut(Answered):
         devices=12,
         changed_at="2026-11-21T22:14:03Z",
         changed_by="kim",
+        erased_at=None,
     )
 
     id: UUID
@@ -86,6 +87,7 @@ class CustomerOut(Answered):
     devices: int = Field(description="How many are theirs")
     changed_at: Instant
     changed_by: str
+    erased_at: Instant | None = Field(description="Since when nobody is behind it: a pseudonym is in their place")
 
 
 class TableIn(Asked):

@@ -83,6 +83,8 @@ def change(request: Request, caller: Desk, customer_id: UUID, said: Annotated[Sa
             customers.change(conn, customer_id, **asked.model_dump(), who=caller.principal.name)
         except ValidationError as error:
             wrong = reasons(error)
+        except Conflict as error:
+            wrong = {"": str(error)}
         return _customers(request, conn, caller, wrong=wrong)
 
 
@@ -145,6 +147,7 @@ def _customers(
         "customers": rows[:ROWS],
         "next_page": rows[ROWS - 1].number if len(rows) > ROWS else None,
         "may_change": caller.principal.role in DESK,
+        "may_erase": caller.principal.role in {Role.MANAGER, Role.ADMINISTRATOR},
         "tiers": [tier.value for tier in Tier],
         "typed": (typed or SaidOfCustomer(tier=Tier.REGULAR)).model_dump(),
         "wrong": wrong or {},

@@ -1,6 +1,6 @@
 -- name: customers
 -- A page of customers in the order of their numbers, with how many machines each has.
-SELECT c.id, c.number, c.name, c.contact, c.tier, c.notes, c.changed_at, c.changed_by,
+SELECT c.id, c.number, c.name, c.contact, c.tier, c.notes, c.changed_at, c.changed_by, c.erased_at,
        (SELECT count(*) FROM device_files f WHERE f.customer_id = c.id) AS devices
 FROM customers c
 WHERE (%(after)s::text IS NULL OR c.number > %(after)s)
@@ -10,7 +10,7 @@ LIMIT %(limit)s
 
 -- name: customer
 -- One customer.
-SELECT c.id, c.number, c.name, c.contact, c.tier, c.notes, c.changed_at, c.changed_by,
+SELECT c.id, c.number, c.name, c.contact, c.tier, c.notes, c.changed_at, c.changed_by, c.erased_at,
        (SELECT count(*) FROM device_files f WHERE f.customer_id = c.id) AS devices
 FROM customers c
 WHERE c.id = %(id)s
@@ -26,7 +26,7 @@ RETURNING id
 -- All of it but the number anew.
 UPDATE customers
 SET name = %(name)s, contact = %(contact)s, tier = %(tier)s, notes = %(notes)s, changed_at = now(), changed_by = %(who)s
-WHERE id = %(id)s
+WHERE id = %(id)s AND erased_at IS NULL
 RETURNING id
 
 -- name: import
@@ -37,6 +37,7 @@ VALUES (%(tenant)s, %(number)s, %(name)s, coalesce(%(contact)s, ''), coalesce(%(
 ON CONFLICT (tenant, number) DO UPDATE
 SET name = excluded.name, contact = coalesce(%(contact)s, c.contact), tier = coalesce(%(tier)s, c.tier),
     notes = coalesce(%(notes)s, c.notes), changed_at = now(), changed_by = excluded.changed_by
+WHERE c.erased_at IS NULL
 RETURNING xmax = 0
 
 -- name: id_of_number

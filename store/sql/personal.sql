@@ -8,6 +8,10 @@ FROM users u WHERE u.login = %(login)s AND u.password_hash <> ''
 -- Every value that speaks of a person.
 SELECT table_name, column_name, what, why, how_long, key, value FROM personal_data(%(login)s, %(names)s::text[])
 
+-- name: mentions
+-- Every value that speaks of some names, and of no login.
+SELECT table_name, column_name, what, why, how_long, key, value FROM personal_data(NULL, %(names)s::text[])
+
 -- name: lock_administrators
 -- Who may administer, held until the transaction ends.
 SELECT id FROM users WHERE role = 'administrator' AND disabled_at IS NULL ORDER BY id FOR UPDATE

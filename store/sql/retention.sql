@@ -45,6 +45,10 @@ DELETE FROM rule_trials WHERE id IN (
     LIMIT %(most)s
 )
 
+-- name: expire_papers
+-- Some of the documents of customers who were erased: what stood in them goes.
+SELECT expire_papers(%s, %s)
+
 -- name: machines
 -- Machines after an id.
 SELECT id FROM devices WHERE id > %(after)s ORDER BY id LIMIT %(limit)s

@@ -1064,3 +1064,14 @@ def test_a_customer_is_added_a_machine_given_to_it_and_its_ticket_says_so(visito
         page = visit.go(site.ticket("pump-102"))
         expect(page.locator("#ticket-rest")).to_contain_text("Jo Novak, 030 901820")
         expect(page.locator("#ticket-rest")).to_contain_text("NK-2231-0077")
+    with visitor() as visit:
+        visit.sign_in("admin@demo.example")
+        page = visit.go("/customers")
+        row = page.locator("#customers tr", has_text="Riverside Dairy")
+        row.get_by_role("link", name="Personal data").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Riverside Dairy")
+        expect(page.locator("main")).to_contain_text("customers.contact")
+        for size in (PHONE, DESK):
+            _turned(page, size)
+            assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+        assert visit.violations_in_both() == []
