@@ -19,7 +19,7 @@ _POOL = {
     "requests_waiting": "Requests that wait for a connection",
 }
 # What the database knows: the label's name, if it has one, and what it means.
-_KNOWN = {
+KNOWN = {
     "ledger": ("outcome", "Messages and readings of the last 24 hours by what became of them"),
     "heartbeat_age_seconds": ("role", "Since a role was last seen"),
     "devices": ("state", "Devices by what they said last"),
@@ -114,7 +114,7 @@ class _Known:
                 self._asked_at = time.monotonic()
             rows = self._rows
         yield GaugeMetricFamily("bellwether_database_up", "1 while the database answers", value=rows is not None)
-        for name, (label, meaning) in _KNOWN.items() if rows is not None else ():
+        for name, (label, meaning) in KNOWN.items() if rows is not None else ():
             family = GaugeMetricFamily(f"bellwether_{name}", meaning, labels=[label] if label else [])
             for figure, of, value in rows or ():
                 if figure == name:

@@ -15,7 +15,8 @@ from starlette.types import Scope
 
 from alarms.roles import PEOPLE
 from api.access import audit_page
-from api.access.auth import COOKIE, begin_session, check_same_origin, end_session, require, sign_in
+from api.access.auth import COOKIE, begin_session, check_same_origin, end_session, require
+from api.access.sessions import signed_in
 from api.alarms import alarms_page, maintenance_page, rules_page
 from api.alarms import kpis_page as alarm_kpis_page
 from api.errors import NotForYou, NotSignedIn
@@ -153,7 +154,7 @@ def log_in(
 ) -> Response:
     check_same_origin(request)
     try:
-        principal = sign_in(request, login, password)
+        principal = signed_in(request, login, password)
     except NotSignedIn as error:
         message = str(error)
         values = {"next": own_address(next), "login": login, "problem": message[:1].upper() + message[1:] + "."}

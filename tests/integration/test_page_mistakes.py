@@ -105,3 +105,9 @@ def test_what_was_typed_of_a_rota_a_chain_and_a_shift_is_there_to_be_mended(api:
     assert 'value="soon"' in page
     page = sent(client, "/on-call/overrides", "login=jo&begins=2026-01-05T08%3A00&ends=").text
     assert 'value="2026-01-05T08:00"' in page
+
+
+def test_who_is_refused_at_the_door_is_counted(api: RunningApi) -> None:
+    answer = sent(api.client(None), "/login", "login=nobody&password=guessed")
+    assert answer.status_code == 401
+    assert 'bellwether_sign_ins_total{outcome="refused"} 1.0' in api.client(None).get("/metrics").text

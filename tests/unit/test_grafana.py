@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from api.metrics import KNOWN
+
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/bellwether.json").read_text())
 ALERTS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
@@ -85,6 +87,12 @@ def test_alerts_say_how_urgent_they_are_and_what_is_the_matter() -> None:
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"]["summary"]
         assert f"`{rule['alert']}`" in monitoring, "nobody is told what to do about it"
+
+
+def test_each_figure_of_the_api_is_told_of() -> None:
+    monitoring = (ROOT / "docs/monitoring.md").read_text()
+    for name, (label, _) in KNOWN.items():
+        assert f"`{name}{{{label}}}`" in monitoring or f"`{name}`" in monitoring, name
 
 
 def test_the_dashboard_is_of_one_piece() -> None:
