@@ -27,10 +27,10 @@ from store.errors import Conflict, NotFound, Unavailable
 from tickets.attachments import NotTaken
 from tickets.improvement import NoSuchStep, NotShown
 from tickets.parts.moves import BadMove
-from tickets.parts.tables import BadTable
 from tickets.states import Missing, NotForRole, Unasked
 from tickets.states import NotAllowed as TicketNotAllowed
 from tickets.steps import BadMark
+from tickets.tables import BadTable
 
 MEDIA_TYPE = "application/problem+json"
 # Long enough for a restart of the server, short enough that nobody gives up.

@@ -1,4 +1,4 @@
-"""Customers and machines from tables, as `tickets.parts.tables` reads them: an empty cell leaves what there was."""
+"""Customers and machines from tables, as `tickets.tables` reads them: an empty cell leaves what there was."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeVar
 
-from tickets.parts.tables import Cells, a_day, a_line, a_name, rows_of, yes_or_no
 from tickets.priority import Criticality, Tier
+from tickets.tables import Cells, a_day, a_line, a_name, rows_of, yes_or_no
 
 _LONGEST_NOTES = 2000
 
@@ -49,7 +49,7 @@ def customers_of(text: str) -> list[CustomerRow]:
 
     Raises
     ------
-    tickets.parts.tables.BadTable
+    tickets.tables.BadTable
     """
     return rows_of(text, ("number", "name"), CustomerRow.__dataclass_fields__, _customer, lambda row: (row.number,))
 
@@ -59,7 +59,7 @@ def devices_of(text: str) -> list[DeviceRow]:
 
     Raises
     ------
-    tickets.parts.tables.BadTable
+    tickets.tables.BadTable
     """
     return rows_of(text, ("device",), DeviceRow.__dataclass_fields__, _device, lambda row: (row.device,))
 

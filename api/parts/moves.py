@@ -16,12 +16,13 @@ from api.models import Answered, Asked, DeviceName, Instant, Line, Prose, Reason
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_number, page
 from api.parts.depots import Keeper, Looker
-from api.parts.parts import MOST_QUANTITY, DepotFilter, PartFilter, Quantity, Serial
+from api.parts.parts import DepotFilter, PartFilter, Quantity, Serial
 from store.parts import shelves, stock
 from store.parts.ledger import Act
 from store.transactions import Transaction
 from tickets.parts.moves import MoveKind
 from tickets.parts.places import PlaceKind
+from tickets.parts.tables import MOST_QUANTITY
 
 router = APIRouter(prefix=f"{ROOT}/parts", tags=["parts"])
 

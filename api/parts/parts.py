@@ -21,7 +21,7 @@ from api.parts.depots import Keeper, Looker
 from store.parts import catalogue, shelves, stock
 from store.parts.ledger import Act
 from tickets.parts.places import PlaceKind
-from tickets.parts.tables import PartRow, parts_of, stock_of
+from tickets.parts.tables import MOST_QUANTITY, PartRow, parts_of, stock_of
 
 router = APIRouter(prefix=f"{ROOT}/parts", tags=["parts"])
 
@@ -29,7 +29,6 @@ router = APIRouter(prefix=f"{ROOT}/parts", tags=["parts"])
 RESERVED = frozenset(
     {"counts", "expiring", "import", "moves", "opening-stock", "plans", "policy", "stock", "transfers"}
 )
-MOST_QUANTITY = 10**9
 
 
 def _free_name(number: str) -> str:

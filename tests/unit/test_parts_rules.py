@@ -15,8 +15,9 @@ from tickets.parts.lots import OnShelf, TooFew, is_expired, last_good_day, pick
 from tickets.parts.moves import ROADS, BadMove, MoveKind, check
 from tickets.parts.places import DEPOTS, SHELVES, PlaceKind
 from tickets.parts.reservations import Change, Need, Shelf, plan
-from tickets.parts.tables import BadTable, parts_of, stock_of
+from tickets.parts.tables import parts_of, stock_of
 from tickets.priority import Priority
+from tickets.tables import BadTable
 
 TODAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
