@@ -12,7 +12,7 @@ from alarms.provenance import rule_hash
 from alarms.replay import REPLAYED, in_parts, rescored, rests_on
 from alarms.rules import DEFAULT_RULES, BadRule, Rule, rule_from_json
 from detectors.learnt import Learnt, Unfit
-from store import models, origins, source
+from store import learnt, origins, source
 from store.connection import Session
 from store.origins import ABOUT, Kept
 from store.telemetry import streams_numbered
@@ -87,7 +87,7 @@ def replayed(conn: Session, alarm_id: UUID) -> Replayed:
             kept, since, Outcome.NOT_REPLAYED, "the copy of what was learnt of the machine is over by its retention"
         )
     try:
-        memory = models.unpack(kept.arrays, kept.hash)
+        memory = learnt.unpack(kept.arrays, kept.hash)
     except Unfit as error:
         return _answer(kept, since, Outcome.DIFFERENT, f"what was learnt of the machine: {error}")
     return _played(conn, kept, memory, rules, since)

@@ -32,6 +32,7 @@ from notify.worker import Worker
 from store import models, training
 from store.connection import Session, connect, unavailable
 from store.errors import Conflict, Unavailable
+from store.learnt import hash_of, pack
 from store.models import Begun, Made
 from telemetry import Batch, instant
 
@@ -190,10 +191,10 @@ def _tried(conn: Session, past: Past, champion: Learnt, champion_us: int, now: d
         readings=taught.readings + len(on.holdout),
         code=code_hash(),
         settings=settings_hash(on),
-        arrays=models.pack({name: each for name, each in after.items() if name not in left_out}),
+        arrays=pack({name: each for name, each in after.items() if name not in left_out}),
         trial={"challenger": trial_to_json(ours), "champion": trial_to_json(theirs)},
     )
-    return made, models.pack(champion), why_not(theirs, ours, broader=broader)
+    return made, pack(champion), why_not(theirs, ours, broader=broader)
 
 
 def take_back(conn: Session) -> int:
@@ -239,10 +240,10 @@ def code_hash() -> str:
         for path in files(package).iterdir()
         if path.name.endswith(".py")
     )
-    return models.hash_of(*(part for name, source in sources for part in (name.encode(), source)))
+    return hash_of(*(part for name, source in sources for part in (name.encode(), source)))
 
 
 def settings_hash(stage: Stage) -> str:
     """Of the rules by which a trial was decided."""
     rules = sorted((rule_to_json(rule) for rule in stage.rules), key=lambda rule: str(rule["id"]))
-    return models.hash_of(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS))
+    return hash_of(orjson.dumps(rules, option=orjson.OPT_SORT_KEYS))

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from psycopg import errors
 
+from store.clocks import wrong_clocks
 from store.connection import Session
 from store.migrate import edition, pending
-from store.presence import wrong_clocks
 from store.queries import queries
 from store.retention import chunk_hours, measured
 

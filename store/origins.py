@@ -19,7 +19,7 @@ from alarms.events import AlarmEvent, Kind
 from alarms.replay import REPLAYED, copied, rests_on
 from alarms.watch import UNSCORED, Cuts, Watch
 from detectors.scores import Snapshot
-from store import models, occurrences, provenance
+from store import learnt, occurrences, provenance
 from store.connection import Session
 from store.errors import NotFound
 from store.provenance import Origin
@@ -34,7 +34,7 @@ Span = tuple[int, int, int]
 # which parts.
 ABOUT = "about"
 
-# Points of machines that are kept in one copy: as many as `models.MOST_BYTES` is for. Lower, and a site whose machines
+# Points of machines that are kept in one copy: as many as `learnt.MOST_BYTES` is for. Lower, and a site whose machines
 # all raise something at once waits for a copy of each.
 _POINTS_TOGETHER = 200
 
@@ -133,8 +133,8 @@ def _models(
     for machines in _together(points):
         own = [stream for machine in machines for stream in points[machine]]
         names = {event.detector for event in raised if event.machine in machines}
-        arrays = models.pack({**copied(own, theirs.get, names), ABOUT: _about(own, before, until, cuts)})
-        kept = {"tenant": own[0].tenant, "hash": models.hash_of(arrays), "arrays": arrays}
+        arrays = learnt.pack({**copied(own, theirs.get, names), ABOUT: _about(own, before, until, cuts)})
+        kept = {"tenant": own[0].tenant, "hash": learnt.hash_of(arrays), "arrays": arrays}
         for (number,) in conn.execute(_SQL["keep_memory"], kept):
             for machine in machines:
                 found[machine] = {"memory_id": number, "hash": kept["hash"], "champion": champions.get(machine)}

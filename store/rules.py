@@ -56,9 +56,17 @@ def rules(conn: Transaction) -> list[KeptRule]:
     return [found[name] for name in sorted(found)]
 
 
+def stored_in_force(conn: Session) -> dict[str, list[dict[str, object]]]:
+    """The newest version of each rule that a tenant has written, as plain values, by tenant."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for tenant, rule in conn.execute(_SQL["stored_in_force"]):
+        found.setdefault(tenant, []).append(rule)
+    return found
+
+
 def rules_of_all(conn: Session) -> dict[str, list[Rule]]:
     """The rules in force by tenant: the defaults, and what the tenant has put in their place or beside them."""
-    stored = telemetry.rules_in_force(conn)
+    stored = stored_in_force(conn)
     found: dict[str, list[Rule]] = {}
     for tenant in telemetry.tenants_known(conn):
         by_id = {rule.id: rule for rule in DEFAULT_RULES}

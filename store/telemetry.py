@@ -247,14 +247,6 @@ def readings_after(conn: Session, last_us: dict[int, int], unscored: int) -> Bat
     return Batch.of([int(time) for time in times], streams, values, qualities)
 
 
-def rules_in_force(conn: Session) -> dict[str, list[dict[str, object]]]:
-    """The newest version of each rule, as plain values, by tenant."""
-    found: dict[str, list[dict[str, object]]] = {}
-    for tenant, rule in conn.execute(queries("telemetry")["rules_in_force"]):
-        found.setdefault(tenant, []).append(rule)
-    return found
-
-
 def beat(conn: Session, role: str, detail: dict[str, object]) -> None:
     """A role says that it lives, and how it fares."""
     conn.execute(queries("telemetry")["beat"], [role, Jsonb(detail, dumps=orjson.dumps)])

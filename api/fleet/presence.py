@@ -12,7 +12,7 @@ from api import ROOT
 from api.access.auth import Administrator, Anyone, Staff
 from api.models import Answered, Asked, DeviceName, DevicePath, Instant, Name, example
 from api.paging import Cursor, Limit, Page, after_text, page
-from store import presence
+from store import clocks, presence
 
 router = APIRouter(prefix=ROOT, tags=["devices"])
 
@@ -143,7 +143,7 @@ def list_presence(
 def get_presence(caller: Anyone, device: DevicePath) -> DevicePresenceOut:
     """A device: when it was heard, what it said, and what its clock was found to show."""
     with caller.transaction() as conn:
-        return _shown(presence.device(conn, device), presence.clock_history(conn, device, _CHANGES))
+        return _shown(presence.device(conn, device), clocks.clock_history(conn, device, _CHANGES))
 
 
 @router.patch("/devices/{device}/presence", summary="Say how a device is watched")
@@ -159,25 +159,25 @@ def change_presence(caller: Staff, device: DevicePath, change: PresenceChange) -
             interval_s=change.expected_interval_s,
             clock_policy=change.clock_policy,
         )
-        return _shown(presence.device(conn, device), presence.clock_history(conn, device, _CHANGES))
+        return _shown(presence.device(conn, device), clocks.clock_history(conn, device, _CHANGES))
 
 
 @router.get("/clock-policy", summary="Whether stamps of new devices are mended")
 def get_clock_policy(caller: Staff) -> ClockPolicyOut:
     """What a device begins with, whether it is registered or comes into being with its first message."""
     with caller.transaction() as conn:
-        return ClockPolicyOut.model_validate({"policy": presence.clock_policy(conn)})
+        return ClockPolicyOut.model_validate({"policy": clocks.clock_policy(conn)})
 
 
 @router.put("/clock-policy", summary="Say whether stamps of new devices are mended")
 def change_clock_policy(caller: Administrator, asked: ClockPolicyIn) -> ClockPolicyOut:
     """For devices that are new from now on. Those that are there keep what they have."""
     with caller.transaction() as conn:
-        presence.set_clock_policy(conn, asked.policy)
+        clocks.set_clock_policy(conn, asked.policy)
         return ClockPolicyOut(policy=asked.policy)
 
 
-def _shown(found: presence.DevicePresence, changes: list[presence.ClockChange]) -> DevicePresenceOut:
+def _shown(found: presence.DevicePresence, changes: list[clocks.ClockChange]) -> DevicePresenceOut:
     return DevicePresenceOut(
         **PresenceOut.model_validate(found).model_dump(),
         clock_changes=[ClockChangeOut.model_validate(change) for change in changes],

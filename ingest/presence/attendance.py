@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import store.clocks as clock_rows
 import store.presence as rows
 from alarms.presence import Presence
 from alarms.sites import DETECTOR as SITE
@@ -139,7 +140,7 @@ class Attendance:
             if correction and status.said_us is not None and status.online and not status.retained:
                 correction.anchor(NO_BOOT if status.boot is None else status.boot, status.said_us, status.at_us)
         self._news = rows.note_status(conn, statuses)
-        rows.save_pieces(conn, self.clocks.unsaved())
+        clock_rows.save_pieces(conn, self.clocks.unsaved())
 
     def confirm(self, now_us: int) -> None:
         """What was noted last is committed."""
@@ -152,12 +153,12 @@ class Attendance:
 
     def load(self, conn: Session) -> None:
         """Learn what the database knows."""
-        self.clocks.restore(rows.clocks_known(conn))
+        self.clocks.restore(clock_rows.clocks_known(conn))
         self._refresh(conn)
 
     def look_after(self, conn: Session, watch: Watch, now_us: int) -> None:
         """Write down how devices and their clocks stand; learn what their owners say of them."""
-        rows.note_clocks(conn, self.clocks.changes(now_us))
+        clock_rows.note_clocks(conn, self.clocks.changes(now_us))
         rows.note_presence(conn, self._seen(watch), now_us)
         began = time.monotonic()
         if began >= self._refresh_at:
@@ -169,9 +170,9 @@ class Attendance:
         self.places, corrected = rows.places(conn)
         fresh = self.clocks.correct(corrected)
         if fresh:
-            stored_us = rows.newest_readings(conn, fresh)
+            stored_us = clock_rows.newest_readings(conn, fresh)
             pieces: dict[Name, list[tuple[int, Piece]]] = {}
-            for kept in rows.clock_pieces(conn, fresh):
+            for kept in clock_rows.clock_pieces(conn, fresh):
                 piece = Piece(kept.from_us, kept.used_us, kept.shift_us, kept.rate_ppm, saved_us=kept.used_us)
                 pieces.setdefault((kept.tenant, kept.device), []).append((kept.boot, piece))
             for name in fresh:

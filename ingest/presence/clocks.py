@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.presence.corrections import AHEAD_US, BEHIND_US, CLOSE_US, NEVER, OFF_US, Correction, Piece
-from store.presence import ClockFinding, KeptPiece
+from store.clocks import ClockFinding, KeptPiece
 from telemetry.columns import grown
 
 Name = tuple[str, str]  # tenant and device

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from store.presence import AHEAD_S, BEHIND_S
+from store.clocks import AHEAD_S, BEHIND_S
 
 # A clock that is further ahead or behind is wrong.
 AHEAD_US, BEHIND_US = AHEAD_S * 1_000_000, BEHIND_S * 1_000_000

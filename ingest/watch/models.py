@@ -14,7 +14,7 @@ from uuid import UUID
 from alarms.watch import Watch
 from detectors.learnt import Unfit
 from ingest.database import Transact
-from store import models
+from store import learnt, models
 from store.connection import Session
 
 log = logging.getLogger("bellwether.ingest")
@@ -41,7 +41,7 @@ class Models:
         refused: list[tuple[models.Untaken, str]] = []
         for model in transact(lambda conn: models.untaken(conn, self._taken, _AT_ONCE)):
             try:
-                watch.adopt(model.device_id, models.unpack(model.arrays, model.hash))
+                watch.adopt(model.device_id, learnt.unpack(model.arrays, model.hash))
             except Unfit as reason:
                 log.error("a model cannot be taken over", extra={"model": str(model.id), "reason": str(reason)})
                 refused.append((model, str(reason)))

@@ -16,3 +16,7 @@ SELECT %(tenant)s, %(id)s, %(seen)s + 1, %(rule)s, %(enabled)s, %(who)s, %(trial
 WHERE coalesce((SELECT max(version) FROM rules WHERE tenant = %(tenant)s AND id = %(id)s), 0) = %(seen)s
 ON CONFLICT (tenant, id, version) DO NOTHING
 RETURNING version
+
+-- name: stored_in_force
+-- The newest version of each rule of every tenant.
+SELECT DISTINCT ON (tenant, id) tenant, rule FROM rules ORDER BY tenant, id, version DESC

@@ -108,10 +108,6 @@ WHERE devices.id = said.id AND (devices.mode, devices.mode_since) IS DISTINCT FR
 INSERT INTO heartbeats (role, at, detail) VALUES (%s, now(), %s)
 ON CONFLICT (role) DO UPDATE SET at = excluded.at, detail = excluded.detail
 
--- name: rules_in_force
--- The newest version of each rule of every tenant.
-SELECT DISTINCT ON (tenant, id) tenant, rule FROM rules ORDER BY tenant, id, version DESC
-
 -- name: last_beat
 -- How a role fared when it said so last.
 SELECT detail FROM heartbeats WHERE role = %s

@@ -13,7 +13,7 @@ from serving import JSON, RunningApi, ok, refused
 from alarms.roles import Role
 from store import alarm_moves
 from store import rules as rule_store
-from store.telemetry import rules_in_force
+from store.rules import stored_in_force
 
 
 def act(api: RunningApi, alarm: Any, action: str, role: Role = Role.ENGINEER, **body: Any) -> Any:
@@ -243,7 +243,7 @@ def test_an_alarm_says_what_is_to_be_done(own_api: RunningApi) -> None:
 def test_what_the_api_stores_is_what_ingest_reads(own_api: RunningApi) -> None:
     ok(own_api.client().put("/api/v1/rules/mine", json={"rule": {**RULE, "limit": {"hi": 9.5}}, "version": 0}))
     with psycopg.connect(own_api.database.url("ingest")) as conn:
-        (stored,) = rules_in_force(conn)["demo"]
+        (stored,) = stored_in_force(conn)["demo"]
     with psycopg.connect(own_api.database.owner_url) as conn:
         kept = rule_store.rule(conn, "mine")
     assert stored["id"] == kept.rule.id == "mine"

@@ -26,6 +26,7 @@ from ingest.watch.models import Models
 from notify.training import Training, take_back, train_next
 from store import models, occurrences
 from store.connection import Session
+from store.learnt import pack, unpack
 from telemetry import Batch, Stream, StreamKey
 
 # When the machines were heard last: what they say next has happened by now.
@@ -309,7 +310,7 @@ def test_what_breaks_its_promise_is_taken_back(
         taken.turn(lambda work: work(conn), watch)
         taken.note(conn)
     assert models.untaken(notify, [], 10) == []
-    held, before = watch.snapshot()["shift"], models.unpack(due.arrays, due.hash)["shift"]
+    held, before = watch.snapshot()["shift"], unpack(due.arrays, due.hash)["shift"]
     for column in before:
         np.testing.assert_array_equal(held[column], before[column])
     assert take_back(notify) == 0, "there is nothing before the first"
@@ -332,14 +333,14 @@ def test_a_model_that_is_none_is_refused_and_stops_nothing(
     watch = watching(streams)
     before = watch.snapshot()
     for harm in ("bytes", "columns", "layout", "another's"):
-        learnt = models.unpack(*stored)
+        memory = unpack(*stored)
         if harm == "columns":
-            learnt["shift"]["base"] = learnt["shift"]["base"][:1]
+            memory["shift"]["base"] = memory["shift"]["base"][:1]
         elif harm == "layout":
-            learnt["multivariate"]["layout"] = np.array("multivariate 0")
+            memory["multivariate"]["layout"] = np.array("multivariate 0")
         elif harm == "another's":
-            learnt["about"]["machine"] = learnt["about"]["machine"] + 1
-        arrays = models.pack(learnt)
+            memory["about"]["machine"] = memory["about"]["machine"] + 1
+        arrays = pack(memory)
         hash_ = "0" * 64 if harm == "bytes" else models.hash_of(arrays)
         with database.owner() as owner:
             owner.execute("UPDATE models SET state = 'retired' WHERE version = 0")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.presence.clocks import Clocks
 from ingest.presence.corrections import AHEAD_US, BEFORE, BEHIND_US, Piece
 from ingest.presence.server_clock import DOUBT_US, ServerClock
-from store.presence import ClockFinding
+from store.clocks import ClockFinding
 
 START_US = 1_782_907_200_000_000
 SECOND = 1_000_000

@@ -16,7 +16,7 @@ from alarms.watch import Watch
 from detectors.learnt import ABOUT, Unfit, checked, fresh, learn, of_machine
 from ingest.watch.detectors import detectors_for
 from notify.past import planted
-from store.models import MOST_BYTES, hash_of, pack, unpack
+from store.learnt import MOST_BYTES, hash_of, pack, unpack
 from telemetry import Batch, Stream
 
 POINTS = 3
