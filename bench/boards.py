@@ -54,6 +54,7 @@ ASKED = {
     "tickets behind a KPI": "/api/v1/kpis/cases?kpi=first_time_fix",
     "page of KPIs, 90 days": "/kpis",
     "page of KPIs, a year, by engineer": "/kpis?days=365&by=engineer",
+    "page of KPIs, a year, by model": "/kpis?days=365&by=model",
 }
 
 

@@ -19,7 +19,7 @@ from api.models import Answered, Instant, Name, example
 from api.paging import Cursor, Limit, Page, after_time_id, page
 from store import kpis as store
 from store import terms as term_store
-from store.kpis import Counted, Wanted
+from store.kpis import Counted, Told, Wanted
 from store.transactions import Transaction
 from tickets.kpis import KPIS, Figure, Goals, Sums, Unit, figures, points
 
@@ -37,6 +37,13 @@ class By(StrEnum):
     MODEL = "model"
     ENGINEER = "engineer"
 
+
+_TOLD = {
+    By.PERIOD: Told.BY_TIME,
+    By.SITE: Told.BY_PLACE,
+    By.MODEL: Told.BY_PLACE,
+    By.ENGINEER: Told.BY_ENGINEER,
+}
 
 Counts = Literal[
     "faults",
@@ -225,7 +232,7 @@ def counted(conn: Transaction, caller: Caller, wanted: Wanted, by: By) -> tuple[
     if by is By.ENGINEER and not sees_names(caller):
         wanted = replace(wanted, engineer=caller.principal.name)  # their own line
     zone = str(term_store.in_force(conn).calendar.zone)
-    found = store.count(conn, wanted, zone, goals, engineers=by is By.ENGINEER, parts=sees_inside(caller))
+    found = store.count(conn, wanted, zone, goals, _TOLD[by], parts=sees_inside(caller))
     return goals, found
 
 

@@ -29,10 +29,11 @@ HAVING num_nonnulls(c.step, d.site, c.engineer) > 0
 
 -- name: services
 -- What became of tickets that ended within a span: grouped as the promises are. Whether somebody went there, and in
--- which currency the parts were, parts the groups too: each is asked once a ticket.
+-- which currency the parts were, parts the groups too: each is asked once a ticket. `groups`: by machine where that is asked.
 WITH counted AS (
     SELECT width_bucket(o.ended_at, %(begins)s::timestamptz[]) AS step,
-           CASE WHEN %(engineers)s THEN o.engineer END AS engineer, o.device_id,
+           CASE WHEN %(engineers)s THEN o.engineer END AS engineer,
+           CASE WHEN %(places)s THEN o.device_id END AS device_id,
            o.visits > 0 AS visited, o.currency IN ('', %(currency)s) AS costed,
            count(*) AS ended, count(o.handed_over_at) AS repaired,
            sum(o.handed_over_at - o.opened_at) AS repair,
@@ -48,7 +49,7 @@ WITH counted AS (
     WHERE o.ended_at >= %(begin)s AND o.ended_at < %(end)s
       AND (%(devices)s::int[] IS NULL OR o.device_id = ANY (%(devices)s))
       AND (%(engineer)s::text IS NULL OR o.engineer = %(engineer)s)
-    GROUP BY GROUPING SETS ((1, 2, 4, 5), (3, 4, 5))
+    GROUP BY 4, 5, {groups}
 )
 SELECT grouping(c.step, d.site, c.engineer) AS grouped, (%(days)s::date[])[c.step] AS begins,
        d.site, coalesce(nullif(d.model, ''), d.kind) AS model, c.engineer,
@@ -71,10 +72,11 @@ HAVING num_nonnulls(c.step, d.site, c.engineer) > 0
 
 -- name: surveys
 -- What customers said who were asked within a span: grouped as the promises are. Whether somebody was reached is known
--- once it was due, of those who were not as of those who were.
+-- once it was due, of those who were not as of those who were. `groups` as of the services.
 WITH counted AS (
     SELECT width_bucket(s.made_at, %(begins)s::timestamptz[]) AS step,
-           CASE WHEN %(engineers)s THEN s.engineer END AS engineer, s.device_id,
+           CASE WHEN %(engineers)s THEN s.engineer END AS engineer,
+           CASE WHEN %(places)s THEN s.device_id END AS device_id,
            count(*) FILTER (WHERE s.due_at <= %(now)s) AS asked,
            count(*) FILTER (WHERE s.due_at > %(now)s) AS asked_pending,
            count(*) FILTER (WHERE s.due_at <= %(now)s AND s.reached_at IS NOT NULL) AS reached,
@@ -84,7 +86,7 @@ WITH counted AS (
     WHERE s.made_at >= %(begin)s AND s.made_at < %(end)s
       AND (%(devices)s::int[] IS NULL OR s.device_id = ANY (%(devices)s))
       AND (%(engineer)s::text IS NULL OR s.engineer = %(engineer)s)
-    GROUP BY GROUPING SETS ((1, 2), (3))
+    GROUP BY {groups}
 )
 SELECT grouping(c.step, d.site, c.engineer) AS grouped, (%(days)s::date[])[c.step] AS begins,
        d.site, coalesce(nullif(d.model, ''), d.kind) AS model, c.engineer,

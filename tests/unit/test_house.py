@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from bellwether.cli import app
 from bellwether.settings import Settings
+from store.migrate import migrations
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -189,6 +190,12 @@ def test_each_query_says_its_purpose_and_is_used(path: Path) -> None:
 
 
 # Documents ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edition", ["apache", "community"])
+def test_no_two_migrations_have_one_number(edition: str) -> None:
+    versions = [migration.version for migration in migrations(edition)]
+    assert sorted(set(versions)) == versions
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
