@@ -18,7 +18,7 @@ from notify.destinations import Destination, Fate, Outcome
 from store import alarm_moves, floods, maintenance, outbox, rejects, tickets
 from store.connection import Session, connect, heard, listen, unavailable
 from store.errors import Unavailable
-from store.follow_up import actions
+from store.follow_up import actions, reminders
 from store.outbox import Parcel
 from store.parts import reservations
 from store.telemetry import beat
@@ -135,3 +135,4 @@ class Notify:
             with conn.transaction():
                 rejects.forget(conn)
             actions.propose(conn, now_utc)
+            reminders.remind(conn, now_utc)

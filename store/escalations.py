@@ -12,14 +12,13 @@ from psycopg.rows import class_row
 from store import on_call
 from store.connection import Session
 from store.messages import channels
+from store.messages.queue import MOST_TOLD
 from store.queries import queries
 from store.transactions import Transaction
 from tickets.chain import WAITING_ALARM, WAITING_TICKET, Chain, Step, Whom
 
 # Too low: a round is many statements. Too high: a burst of alarms is one long transaction.
 BATCH = 50
-# Whoever has a role with a hundred people in it hears of it from the first fifty.
-_MOST_TOLD = 50
 _NOBODY = "nobody has a channel"
 
 _SQL = queries("escalations")
@@ -138,7 +137,7 @@ def _tell_people(conn: Session, one: Escalation, step: Step, round_: int, number
     """A message for each channel of each person; whether one of them can go now."""
     login = on_call.rota(conn, one.tenant, now)[0].on_call(now) if step.whom is Whom.ON_CALL else step.who
     named = {"login": "", "role": login} if step.whom is Whom.ROLE else {"login": login, "role": ""}
-    people = conn.execute(_SQL["people"], {"tenant": one.tenant, "limit": _MOST_TOLD, **named}).fetchall()
+    people = conn.execute(_MESSAGES["people"], {"tenant": one.tenant, "limit": MOST_TOLD, **named}).fetchall()
     if not people:
         why = "nobody is on call" if not login else f"there is no {login} who may sign in"
         _queue(conn, one, round_, number, login=login if step.whom is Whom.PERSON else "", error=why)

@@ -57,3 +57,27 @@ SELECT id FROM tenants ORDER BY id
 -- name: is_person
 -- Whether there is somebody of this login who could see to something.
 SELECT EXISTS (SELECT FROM users WHERE login = %(login)s AND disabled_at IS NULL AND role <> 'owner')
+
+-- name: near
+-- Open actions of all tenants that are due by then and whose owner was not told of that date, each in one hand.
+SELECT id, tenant, problem, action, owner, due_at FROM corrective_actions
+WHERE state = 'open' AND due_at <= %(until)s AND owner_told_for IS DISTINCT FROM due_at
+  AND (%(id)s::uuid IS NULL OR id = %(id)s)
+ORDER BY due_at, id LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: late
+-- Open actions of all tenants that were due by then and whose managers were not told of that date, each in one hand.
+SELECT id, tenant, problem, action, owner, due_at FROM corrective_actions
+WHERE state = 'open' AND due_at <= %(until)s AND managers_told_for IS DISTINCT FROM due_at
+  AND (%(id)s::uuid IS NULL OR id = %(id)s)
+ORDER BY due_at, id LIMIT %(limit)s
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: told_near
+-- Its owner was told of this due date.
+UPDATE corrective_actions SET owner_told_for = due_at WHERE id = %(id)s
+
+-- name: told_late
+-- Its managers were told of this due date.
+UPDATE corrective_actions SET managers_told_for = due_at WHERE id = %(id)s

@@ -62,14 +62,6 @@ WHERE e.id = %(id)s AND e.ended_at IS NULL
 SELECT EXISTS (SELECT FROM person_channels c JOIN users u ON u.tenant = c.tenant AND u.login = c.login
                WHERE c.tenant = %(tenant)s AND c.enabled AND u.disabled_at IS NULL)
 
--- name: people
--- Whom a step names, and through what each is reached; without a channel a line all the same.
-SELECT u.login, c.id, c.name
-FROM users u LEFT JOIN person_channels c ON c.tenant = u.tenant AND c.login = u.login AND c.enabled
-WHERE u.tenant = %(tenant)s AND u.disabled_at IS NULL AND (u.login = %(login)s OR u.role = %(role)s)
-ORDER BY u.login, c.made_at
-LIMIT %(limit)s
-
 -- name: running
 -- What is on its way along the chain, the newest first.
 SELECT e.id, a.id AS alarm_id, e.ticket_id, f.id AS flood_id, coalesce(f.site, '') AS site,

@@ -66,6 +66,14 @@ VALUES (%(tenant)s, %(kind)s, %(login)s, %(channel_id)s, %(channel)s, %(urgent)s
         CASE WHEN %(error)s <> '' THEN now() END, %(error)s)
 ON CONFLICT (tenant, once) DO NOTHING
 
+-- name: people
+-- Whom a login or a role names, and through what each is reached; without a channel a line all the same.
+SELECT u.login, c.id, c.name
+FROM users u LEFT JOIN person_channels c ON c.tenant = u.tenant AND c.login = u.login AND c.enabled
+WHERE u.tenant = %(tenant)s AND u.disabled_at IS NULL AND (u.login = %(login)s OR u.role = %(role)s)
+ORDER BY u.login, c.made_at
+LIMIT %(limit)s
+
 -- name: claim
 -- What is due, leased: who dies with it gives it back when the lease is over. Of a channel the first, of a busy one none.
 WITH due AS (

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from dying import dies
 from serving import JSON, RunningApi, alarm_event, ok, refused
 from waiting import until, waits_for_lock
 
@@ -102,6 +103,32 @@ def test_one_that_is_put_off_while_reminders_are_sent_is_not_reminded_of(api: Ru
         conn.commit()
         reminding.result()
     assert messages(api, ticket) == []
+
+
+DIES = """
+from datetime import datetime
+from store.connection import connect
+from store.tickets import appointments
+{where}
+with connect(sys.argv[1], "test") as conn:
+    conn.autocommit = True
+    appointments.remind(conn, datetime.fromisoformat(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("where", ["appointments.queue_customer_message = die", "appointments.record = die"])
+def test_killed_between_the_reminder_s_row_and_its_message_it_reminds_once(
+    api: RunningApi, notify: Session, where: str
+) -> None:
+    ticket = scheduled(api, timedelta(hours=5))
+    near = timedelta(hours=3, minutes=30)
+    dies(DIES.format(where=where), api.database.url("notify"), (NOW + near).isoformat())
+    with api.database.owner() as conn:
+        kept = conn.execute("SELECT count(*) FROM appointments WHERE ticket_id = %s", [ticket["id"]]).fetchone()
+    assert (kept, messages(api, ticket)) == ((0,), []), "neither or both"
+    for _ in range(2):
+        remind(notify, near)
+    assert len(messages(api, ticket)) == 1
 
 
 def test_none_is_reminded_of_that_is_not_to_be(api: RunningApi, notify: Session) -> None:

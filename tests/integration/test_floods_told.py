@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from notify.channels.people import People
+from dying import dies
 from serving import SECRET, RunningApi, alarm_event, ok
 from telling import channel, set_up, somebody
 
 from alarms.roles import Role
+from notify.channels.messenger import Messenger
 from store.connection import connect
 
 FLOOD = 5  # more than so many in ten minutes
@@ -68,7 +64,7 @@ def look(api: RunningApi, times: int = 1) -> None:
     for _ in range(times):
         with closing(connect(api.database.url("notify"), "test")) as conn:
             conn.autocommit = True
-            People(api.database.url("notify"), SECRET).look(conn)
+            Messenger(api.database.url("notify"), SECRET).look(conn)
 
 
 def queued(owner: Any) -> list[tuple[str, str]]:
@@ -189,12 +185,9 @@ def test_tickets_of_its_alarms_are_told_with_it_unless_they_are_worse(
 
 
 DIES = """
-import os, signal, sys
-from notify.channels import people
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-people.escalations.move = die
-people.People(sys.argv[1], sys.argv[2]).run()
+from notify.channels import messenger
+messenger.escalations.move = die
+messenger.Messenger(sys.argv[1], sys.argv[2]).run()
 """
 
 
@@ -202,15 +195,7 @@ def test_killed_between_gathering_and_telling_it_tells_once_and_forgets_no_alarm
     api: RunningApi, owner: Any, told: tuple[str, str]
 ) -> None:
     alarms = raised(api, owner, "Hall 1", ["high"] * 7)
-    root = Path(__file__).parents[2]
-    killed = subprocess.run(
-        [sys.executable, "-c", DIES, api.database.url("notify"), SECRET],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=60,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    dies(DIES, api.database.url("notify"), SECRET)
     assert (queued(owner), ended(owner, alarms)) == ([], {""})
     look(api, times=2)
     assert queued(owner) == [("on_call.flood", told[0])]

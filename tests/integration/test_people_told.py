@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socketserver
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_string
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from dying import dies
 from serving import SECRET, RunningApi, alarm_event, ok, refused
 from telling import channel, set_up, somebody
 from waiting import until
@@ -363,11 +359,8 @@ def test_private_addresses_are_closed_unless_the_operator_opens_them(service: Se
 
 
 DIES = """
-import os, signal, sys
 from notify.channels import messenger
 from store.messages import deliveries
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
 deliveries.sent = die
 messenger.Messenger(sys.argv[1], sys.argv[2], to_private=True).run()
 """
@@ -378,15 +371,7 @@ def test_killed_between_the_answer_and_the_tick_it_tells_again(api: RunningApi, 
     channel(hers, f"json://{service.http}/killed")
     set_up(api, [kim], [])
     alarm = raised(api, owner)
-    root = Path(__file__).parents[2]
-    killed = subprocess.run(
-        [sys.executable, "-c", DIES, api.database.url("notify"), SECRET],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=60,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    dies(DIES, api.database.url("notify"), SECRET)
     assert log_of(owner, alarm) == [(kim, "waiting", "")]
     owner.execute("UPDATE messages SET next_attempt_at = now()")  # the lease is over
     with telling(api):

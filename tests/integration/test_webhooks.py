@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from dying import dies
 from servers import Database
 from serving import JSON, SECRET, RunningApi, ok, refused, served
 from waiting import until
@@ -357,11 +353,8 @@ def test_what_may_not_be_is_refused(api: RunningApi, owner: Any) -> None:
 
 
 DIES = """
-import os, signal, sys
 from notify.channels import webhooks
 from store.webhooks import deliveries
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
 setattr(deliveries, "delivered", die)
 webhooks.Webhooks(sys.argv[1], sys.argv[2], to_loopback=True).run()
 """
@@ -371,14 +364,7 @@ def test_killed_between_the_answer_and_the_tick_it_posts_again_with_the_same_id(
     with receiving() as receiver:
         add(api, receiver.url)
         happen(owner)
-        killed = subprocess.run(
-            [sys.executable, "-c", DIES, api.database.url("notify"), SECRET],
-            cwd=Path(__file__).parents[2],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            timeout=60,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL
+        dies(DIES, api.database.url("notify"), SECRET)
         assert len(receiver.told) == 1
         assert states(owner) == ["waiting"]
         due_now(owner)  # the lease is over
