@@ -62,3 +62,29 @@ SELECT (body ->> 'month')::date AS month, ticket_id, turn, at, (body ->> 'share'
 FROM ticket_papers
 WHERE paper = 'check' AND (body ->> 'month')::date = ANY(%(months)s)
 ORDER BY id
+
+-- name: looked_at
+-- The draws of a month with what each ticket is, who looked at it since, and what they said; drawn ones first.
+SELECT c.ticket_id, c.turn, c.at, (c.body ->> 'share')::float8 AS share, c.body -> 'looks' ? 'sample' AS drawn,
+       ARRAY(SELECT jsonb_array_elements_text(c.body -> 'looks')) AS looks, t.title, t.device,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('who', i.who, 'at', i.at, 'passed', i.body -> 'passed') ORDER BY i.id), '[]')
+        FROM ticket_papers i
+        WHERE i.ticket_id = c.ticket_id AND i.turn = c.turn AND i.paper = 'inspection' AND i.id > c.id) AS inspections
+FROM ticket_papers c JOIN tickets t ON t.id = c.ticket_id
+WHERE c.paper = 'check' AND (c.body ->> 'month')::date = %(month)s
+ORDER BY drawn DESC, c.id
+LIMIT %(limit)s
+
+-- name: to_look_at
+-- Tickets that wait for an inspection, the longest first.
+SELECT c.ticket_id, c.turn, c.at, (c.body ->> 'share')::float8 AS share, c.body -> 'looks' ? 'sample' AS drawn,
+       ARRAY(SELECT jsonb_array_elements_text(c.body -> 'looks')) AS looks, t.title, t.device,
+       (SELECT coalesce(jsonb_agg(jsonb_build_object('who', i.who, 'at', i.at, 'passed', i.body -> 'passed') ORDER BY i.id), '[]')
+        FROM ticket_papers i
+        WHERE i.ticket_id = c.ticket_id AND i.turn = c.turn AND i.paper = 'inspection' AND i.id > c.id) AS inspections
+FROM tickets t
+JOIN LATERAL (SELECT * FROM ticket_papers p WHERE p.ticket_id = t.id AND p.turn = t.turn AND p.paper = 'check'
+              ORDER BY p.id DESC LIMIT 1) c ON true
+WHERE t.state = 'quality_check'
+ORDER BY c.id
+LIMIT %(limit)s

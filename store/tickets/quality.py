@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -42,6 +43,21 @@ class Draw:
     drawn: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A repair that was drawn or not, and who has looked at it since: `inspections` of `who`, `at` and `passed`."""
+
+    ticket_id: UUID
+    turn: int
+    at: datetime
+    share: float
+    drawn: bool
+    looks: Sequence[str]
+    title: str
+    device: str
+    inspections: Sequence[Mapping[str, Any]]
+
+
 def draw(conn: Transaction, tenant: str, before: Ticket, terms: Terms, now: datetime) -> Sequence[Look]:
     """Decide who looks at a repair, and write it down. Months are those of UTC."""
     month = month_of(now.astimezone(UTC).date())
@@ -68,3 +84,15 @@ def draws(conn: Transaction, of: Sequence[date]) -> list[Draw]:
     """Every draw of some months, in order."""
     with conn.cursor(row_factory=class_row(Draw)) as cursor:
         return cursor.execute(_SQL["draws"], {"months": list(of)}).fetchall()
+
+
+def looked_at(conn: Transaction, month: date, *, limit: int) -> list[Looked]:
+    """The draws of a month and what came of each, those for the head office first."""
+    with conn.cursor(row_factory=class_row(Looked)) as cursor:
+        return cursor.execute(_SQL["looked_at"], {"month": month, "limit": limit}).fetchall()
+
+
+def to_look_at(conn: Transaction, *, limit: int) -> list[Looked]:
+    """The repairs that wait for an inspection, the longest first."""
+    with conn.cursor(row_factory=class_row(Looked)) as cursor:
+        return cursor.execute(_SQL["to_look_at"], {"limit": limit}).fetchall()

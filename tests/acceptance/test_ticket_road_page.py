@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import re
 
@@ -15,6 +17,7 @@ from visiting import PHONE, Site, Visit, Visitor
 from prognosis.after_repair import compare
 from prognosis.running import ROW_US, Point, Table
 from store.repairs.rounds import told
+from tickets.quality import commitment, drawn
 from tickets.surveys import link_hash, new_link
 
 SAID = {"reached": 2, "time": 1, "told": 2, "people": 4, "result": 3, "recommend": 4}
@@ -323,3 +326,54 @@ def test_an_inspector_sees_what_is_off_after_a_repair_and_says_why_it_is_handed_
         expect(page.locator("#ticket-head")).to_contain_text("Handed over")
         expect(page.locator("#ticket-papers")).to_contain_text("The new foot is stiffer")
         expect(section).to_contain_text("Not known yet")
+
+
+def sampled(site: Site) -> str:
+    """Two repairs of a month that is over, of which one was drawn and inspected; the seed in hex."""
+    tickets = [row[0] for row in site.rows("SELECT id FROM tickets WHERE tenant = 'demo' ORDER BY opened_at LIMIT 2")]
+    seeds = (hashlib.sha256(str(n).encode()).digest() for n in itertools.count())
+    seed = next(one for one in seeds if [drawn(one, ticket, 0, 0.5) for ticket in tickets] == [True, False])
+    site.change(
+        "INSERT INTO quality_seeds (tenant, month, seed, commitment) VALUES ('demo', '2024-02-01', %s, %s)",
+        seed,
+        commitment(seed),
+    )
+    for ticket, looks in zip(tickets, (["own", "sample"], ["own"]), strict=True):
+        site.change(
+            "INSERT INTO ticket_papers (ticket_id, tenant, turn, paper, at, who, body)"
+            " VALUES (%s, 'demo', 0, 'check', '2024-02-07', 'bellwether', %s)",
+            ticket,
+            Jsonb({"looks": looks, "month": "2024-02-01", "share": 0.5}),
+        )
+    site.change(
+        "INSERT INTO ticket_papers (ticket_id, tenant, turn, paper, at, who, body)"
+        " VALUES (%s, 'demo', 0, 'inspection', '2024-02-08', %s, '{\"passed\": false}')",
+        tickets[0],
+        INSPECTOR,
+    )
+    return seed.hex()
+
+
+def test_an_inspector_sees_what_waits_and_draws_a_month_again(visitor: Visitor, site: Site) -> None:
+    seed = sampled(site)
+    site.change("UPDATE tickets SET state = 'quality_check', held_from = NULL WHERE device = 'pump-104'")
+    site.change(
+        "INSERT INTO ticket_papers (ticket_id, tenant, turn, paper, at, who, body)"
+        " SELECT id, tenant, turn, 'check', now(), 'x', %s FROM tickets WHERE device = 'pump-104'",
+        Jsonb({"looks": ["own", "site"]}),
+    )
+    with visitor(PHONE) as visit:
+        visit.sign_in(INSPECTOR)
+        page = visit.go("/tickets")
+        page.get_by_role("link", name="Inspections").click()
+        expect(page.get_by_role("region", name="Wait for an inspection")).to_contain_text("Discharge pressure")
+        page = visit.go("/inspections?month=2024-02")
+        expect(page.get_by_role("region", name="Months")).to_contain_text(seed)
+        draws = page.get_by_role("region", name="Draws of February 2024")
+        expect(draws).to_contain_text("every draw comes out as it did")
+        expect(draws.locator("tbody tr").first).to_contain_text("Drawn")
+        expect(draws.locator("tbody tr").first).to_contain_text("Failed Ines Roth")
+        assert_everyone_can_use(visit)
+        site.change("UPDATE ticket_papers SET body = body || '{\"looks\": [\"own\"]}' WHERE at = '2024-02-07'")
+        page.reload()
+        expect(draws.get_by_role("alert")).to_contain_text("1 of these come out otherwise")

@@ -26,6 +26,7 @@ def test_a_webhook_is_added_tried_and_what_is_lost_is_sent_again(site: Site, vis
         expect(page.locator("#new-key")).to_have_count(0)
         ((webhook,),) = site.rows("SELECT id FROM webhooks")
         site.change("UPDATE webhook_deliveries SET state = 'undeliverable', ended_at = now(), error = 'answered 500'")
+        expect(page.locator("#h-deliveries-all tbody tr")).to_contain_text("Undeliverable")
         page = visit.go("/webhooks")
         expect(page.locator(f"#w-{webhook}")).to_contain_text("1 undeliverable")
         page.get_by_role("link", name="https://cmms.example/hooks").click()
