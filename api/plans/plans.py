@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field
 
 from alarms.roles import Role
 from api import ROOT
 from api.access.auth import Caller, Desk, Staff, require
-from api.errors import BadValue
-from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, Line, Name, PointName, Prose, example
+from api.models import Answered, Asked, DeviceFilter, DeviceName, Instant, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_time_id, page
-from prognosis.faults import built_in_procedures
-from prognosis.procedures import REMOTE, Procedure
+from api.plans.plan import PLAN, PlanIn, PlanPart, Trigger, fields_of, steps_of
 from store.plans import catalogue
 from store.plans.catalogue import Plan
 from store.plans.openings import open_planned
-from tickets.plans import Every, Side
 from tickets.priority import FaultClass
 
 _MOST_DAYS = 366
@@ -32,116 +28,13 @@ _MOST_OCCURRENCES = 200
 router = APIRouter(prefix=f"{ROOT}/plans", tags=["plans"])
 
 Program = Annotated[Caller, Depends(require(Role.SERVICE))]
-Clock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-
-
-class ByCalendar(Asked):
-    """Every so many days, weeks or months, by the tenant's calendar; a day without work is moved to the next."""
-
-    kind: Literal["calendar"]
-    number: int = Field(ge=1, le=120)
-    every: Every
-    begins_on: date = Field(
-        ge=date(2000, 1, 1), le=date(2100, 1, 1), description="The 31st: the last of shorter months"
-    )
-    at: Clock = "08:00"
-
-
-class ByUse(Asked):
-    """Every so many hours of running, or cycles, since it was done last."""
-
-    kind: Literal["hours", "cycles"]
-    amount: float = Field(gt=0, le=1e9)
-    point: PointName | Literal[""] = Field("", description="Counts them; empty: the machine's modes tell")
-    rolls_over_at: float | None = Field(
-        None, gt=0, description="Where the counter begins at nothing again, in its unit"
-    )
-
-
-class ByCondition(Asked):
-    """A point, or the health of the machine, beyond a limit for so many hours that are known."""
-
-    kind: Literal["condition"]
-    point: PointName | Literal[""] = Field("", description="Empty: the health, 0 to 100")
-    side: Side
-    limit: float
-    for_h: int = Field(ge=1, le=720)
-
-
-class ByRisk(Asked):
-    """The probability that the machine fails within 30 days."""
-
-    kind: Literal["risk"]
-    limit: float = Field(0.3, gt=0, le=1)
-
-
-class PlanPart(Asked):
-    """So many of a part, asked for when the ticket opens."""
-
-    part: DeviceName
-    quantity: int = Field(1, ge=1, le=10_000)
-
-
-_PLAN: dict[str, Any] = {
-    "name": "Grease the bearings",
-    "device": None,
-    "model": "NK 80-200",
-    "site": None,
-    "trigger": {"kind": "hours", "amount": 2000, "point": "", "rolls_over_at": None},
-    "procedure": "bearing.lubricate",
-    "steps": "Write the date on the label.",
-    "parts": [{"part": "grease-2", "quantity": 1}],
-    "skills": [],
-    "work_h": 1.5,
-    "fault_class": "cosmetic",
-    "lead_days": 14,
-    "healthy_from": 90,
-    "put_off_most": 1,
-}
-
-
-class PlanIn(Asked):
-    """What is done on a device, a model or a site, and when."""
-
-    model_config = Asked.model_config | example(_PLAN)
-
-    name: Line
-    device: DeviceName | None = None
-    model: Name | None = None
-    site: Name | None = None
-    trigger: Annotated[ByCalendar | ByUse | ByCondition | ByRisk, Field(discriminator="kind")]
-    procedure: Annotated[str, Field(max_length=64)] = Field(
-        "", description="Of the fault library; empty: own steps alone"
-    )
-    steps: Prose = Field("", description="A line each, after those of the procedure")
-    parts: Annotated[list[PlanPart], Field(max_length=50)] = Field(default_factory=list)
-    skills: Annotated[list[Name], Field(max_length=20)] = Field(default_factory=list)
-    work_h: float = Field(1, gt=0, le=1000, description="Hours of work")
-    fault_class: FaultClass = Field(FaultClass.COSMETIC, description="What waiting would cost: the ticket starts by it")
-    lead_days: int = Field(14, ge=0, le=365, description="The ticket opens so long before it is due")
-    healthy_from: float | None = Field(
-        None, ge=0, le=100, description="May be put off from this health on; null: never"
-    )
-    put_off_most: int = Field(0, ge=0, le=12, description="In a row: the next time it is done, however healthy")
-
-    @model_validator(mode="after")
-    def _check(self) -> PlanIn:
-        if sum(place is not None for place in (self.device, self.model, self.site)) != 1:
-            raise ValueError("a device, a model or a site: one of them")
-        if not self.procedure and not self.steps:
-            raise ValueError("say what is done: a procedure, or steps")
-        if (self.healthy_from is None) != (self.put_off_most == 0):
-            raise ValueError("a plan that may be put off says from which health, and how often in a row")
-        if self.healthy_from is not None and self.trigger.kind in {"condition", "risk"}:
-            raise ValueError("what is done for its condition or risk is never put off")
-        return self
 
 
 class PreventivePlanOut(Answered):
     """A plan."""
 
     model_config = Answered.model_config | example(
-        _PLAN,
+        PLAN,
         id="7e0f9c1a-51a0-4f43-a6f2-3d3f1f1f6d10",
         made_at="2026-11-22T10:20:00Z",
         made_by="kim",
@@ -155,7 +48,7 @@ class PreventivePlanOut(Answered):
     device: str | None
     model: str | None
     site: str | None
-    trigger: ByCalendar | ByUse | ByCondition | ByRisk = Field(discriminator="kind")
+    trigger: Trigger
     procedure: str
     steps: str
     parts: list[PlanPart]
@@ -348,33 +241,8 @@ def list_occurrences(caller: Staff, plan_id: UUID) -> OccurrencesOut:
     return OccurrencesOut(items=[OccurrenceOut.model_validate(one) for one in found])
 
 
-def fields_of(asked: PlanIn) -> dict[str, Any]:
-    """A plan as it is kept. BadValue where there is no such procedure."""
-    if asked.procedure and asked.procedure not in library():
-        raise BadValue("body.procedure", "there is no such procedure in the fault library")
-    return asked.model_dump(mode="json")
-
-
-def steps_of(plan: Plan) -> list[str]:
-    """What is done, in order: the procedure's steps, then the plan's own."""
-    found = library().get(plan.procedure)
-    steps = [] if found is None else [_words(one.do, one.warn, one.measure, one.unit) for one in found.steps]
-    return steps + [line.strip() for line in plan.steps.splitlines() if line.strip()]
-
-
-@cache
-def library() -> dict[str, Procedure]:
-    """The procedures that a plan may name."""
-    return {name: one for name, one in built_in_procedures().items() if not name.startswith(REMOTE)}
-
-
 def plan_out(plan: Plan) -> PreventivePlanOut:
     return PreventivePlanOut.model_validate(plan)
-
-
-def _words(do: str, warn: str, measure: str, unit: str) -> str:
-    said = f"{do} Beware: {warn}" if warn else do
-    return f"{said} Write down: {measure} ({unit})." if unit else f"{said} Write down: {measure}." if measure else said
 
 
 def _now() -> datetime:

@@ -17,7 +17,7 @@ from api.access.auth import Caller, Desk, Staff
 from api.errors import BadValue
 from api.page_frame import PageRoute, answer, head_of, wants_part
 from api.paging import after_time_id, beyond
-from api.plans.plans import PlanIn, fields_of, library
+from api.plans.plan import PlanIn, fields_of, library
 from dashboard.figures import exact
 from store import overview
 from store.errors import Conflict, NotFound
