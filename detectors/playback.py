@@ -1,8 +1,8 @@
 """A recording played to detectors as its readings would have come live, and what each has said by each row.
 
 What a machine is doing is read off its channels by their names (`modes`): those that learn what is normal hear nothing
-of a machine that stands or changes, and each level of its load has its own normal (`in_mode`), as live. A recording
-whose channels tell nothing of that is played in one piece.
+of a machine that stands or changes, and each level of its load has its own normal (`in_mode`), as live. A recording is
+played in one piece: how readings are cut makes no difference to what is said of them.
 """
 
 from __future__ import annotations
@@ -96,14 +96,11 @@ def play(
     for each in heard:
         each.watch(streams)
     now_us = np.maximum.accumulate(time_us)
-    said: list[list[Scores]] = [[] for _ in heard]
+    batch = readings(recording.values, time_us)
+    watchman.sight(batch)
     # Side by side: what takes long lets go of the interpreter.
     with ThreadPoolExecutor() as pool:
-        for rows in _between(np.searchsorted(now_us, [turn.at_us for turn in turns]), len(recording)):
-            batch = readings(recording.values[rows], time_us[rows])
-            watchman.sight(batch)
-            for told, scores in zip(said, pool.map(lambda each, of=batch: each.score(of, 0), heard), strict=True):
-                told.append(scores)
+        said = list(pool.map(lambda each: each.score(batch, 0), heard))
         by_row = pool.map(lambda each, told: _by_row(each, told, now_us, len(streams)), detectors.values(), said)
         score, lead = (np.stack(each) for each in zip(*by_row, strict=True))
     stood, changed = _shares(turns, now_us) if tells else (np.nan, np.nan)
@@ -155,7 +152,7 @@ def _between(at: Rows, count: int) -> Iterator[slice]:
         yield slice(begin, end)
 
 
-def _by_row(detector: Detector, told: Sequence[Scores], now_us: Times, channels: int) -> tuple[Floats, Rows]:
+def _by_row(detector: Detector, told: Scores, now_us: Times, channels: int) -> tuple[Floats, Rows]:
     """What a detector has said of the machine, or of its worst channel, by each row, and the channel that leads."""
     if isinstance(detector, Traced):
         known_us, led = (np.concatenate(part) for part in zip(*detector.led, strict=True))
@@ -170,11 +167,10 @@ def _by_row(detector: Detector, told: Sequence[Scores], now_us: Times, channels:
     return worst, lead
 
 
-def _score_of(told: Sequence[Scores], subject: int, now_us: Times) -> Floats:
+def _score_of(told: Scores, subject: int, now_us: Times) -> Floats:
     """A subject's score by each row: its last one, 0 where that was no opinion."""
-    parts = [slice(*np.searchsorted(scores.subject, [subject, subject + 1])) for scores in told]
-    time_us = np.concatenate([scores.time_us[part] for scores, part in zip(told, parts, strict=True)])
-    score = np.nan_to_num(np.concatenate([scores.score[part] for scores, part in zip(told, parts, strict=True)]))
+    own = slice(*np.searchsorted(told.subject, [subject, subject + 1]))
+    time_us, score = told.time_us[own], np.nan_to_num(told.score[own])
     return score if np.array_equal(time_us, now_us) else np.append(score, 0.0)[_latest(time_us, now_us)]
 
 

@@ -6,7 +6,7 @@ same however readings are cut into batches, as long as those of a machine at one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,16 +26,16 @@ class Stretch:
     ----------
     among : bool (N,) or None
         Which readings of the batch are in it; None: all of them.
-    left : dict of int to (int, int)
+    left : mapping of int to (int, int)
         Machines that leave a level where it begins: since when they do, and when they were last seen at it.
-    came_us, notices_us : dict of int to int
+    came_us, notices_us : mapping of int to int
         By machine, as `Watchman.came_us` and `Watchman.notices_us` tell of those that are not in here.
     """
 
     among: Mask | None = None
-    left: dict[int, tuple[int, int]] = field(default_factory=dict)
-    came_us: dict[int, int] = field(default_factory=dict)
-    notices_us: dict[int, int] = field(default_factory=dict)
+    left: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    came_us: Mapping[int, int] = field(default_factory=dict)
+    notices_us: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +58,15 @@ class Sight:
     stretches: Sequence[Stretch] = (Stretch(),)
 
 
+@dataclass(slots=True, eq=False)
+class Noted:
+    """What is so in a stretch, as it is found."""
+
+    left: dict[int, tuple[int, int]] = field(default_factory=dict)
+    came_us: dict[int, int] = field(default_factory=dict)
+    notices_us: dict[int, int] = field(default_factory=dict)
+
+
 class Seen:
     """A sight that is being put together, machine by machine."""
 
@@ -65,25 +74,25 @@ class Seen:
         self.batch, self.lost = batch, lost
         self.settled, self.steady, self.lot = settled, settled.copy(), lot
         self._number = np.zeros(len(batch), np.int32)  # of each reading's stretch
-        self._stretches = [Stretch()]
+        self._noted = [Noted()]
 
-    def stretch(self, number: int) -> Stretch:
+    def stretch(self, number: int) -> Noted:
         """To be told what is so in it."""
-        if number == len(self._stretches):
-            self._stretches.append(Stretch())
-        return self._stretches[number]
+        if number == len(self._noted):
+            self._noted.append(Noted())
+        return self._noted[number]
 
     def put(self, parts: Sequence[slice], number: int) -> None:
         for part in parts:
             self._number[part] = number
 
     def sight(self) -> Sight:
-        if len(self._stretches) > 1:
-            self._stretches = [
-                Stretch(self._number == number, of.left, of.came_us, of.notices_us)
-                for number, of in enumerate(self._stretches)
-            ]
-        return Sight(self.settled, self.steady, self.lot, self._stretches)
+        several = len(self._noted) > 1
+        stretches = [
+            Stretch(self._number == number if several else None, of.left, of.came_us, of.notices_us)
+            for number, of in enumerate(self._noted)
+        ]
+        return Sight(self.settled, self.steady, self.lot, stretches)
 
 
 def split(batch: Batch, parts: Sequence[slice], at_us: int) -> tuple[list[slice], list[slice]]:

@@ -13,7 +13,7 @@ from detectors.memory import Memory, Rows
 from detectors.modes import Mode, Modes
 from detectors.scores import Evidence, Scope, Scores, Snapshot
 from detectors.settling import Settling
-from detectors.stretches import Lots, Mask, Seen, Sight, Stretch, split
+from detectors.stretches import Lots, Mask, Noted, Seen, Sight, split
 from detectors.swings import NOTICES_US
 from telemetry import Batch, Stream
 
@@ -162,7 +162,7 @@ class Watchman:
                 self._settling.begin(points, turn.at_us)
                 state["waits"][row], state["came_us"][row] = True, turn.at_us
 
-    def _tell(self, row: int, steps: bool, stretch: Stretch, turn: Turn | None = None) -> None:
+    def _tell(self, row: int, steps: bool, stretch: Noted, turn: Turn | None = None) -> None:
         """What holds of a machine in a stretch, and whether it leaves a level as that begins."""
         machine = int(self.modes.memory.subjects[row])
         stretch.came_us[machine] = int(self._state["came_us"][row])
