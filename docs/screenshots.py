@@ -22,16 +22,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bellwether.stack import packages
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SHOWN = ("fleet", "machine", "ticket")  # without --every
 DESK, PHONE = (1440, 900), (390, 844)
 
@@ -64,7 +54,9 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     complaints: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=packages.ensure_browser(print), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=packages.ensure_browser(print), args=packages.BROWSER_FLAGS
+        )
         for look in LOOKS if options.every else LOOKS[:1]:
             taken = None if options.every else SHOWN
             for complaint in _look(browser, look, options.url, options.login, password, options.out, taken):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request, Response
@@ -79,7 +80,7 @@ def add_one(request: Request, caller: OneOfUs, typed: Annotated[ChannelForm, For
             add(conn, caller, ChannelIn(name=typed.name, url=typed.url))
         except (ValidationError, BadValue, Conflict) as error:
             wrong = why(error)
-        return _page(request, conn, caller, wrong)
+        return _page(request, conn, caller, wrong, {"new_name": typed.name} if wrong else {})
 
 
 @router.post("/channels/preferences")
@@ -91,7 +92,7 @@ def prefer(request: Request, caller: OneOfUs, typed: Annotated[PreferencesForm, 
             keep_preferences(conn, caller, PreferencesIn.model_validate(asked))
         except (ValidationError, BadValue) as error:
             wrong = why(error)
-        return _page(request, conn, caller, wrong, kept=not wrong)
+        return _page(request, conn, caller, wrong, {"preferences": typed} if wrong else {}, kept=not wrong)
 
 
 @router.post("/channels/{channel_id}")
@@ -125,7 +126,16 @@ def why(error: ValidationError | BadValue | Conflict) -> str:
     return "; ".join(reasons(error).values()) if isinstance(error, ValidationError) else str(error)
 
 
-def _page(request: Request, conn: Transaction, caller: OneOfUs, wrong: str = "", *, kept: bool = False) -> Response:
+def _page(
+    request: Request,
+    conn: Transaction,
+    caller: OneOfUs,
+    wrong: str = "",
+    typed: Mapping[str, Any] | None = None,
+    *,
+    kept: bool = False,
+) -> Response:
+    """The page; `typed` is what stands in the form that was refused. An address is typed again: it is a secret."""
     login, tenant, now = myself(caller), caller.principal.tenant, datetime.now(UTC)
     values = {
         **head_of(conn, caller, "channels"),
@@ -138,5 +148,7 @@ def _page(request: Request, conn: Transaction, caller: OneOfUs, wrong: str = "",
         "levels": LEVELS,
         "wrong": wrong,
         "kept": kept,
+        "new_name": "",
+        **(typed or {}),
     }
     return answer(request, "channels_live.html" if wants_part(request) else "channels.html", values)

@@ -79,6 +79,17 @@ BROWSER = Recipe(
     keep=("lib", "zlib1g", "chromium-common"),
     drop=("libllvm", "libz3", "libperl", "libdb5", "libpam-modules", "libc-bin", "libc-l10n", "libgtk-3-common"),
 )
+BROWSER_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""It looks at our own pages and at nothing else: it asks nobody for anything."""
 RECIPES = {recipe.name: recipe for recipe in (SERVERS, BROWSER)}
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import seed
 from playwright.sync_api import Browser, sync_playwright
-from visiting import FLAGS, served, visiting
+from visiting import served, visiting
 
 from bellwether.stack import packages
 
@@ -33,7 +33,7 @@ def site(module_database: Database) -> Iterator[Site]:
 def browser() -> Iterator[Browser]:
     chromium = packages.ensure_browser(print)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=packages.BROWSER_FLAGS)
         yield browser
         browser.close()
 

@@ -22,16 +22,6 @@ from store.connection import Session
 
 AXE = Path(__file__).parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
 """Finds what keeps people from using a page; `npm ci` in dashboard/ brings it."""
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 live.LOOK_AGAIN_S = 0.1  # a stop waits for it
 PATIENCE_MS = 60_000  # a busy machine may take longer than the five seconds that are usual
 expect.set_options(timeout=PATIENCE_MS)

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from serving import RunningApi, alarm_event, ok
+from serving import SECRET, RunningApi, alarm_event, ok
 
 from alarms.roles import Role
+from api.access.tokens import issue
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -105,6 +106,22 @@ def test_what_was_typed_of_a_rota_a_chain_and_a_shift_is_there_to_be_mended(api:
     assert 'value="soon"' in page
     page = sent(client, "/on-call/overrides", "login=jo&begins=2026-01-05T08%3A00&ends=").text
     assert 'value="2026-01-05T08:00"' in page
+
+
+def test_a_preference_that_cannot_be_stands_in_its_form_and_an_address_does_not(api: RunningApi) -> None:
+    user = {"login": "pat", "name": "Pat", "role": "engineer", "password": "long enough, surely"}
+    made = ok(api.client().post("/api/v1/users", json=user), 201)
+    client = api.client(None)
+    token = issue(SECRET, f"user:{made['id']}", "demo", Role.ENGINEER, 600, "pat")
+    client.headers["Authorization"] = f"Bearer {token}"
+    page = sent(client, "/channels/preferences", "alarms_from=high&zone=Mars&quiet_from=22%3A00&quiet_to=").text
+    assert "Not kept" in page
+    for typed in ('value="Mars"', 'value="22:00"', '<option value="high" selected>'):
+        assert typed in page
+    page = sent(client, "/channels", "name=My+phone&url=file%3A%2F%2Fa-secret").text
+    assert "Not kept" in page
+    assert 'value="My phone"' in page
+    assert "a-secret" not in page
 
 
 def test_who_is_refused_at_the_door_is_counted(api: RunningApi) -> None:
