@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -37,6 +37,8 @@ _MOST_MODELS = 500
 # What a form has beside its steps.
 _FIELDS_OF_HEAD = 10
 KINDS = {Kind.REPAIR: "Repair", Kind.REMOTE: "Checklist from afar"}
+
+Version = Annotated[int, Query(ge=0, lt=2**31 - 1)]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -72,7 +74,7 @@ def library_page(request: Request, caller: Staff, procedure_id: str) -> Response
 
 @router.get("/procedures/own")
 def own_page(
-    request: Request, caller: Staff, kind: Kind, fault: str = "", model: str = "", version: int = 0
+    request: Request, caller: Staff, kind: Kind, fault: str = "", model: str = "", version: Version = 0
 ) -> Response:
     with caller.transaction() as conn:
         return _own(request, conn, caller, (kind, fault, model), version)
@@ -177,8 +179,10 @@ def _own(
     """One of one's own, at a version; 0: as it is now. `moved`: the browser comes from the form's address."""
     shell = head_of(conn, caller, "tickets")
     versions = procedures.versions(conn, *place, limit=_MOST_VERSIONS)
-    shown = next((one for one in versions if version in {0, one.version}), None)
-    if shown is None:
+    # A ticket may go by one that is older than all that are listed.
+    wanted = procedures.versions(conn, *place, limit=1, before=version + 1) if version else versions
+    shown = next(iter(wanted), None)
+    if shown is None or version not in {0, shown.version}:
         raise NotFound("there is no such procedure, or version of it")
     values = {
         **shell,
