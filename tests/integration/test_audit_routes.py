@@ -107,6 +107,23 @@ def appointed(w: World) -> str:
     return str(w.sql("UPDATE tickets SET state = 'scheduled' WHERE id = %s RETURNING code", w["ticket_id"]))
 
 
+def told(w: World) -> dict[str, Any]:
+    """What the customer of an appointment says by telephone, to the API and to its page."""
+    appointed(w)
+    return {"answer": "confirmed", "name": "Ann Dairy", "way": "telephone"}
+
+
+def told_page(w: World) -> dict[str, Any]:
+    said = told(w)
+    return {"reply": said.pop("answer"), **said}
+
+
+def leaving(w: World) -> dict[str, Any]:
+    """With whom goods leave that were sent in and are handed over."""
+    w.sql("UPDATE tickets SET state = 'handed_over', service = 'send_in' WHERE id = %s RETURNING 1", w["ticket_id"])
+    return {"carrier": "DHL"}
+
+
 def not_well(w: World) -> dict[str, Any]:
     """What `notify` asks once a machine was compared after its repair."""
     check = w.sql(
@@ -466,6 +483,8 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /api/v1/tickets/{ticket_id}/files": {"pressure": 7},
     "DELETE /api/v1/tickets/{ticket_id}/files/{file_id}": {},
     "POST /api/v1/tickets/{ticket_id}/comments": {"note": "why"},
+    "POST /api/v1/tickets/{ticket_id}/appointment": told,
+    "POST /api/v1/tickets/{ticket_id}/sent-back": leaving,
     "POST /api/v1/tickets/{ticket_id}/move": {"to": "triaged"},
     "POST /api/v1/tickets/track/{code}/quote": {"accepted": True, "name": "A. Dairy"},
     "POST /api/v1/tickets/{ticket_id}/assign": lambda w: {"assignee": w["user_id"] and w["login"]},
@@ -631,6 +650,8 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /track/{code}/quote": {"accepted": "true", "name": "A. Dairy", "amount": "480.00", "currency": "EUR"},
     "POST /tickets/{ticket_id}/assign": lambda w: {"assignee": w["user_id"] and w["login"]},
     "POST /tickets/{ticket_id}/comment": {"note": "why"},
+    "POST /tickets/{ticket_id}/appointment": told_page,
+    "POST /tickets/{ticket_id}/sent-back": leaving,
     "POST /tickets/{ticket_id}/steps/{work_id}/{number}": {"state": "done"},
     "POST /tickets/{ticket_id}/procedure": lambda w: w["work_id"] and CHOICE,
     "POST /procedures/write": {"act": "keep", "p-kind": "repair", "p-name": "x", "do": "x", **typed_anew()},
