@@ -26,7 +26,7 @@ class SentBackIn(Asked):
 
     model_config = Asked.model_config | example(carrier="DHL", tracking="00340434161094042557")
 
-    carrier: Line = Field(description="Who takes it; the customer's own name, where they fetch it")
+    carrier: Line = Field(description="Who takes it; `collected`, where the customer fetches it")
     tracking: Line | None = Field(None, description="The carrier's number")
     left_at: Instant | None = Field(None, description="When; without it, now")
 

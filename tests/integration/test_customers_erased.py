@@ -30,7 +30,7 @@ WORDS = {
 OTHERS = {"symptom": "leakage", "words": "My cellar is wet", "contact": "my wife"}
 NEVER = (
     *("ada byron", "30 901820", "ada@example.org", "ring twice", "my kitchen", "i bathed", "0170 5550", "my neighbour"),
-    *("ada.b", "a. dairy", "[10, 10, 400, 250]", "it drips no more"),
+    *("neighbour", "carl has", "ada.b", "a. dairy", "[10, 10, 400, 250]", "it drips no more"),
 )
 
 
@@ -76,6 +76,10 @@ def repaired(api: RunningApi, of: Served) -> None:
     ok(move(engineer, ticket, "awaiting_approval", diagnosis=DIAGNOSIS, quote=QUOTE))
     answer = {"accepted": True, "name": "A. Dairy", "note": "my neighbour has the key"}
     ok(api.client(None).post(f"/api/v1/tickets/track/{ticket['code']}/quote", json=answer))
+    window = {"begins_at": "2999-01-01T08:00:00Z", "ends_at": "2999-01-01T10:00:00Z"}
+    ok(move(engineer, ticket, "scheduled", appointment=window))
+    said = {"answer": "confirmed", "name": "My neighbour Carl", "way": "telephone", "note": "Carl has the key"}
+    ok(engineer.post(f"{path}/appointment", json=said))
     ok(move(engineer, ticket, "repairing", service="remote"))
     ok(move(engineer, ticket, "testing"))
     ok(move(engineer, ticket, "quality_check", verdict="confirmed", test=TEST))
@@ -84,6 +88,11 @@ def repaired(api: RunningApi, of: Served) -> None:
     ok(move(engineer, ticket, "handed_over"))
     ok(move(engineer, ticket, "follow_up", signature=SIGNATURE))
     with api.database.owner() as conn:
+        conn.execute(
+            "INSERT INTO ticket_events (ticket_id, tenant, at, kind, who, detail)"
+            """ VALUES (%s, 'demo', now(), 'document_sent', 'bellwether', '{"to": "carl@neighbour.example"}')""",
+            [ticket["id"]],
+        )
         conn.execute("UPDATE surveys SET comment = 'It drips no more' WHERE ticket_id = %s", [ticket["id"]])
 
 
