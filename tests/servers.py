@@ -28,8 +28,8 @@ from telemetry import Broker
 # Roles belong to the whole server: whoever tests on a shared one must agree on their passwords.
 PASSWORDS = {role: os.environ.get("TEST_ROLE_PASSWORD", "a password of the suite") for role in LOGIN_ROLES}
 TENANTS = {"demo": "Demonstration", "other": "Another plant"}
-# A database is two thousand files. On a disk (ext4) each new one costs the more the more were deleted just before: with
-# one database after the other seven times what it costs in memory, of the processor too.
+# A database is two thousand files. On a disk without a journal (ext4, as cloud machines often have it), each new one
+# costs the more the more were deleted just before: seven times what it costs in memory, of the processor too.
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (a folder of its own within it)
 ROOM_BYTES = 4 << 30  # for this server and those of other workers; a container often has 64 MiB
 
