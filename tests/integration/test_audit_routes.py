@@ -118,6 +118,12 @@ def told_page(w: World) -> dict[str, Any]:
     return {"reply": said.pop("answer"), **said}
 
 
+def erasing(w: World) -> dict[str, Any]:
+    """The number of a customer, as whoever erases them types it."""
+    typed = str(w.sql("SELECT number FROM customers WHERE id = %s", w["customer_id"]))
+    return {"number": typed, "note": "asked for by letter"}
+
+
 def leaving(w: World) -> dict[str, Any]:
     """With whom goods leave that were sent in and are handed over."""
     w.sql("UPDATE tickets SET state = 'handed_over', service = 'send_in' WHERE id = %s RETURNING 1", w["ticket_id"])
@@ -509,6 +515,7 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /api/v1/reviews": {"month": "2024-02", "notes": "why"},
     "POST /api/v1/customers": {"number": number("K"), "name": "Dairy"},
     "POST /api/v1/customers/import": {"csv": f"number,name\n{number('K')},Dairy\n"},
+    "POST /api/v1/customers/{customer_id}/erasure": {"note": "asked for by letter"},
     "PUT /api/v1/customers/{customer_id}": {"name": "Dairy", "tier": "vip"},
     "PUT /api/v1/rules/{rule_id}": {"rule": RULE, "version": 0},
     "POST /api/v1/trials": {"rule": {**RULE, "id": "mine"}},
@@ -633,6 +640,7 @@ ASKED: dict[str, Body | Callable[[World], Body | None]] = {
     "POST /maintenance/out-of-service/{outage_id}/return": {},
     "POST /terms": typed_terms,
     "POST /customers": {"number": number("K"), "name": "Dairy", "tier": "regular"},
+    "POST /customers/{customer_id}/erasure": erasing,
     "POST /customers/{customer_id}": {"name": "Dairy", "tier": "vip"},
     "POST /dispatch/policy": lambda w: {
         "mode": "propose",
