@@ -22,7 +22,7 @@ def dies(script: str, *arguments: str) -> None:
         [sys.executable, "-c", _BEGIN + script, *arguments],
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL

@@ -98,7 +98,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 def send(receiver: Receiver, name: str = NAME, *, to_loopback: bool = True) -> posting.Answer:
-    return posting.post(f"https://{name}:{receiver.port}/hook", b"{}", {}, to_loopback=to_loopback, within_s=5.0)
+    return posting.post(f"https://{name}:{receiver.port}/hook", b"{}", {}, to_loopback=to_loopback, within_s=60.0)
 
 
 def test_over_tls_under_the_name_and_to_the_address_that_was_judged(
