@@ -25,7 +25,7 @@ from pydantic import (
 
 DEVICE = r"^[A-Za-z0-9_.-]{1,64}$"
 # What is reckoned from a time, a year's step before or after it, has to be a time too.
-_YEARS = range(1900, 10_000)
+_YEARS = range(1900, 9999)
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -34,9 +34,9 @@ def in_utc(time: datetime) -> datetime:
     try:
         found = time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("between the years 1900 and 9999") from None
+        raise ValueError("between the years 1900 and 9998") from None
     if found.year not in _YEARS:
-        raise ValueError("between the years 1900 and 9999")
+        raise ValueError("between the years 1900 and 9998")
     return found
 
 
