@@ -114,7 +114,9 @@ if (window.Idiomorph) {
   callbacks.beforeNodeMorphed = (old) => !(old instanceof HTMLFormElement && busy(old))
     || (acting && (old === actor || !old.matches(".work-form")));
   callbacks.beforeNodeRemoved = (old) => acting || !(old instanceof Element && old.matches("details[open]"));
-  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details") && !acting);
+  // What the reader has opened stays open, but for where the form was sent from.
+  callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.matches("details") && !(acting && node.contains(actor)));
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
