@@ -1,8 +1,7 @@
 """What the KPIs of after-sales are counted from, for one tenant: see docs/kpis.md.
 
 Tickets are counted by `ticket_outcomes`, which has a narrow row for each: 11 000 of them are some 200 pages to be read.
-Each query is planned for what is asked (`prepare=False`): a plan for any period is a plan for a few rows, and looks up
-each of 60 000 surveys by itself.
+Each query is planned for what is asked (`prepare=False`): a plan for any period would be one for a few rows.
 """
 
 from __future__ import annotations
