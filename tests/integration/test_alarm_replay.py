@@ -29,7 +29,7 @@ from bellwether.alarm_replay import EXIT, MOST_OFF, Outcome, line, replayed
 from detectors.limits import Limit
 from detectors.scores import Evidence, Scope
 from ingest.watch.detectors import detectors_for
-from store import models, occurrences, origins, source
+from store import learnt, occurrences, origins, source
 from store.connection import Session
 from telemetry import Stream, StreamKey, instant, microseconds
 
@@ -265,7 +265,7 @@ def test_machines_that_raise_something_together_are_kept_together(conn: Session)
         kept = origins.kept(conn, event.occurrence_id)
         assert kept.arrays is not None
         assert kept.hash is not None
-        memory = models.unpack(kept.arrays, kept.hash)
+        memory = learnt.unpack(kept.arrays, kept.hash)
         assert event.subject in memory["shift"]["subject"]
         assert event.subject in memory[origins.ABOUT]["stream"]
 

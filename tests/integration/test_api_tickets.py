@@ -334,7 +334,7 @@ def test_whoever_has_the_code_follows_the_ticket_and_sees_no_more(own_api: Runni
     tracked = ok(nobody.get(f"/api/v1/tickets/track/{code[:4].lower()}-{code[4:8]}-{code[8:]}"))
     assert set(tracked) == {
         "code", "device", "title", "state", "priority", "opened_at", "updated_at", "closed_at", "steps",
-        "quote", "answer", "appointment",
+        "quote", "answer", "appointment", "sent_back",
     }  # fmt: skip
     assert [step["state"] for step in tracked["steps"]] == ["new", "triaged"]
     refused(nobody.get("/api/v1/tickets/track/AAAAAAAAAAAAAAAA"), 404)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from notify.channels.messenger import words_of
@@ -48,7 +50,8 @@ def test_what_leads_elsewhere_or_nowhere_is_none(typed: str) -> None:
 
 
 def due(login: str, page: str, address: str) -> Due:
-    return Due(1, "demo", "x", login, "", None, False, "subject", "body\n", None, 1, page, address, None, None)
+    fields = dict.fromkeys(field.name for field in dataclasses.fields(Due))
+    return Due(**{**fields, "login": login, "body": "body\n", "page": page, "address": address})
 
 
 def test_staff_are_led_to_the_page_and_customers_to_nothing_of_staff_s() -> None:
