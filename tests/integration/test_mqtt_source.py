@@ -318,13 +318,13 @@ def test_a_broker_that_keeps_our_own_fleet_from_us_is_a_wrong_setting(broker: Ru
 def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
     database: Database, broker: RunningBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database takes 50 ms for each transaction of readings, until enough was seen of what a live device waits."""
+    """The database takes 200 ms for each transaction of readings, until enough was seen of what a live device waits."""
     monkeypatch.setattr(ingest.broker.lag, "EVERY_S", 0.2)
     monkeypatch.setattr(ingest.broker.backlog, "BEHIND_S", 0.5)
     monkeypatch.setattr(ingest.broker.backlog, "PATIENCE_S", 0.5)
     monkeypatch.setattr(ingest.broker.buffered, "READ_BYTES", 8192)
     monkeypatch.setattr(ingest.broker.mqtt, "BATCH_MESSAGES", 100)
-    backlog, begun_ms, enough = 50_000, now_ms() - 3_600_000, 8
+    backlog, begun_ms, enough = 30_000, now_ms() - 3_600_000, 8  # a minute's, at 500 a second
     with Device(broker) as device, Device(broker, "live") as live:
         with ingesting(database, broker):
             pass
@@ -332,7 +332,7 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
         overtaken: list[int] = []
         with database.owner() as conn:
             conn.execute("CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$"
-                         " BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END $$")  # fmt: skip
+                         " BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$")  # fmt: skip
             conn.execute("CREATE TRIGGER dawdle AFTER INSERT ON journal EXECUTE FUNCTION dawdle()")
             with ingesting(database, broker) as running:
 
@@ -355,8 +355,7 @@ def test_what_is_new_is_stored_at_once_while_a_backlog_drains(
                 until(lambda: stored("pump-1") == backlog)
                 assert stored("live") == enough
                 until(lambda: not running.source._backlog.live)
-    # So much of the backlog went before it, at 2 000 a second where nothing else runs; but for the one that comes while
-    # the lane opens.
-    assert sorted(overtaken)[-2] < 4000, overtaken
+    # So much of the backlog went before it; but for the one that comes while the lane opens.
+    assert sorted(overtaken)[-2] < 2000, overtaken
     with database.owner() as conn:
         assert conn.execute("SELECT count(*) FROM rejects").fetchone() == (0,)
