@@ -14,7 +14,7 @@ from alarms.roles import PEOPLE, Role
 from api import ROOT
 from api.access.auth import Caller, require
 from api.errors import BadValue
-from api.messages.messages import MessageOut, Secret, lock_of
+from api.messages.messages import MessageOut, Secret, cipher_of
 from api.models import Answered, Asked, Instant, Name, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_number, page
@@ -222,7 +222,7 @@ def add(conn: Transaction, caller: Caller, asked: ChannelIn) -> Channel:
             conn,
             caller.principal.tenant,
             myself(caller),
-            lock_of(caller),
+            cipher_of(caller),
             name=asked.name,
             url=asked.url.get_secret_value(),
         )

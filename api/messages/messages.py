@@ -16,8 +16,8 @@ from api.errors import BadValue
 from api.models import Answered, Asked, Instant, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_number, page
+from store.encryption import Cipher
 from store.errors import NotFound
-from store.locks import Lock
 from store.messages import channels, log
 from store.messages.addresses import LONGEST, BadAddress
 from store.messages.log import Which
@@ -180,11 +180,11 @@ def keep_mail(caller: Caller, url: str) -> None:
     who = caller.principal
     with caller.transaction() as conn:
         try:
-            channels.keep_mail(conn, who.tenant, lock_of(caller), url=url, who=who.name)
+            channels.keep_mail(conn, who.tenant, cipher_of(caller), url=url, who=who.name)
         except BadAddress as error:
             raise BadValue("body.url", str(error)) from error
 
 
-def lock_of(caller: Caller) -> Lock:
+def cipher_of(caller: Caller) -> Cipher:
     """What addresses are locked with."""
-    return Lock(caller.service.settings.secret, channels.PURPOSE)
+    return Cipher(caller.service.settings.secret, channels.PURPOSE)

@@ -17,7 +17,7 @@ from api.models import Answered, Asked, From, Instant, Message, To, example
 from api.once import OnceOnly
 from api.paging import Cursor, Limit, Page, after_number, after_time_id, page
 from dashboard.told import EVENT_GROUPS, EVENTS
-from store.locks import Lock
+from store.encryption import Cipher
 from store.transactions import Transaction
 from store.webhooks import deliveries, endpoints, keys
 from store.webhooks.addresses import LONGEST_URL, target_of
@@ -292,7 +292,7 @@ def create(conn: Transaction, caller: Caller, asked: WebhookIn) -> tuple[Webhook
     who = caller.principal
     _judge(caller, asked.url)
     fields = {"url": asked.url, "events": asked.events, "note": asked.note}
-    return endpoints.create(conn, who.tenant, _lock(caller), **fields, who=who.name)  # type: ignore[arg-type]
+    return endpoints.create(conn, who.tenant, _cipher(caller), **fields, who=who.name)  # type: ignore[arg-type]
 
 
 def change(conn: Transaction, caller: Caller, webhook_id: UUID, asked: WebhookChange) -> Webhook:
@@ -304,7 +304,7 @@ def change(conn: Transaction, caller: Caller, webhook_id: UUID, asked: WebhookCh
 def rotate(conn: Transaction, caller: Caller, webhook_id: UUID, asked: KeyIn) -> tuple[Webhook, str]:
     """Another key."""
     until = datetime.now(UTC) + timedelta(hours=asked.overlap_h)
-    return endpoints.rotate(conn, _lock(caller), webhook_id, until, caller.principal.name)
+    return endpoints.rotate(conn, _cipher(caller), webhook_id, until, caller.principal.name)
 
 
 def _judge(caller: Caller, url: str) -> None:
@@ -314,8 +314,8 @@ def _judge(caller: Caller, url: str) -> None:
         raise BadValue("body.url", str(error)) from error
 
 
-def _lock(caller: Caller) -> Lock:
-    return Lock(caller.service.settings.secret, keys.PURPOSE)
+def _cipher(caller: Caller) -> Cipher:
+    return Cipher(caller.service.settings.secret, keys.PURPOSE)
 
 
 def _with_key(made: Webhook, key: str) -> NewKeyOut:

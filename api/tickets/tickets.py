@@ -29,8 +29,8 @@ from api.tickets.answers import (
     shown,
     ticket_out,
 )
-from api.tickets.births import TicketFromAlarm, TicketFromPerson
 from api.tickets.codes import answer_by_code
+from api.tickets.openings import TicketFromAlarm, TicketFromPerson
 from api.tickets.papers import CustomersAnswerIn, PaperOut, PapersIn
 from api.tickets.steps import WorkOut
 from store import tickets

@@ -18,7 +18,7 @@ from notify.channels.apprised import Attached, Outcome, send
 from notify.channels.carrier import Carrier
 from store import escalations, flood_chains
 from store.connection import Session
-from store.locks import Lock, Unopenable
+from store.encryption import Cipher, Undecryptable
 from store.messages import channels, deliveries
 from store.messages.deliveries import Due
 from tickets.documents.form import NAMES_TAKEN_OUT, file_of, from_plain
@@ -46,7 +46,7 @@ class Messenger(Carrier[Due, Outcome]):
 
     def __init__(self, database_url: str, secret: str, *, to_private: bool = False) -> None:
         super().__init__(database_url)
-        self._lock = Lock(secret, channels.PURPOSE)
+        self._cipher = Cipher(secret, channels.PURPOSE)
         self._to_private = to_private
         self._moved_at = -carrier.ROUND_S
 
@@ -76,8 +76,8 @@ class Messenger(Carrier[Due, Outcome]):
             why = "its channel was removed or switched off" if due.login else "no mail channel set"
             return Outcome(why, 0, lasting=True)
         try:
-            url = self._lock.open(name or channels.mail_name(due.tenant), locked)
-        except Unopenable:
+            url = self._cipher.decrypt(name or channels.mail_name(due.tenant), locked)
+        except Undecryptable:
             return Outcome("the address cannot be opened: has BELLWETHER_SECRET changed?", 0, lasting=True)
         try:
             attached = printed(due)

@@ -17,7 +17,7 @@ from notify.channels.carrier import Carrier
 from notify.channels.posting import Answer, post
 from notify.channels.signing import HEADER, signature
 from store.connection import Session
-from store.locks import Lock, Unopenable
+from store.encryption import Cipher, Undecryptable
 from store.webhooks import deliveries
 from store.webhooks.deliveries import Due
 from store.webhooks.keys import PURPOSE
@@ -46,7 +46,7 @@ class Webhooks(Carrier[Due, Answer]):
 
     def __init__(self, database_url: str, secret: str, *, to_loopback: bool = False) -> None:
         super().__init__(database_url)
-        self._lock = Lock(secret, PURPOSE)
+        self._cipher = Cipher(secret, PURPOSE)
         self._to_loopback = to_loopback
         self._tidied_at = -_TIDY_EVERY_S
 
@@ -63,8 +63,8 @@ class Webhooks(Carrier[Due, Answer]):
     def attempt(self, due: Due) -> Answer:
         name = str(due.webhook_id)
         try:
-            keys = [self._lock.open(name, key) for key in (due.key, due.earlier_key) if key is not None]
-        except Unopenable as error:
+            keys = [self._cipher.decrypt(name, key) for key in (due.key, due.earlier_key) if key is not None]
+        except Undecryptable as error:
             return Answer(None, str(error), 0)
         body = body_of(due)
         return post(due.url, body, _headers(due, body, keys), to_loopback=self._to_loopback)

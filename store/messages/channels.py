@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from psycopg.rows import class_row
 
 from store.connection import Session
+from store.encryption import Cipher
 from store.errors import Conflict, NotFound
-from store.locks import Lock
 from store.messages.addresses import MAIL, address_of
 from store.queries import queries
 from store.transactions import Transaction
@@ -20,7 +20,7 @@ from tickets.preferences import DEFAULT_PREFERENCES, Preferences
 # Too low: a phone, a mailbox and a chat do not fit. Too high: one alarm is a hundred messages to one person.
 MOST = 10
 PURPOSE = "channels"
-"""What addresses are locked for: see `store.locks.Lock`."""
+"""What addresses are encrypted for: see `store.encryption.Cipher`."""
 
 _SQL = queries("channels")
 
@@ -63,14 +63,14 @@ def channel(conn: Transaction, login: str, channel_id: UUID) -> Channel:
     return found[0]
 
 
-def add(conn: Transaction, tenant: str, login: str, lock: Lock, *, name: str, url: str) -> Channel:
+def add(conn: Transaction, tenant: str, login: str, cipher: Cipher, *, name: str, url: str) -> Channel:
     """Another one. BadAddress where it is none that may be sent to; Conflict where there are too many."""
     address = address_of(url)
     if len(channels(conn, login)) >= MOST:
         raise Conflict(f"there are {MOST} channels already")
     channel_id = uuid4()
     fields = {"tenant": tenant, "login": login, "name": name, "scheme": address.scheme, "host": address.host}
-    conn.execute(_SQL["create"], {"id": channel_id, "address": lock.lock(str(channel_id), url), **fields})
+    conn.execute(_SQL["create"], {"id": channel_id, "address": cipher.encrypt(str(channel_id), url), **fields})
     return channel(conn, login, channel_id)
 
 
@@ -129,11 +129,11 @@ def mail(conn: Transaction, tenant: str) -> Mail | None:
         return cursor.execute(_SQL["mail"], {"tenant": tenant}).fetchone()
 
 
-def keep_mail(conn: Transaction, tenant: str, lock: Lock, *, url: str, who: str) -> None:
+def keep_mail(conn: Transaction, tenant: str, cipher: Cipher, *, url: str, who: str) -> None:
     """Another account. BadAddress where it is none of e-mail."""
     address = address_of(url, only=MAIL)
     fields = {"tenant": tenant, "scheme": address.scheme, "host": address.host, "who": who}
-    conn.execute(_SQL["keep_mail"], {"address": lock.lock(mail_name(tenant), url), **fields})
+    conn.execute(_SQL["keep_mail"], {"address": cipher.encrypt(mail_name(tenant), url), **fields})
 
 
 def remove_mail(conn: Transaction, tenant: str) -> None:

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
 
+from store.encryption import Cipher
 from store.errors import Conflict, NotFound
-from store.locks import Lock
 from store.queries import queries
 from store.transactions import Transaction
 from store.webhooks.keys import new_key
@@ -55,14 +55,14 @@ def webhook(conn: Transaction, webhook_id: UUID) -> Webhook:
 
 
 def create(
-    conn: Transaction, tenant: str, lock: Lock, *, url: str, events: Sequence[str], note: str, who: str
+    conn: Transaction, tenant: str, cipher: Cipher, *, url: str, events: Sequence[str], note: str, who: str
 ) -> tuple[Webhook, str]:
     """A new one and its key, which nobody is shown again. Conflict where there are too many."""
     if conn.execute(_SQL["count"]).fetchall()[0][0] >= MOST:
         raise Conflict(f"there are {MOST} webhooks already")
     webhook_id, key = uuid4(), new_key()
     fields = {"tenant": tenant, "url": url, "events": list(events), "note": note, "who": who}
-    conn.execute(_SQL["create"], {"id": webhook_id, "key": lock.lock(str(webhook_id), key), **fields})
+    conn.execute(_SQL["create"], {"id": webhook_id, "key": cipher.encrypt(str(webhook_id), key), **fields})
     return webhook(conn, webhook_id), key
 
 
@@ -77,10 +77,10 @@ def change(
     return webhook(conn, webhook_id)
 
 
-def rotate(conn: Transaction, lock: Lock, webhook_id: UUID, until: datetime, who: str) -> tuple[Webhook, str]:
+def rotate(conn: Transaction, cipher: Cipher, webhook_id: UUID, until: datetime, who: str) -> tuple[Webhook, str]:
     """Another key, shown to nobody again; the one before signs too until then. NotFound."""
     key = new_key()
-    fields = {"id": webhook_id, "key": lock.lock(str(webhook_id), key), "until": until, "who": who}
+    fields = {"id": webhook_id, "key": cipher.encrypt(str(webhook_id), key), "until": until, "who": who}
     if conn.execute(_SQL["rotate"], fields).fetchone() is None:
         raise NotFound(f"there is no webhook {webhook_id}")
     return webhook(conn, webhook_id), key

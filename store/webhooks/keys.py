@@ -1,11 +1,11 @@
-"""The keys that deliveries are signed with; at rest they are locked, see `store.locks`."""
+"""The keys that deliveries are signed with; at rest they are encrypted, see `store.encryption`."""
 
 from __future__ import annotations
 
 import secrets
 
 PURPOSE = "webhooks"
-"""What they are locked for: see `store.locks.Lock`."""
+"""What they are encrypted for: see `store.encryption.Cipher`."""
 _PREFIX = "whk_"
 _BYTES = 32
 

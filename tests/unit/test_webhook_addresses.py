@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notify.channels.signing import signature
-from store.locks import Lock, Unopenable
+from store.encryption import Cipher, Undecryptable
 from store.networks import may_reach
 from store.webhooks.addresses import target_of
 
@@ -74,13 +74,13 @@ def test_a_url_is_taken_apart() -> None:
 
 
 def test_a_key_opens_under_its_own_secret_and_name_alone() -> None:
-    locked = Lock(SECRET, "webhooks").lock("one", "whk_of mine")
-    assert Lock(SECRET, "webhooks").open("one", locked) == "whk_of mine"
-    assert Lock(SECRET, "webhooks").lock("one", "whk_of mine") != locked
+    locked = Cipher(SECRET, "webhooks").encrypt("one", "whk_of mine")
+    assert Cipher(SECRET, "webhooks").decrypt("one", locked) == "whk_of mine"
+    assert Cipher(SECRET, "webhooks").encrypt("one", "whk_of mine") != locked
     changed = locked[:-1] + bytes([locked[-1] ^ 1])
     for secret, name, text in ((SECRET, "two", locked), (SECRET + "!", "one", locked), (SECRET, "one", changed)):
-        with pytest.raises(Unopenable):
-            Lock(secret, "webhooks").open(name, text)
+        with pytest.raises(Undecryptable):
+            Cipher(secret, "webhooks").decrypt(name, text)
 
 
 def test_the_signature_is_as_it_was_promised() -> None:
